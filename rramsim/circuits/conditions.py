@@ -1,0 +1,49 @@
+"""The conditions under which a weight is read."""
+
+import math
+from dataclasses import dataclass
+
+from rramsim.devices import CORNERS
+from rramsim.exceptions import InputError
+
+__all__ = ["SenseConditions"]
+
+# (lowest, highest, unit, why): the 5 V transistors' maximum rating, and the range in which the
+# foundry gives its models.
+_LIMITS = {
+    "vdd_v": (0.3, 5.5, "V", "the thick-oxide transistors end at 5.5 V"),
+    "temperature_c": (-55.0, 150.0, "degrees Celsius", "the models' range"),
+    "window_s": (1e-9, 1e-3, "s", "longer than the clock edges"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class SenseConditions:
+    """Supply (V), temperature (degrees Celsius), process corner and sense window (s).
+
+    >>> SenseConditions(vdd_v=1.2).window_s
+    5e-08
+    """
+
+    vdd_v: float
+    temperature_c: float = 27.0
+    corner: str = "tt"
+    window_s: float = 50e-9
+
+    def __post_init__(self) -> None:
+        for name, (low, high, unit, why) in _LIMITS.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise InputError(
+                    f"{name} = {value:g}: must lie between {low:g} and {high:g} {unit} ({why})"
+                )
+        if self.corner not in CORNERS:
+            raise InputError(f"corner = {self.corner!r}: must be one of {', '.join(CORNERS)}")
+
+    @property
+    def label(self) -> str:
+        """A short text for tables and figures."""
+        return (
+            f"{self.vdd_v:g} V, {self.temperature_c:g} °C, {self.corner}, "
+            f"{self.window_s * 1e9:g} ns"
+        )

@@ -1,0 +1,173 @@
+"""ngspice's shared library through PySpice, with its traps closed.
+
+* OMP_THREAD_LIMIT=1 while the library loads: its OpenMP loops over nine transistors cost more
+  than they give (a 13 ms run took up to 7.8 s on a busy machine).
+* ngspice writes notes to standard error; PySpice takes them for failures (PySpice issue 399) and
+  misses failures written elsewhere. Here a message is judged by what it says.
+* The library is one per process, and so is this session.
+* BSIM4 writes check files into the working directory: runs happen in a temporary one.
+"""
+
+import ctypes.util
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from contextlib import chdir
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.exceptions import InputError, MachineError
+
+__all__ = ["INSTALL_HINT", "CircuitError", "NgspiceSession", "ngspice_session", "ngspice_version"]
+
+INSTALL_HINT = (
+    "ngspice's shared library was not found; install it with one of: "
+    "apt install libngspice0 | dnf install libngspice | brew install libngspice | "
+    "conda install -c conda-forge ngspice-lib (or set NGSPICE_LIBRARY_PATH to the file)"
+)
+
+_HARMLESS = re.compile(r"^\s*(note|warning|using|doing analysis|no\. of|reference value)\b", re.I)
+_FAULT = re.compile(
+    r"\berror\b|aborted|too small|singular|fatal|no such|not found|unknown|can't|cannot|failed|"
+    r"unable|undefined|illegal|bad ",
+    re.I,
+)
+
+
+class CircuitError(RuntimeError):
+    """ngspice refused a circuit or a command; the message holds its own words."""
+
+
+class NgspiceSession:
+    """Commands to the loaded library, with their faults told from their notes."""
+
+    def __init__(
+        self, shared: Any, messages: list[str], vector: Callable[[str], NDArray[np.float64]]
+    ):
+        self._shared = shared
+        self._messages = messages
+        self._vector = vector
+        self._folder = tempfile.TemporaryDirectory(prefix="rramsim-ngspice-")
+        self.version = int(shared.ngspice_version or 0)
+
+    def load(self, deck: str) -> None:
+        """Load a circuit in place of the one before; raises `CircuitError`."""
+        self._messages.clear()
+        with chdir(self._folder.name):
+            # Without remcirc each load leaves its circuit behind (PySpice issue 246).
+            if self._shared_has_circuit:
+                self._shared.exec_command("remcirc")
+            self._shared_has_circuit = True
+            self._shared.load_circuit(deck)
+        self._check("the circuit")
+
+    _shared_has_circuit = False
+
+    def command(self, text: str) -> None:
+        """Run one command; raises `CircuitError` if ngspice reports a fault."""
+        self._messages.clear()
+        self._shared.exec_command(text)
+        self._check(f"'{text[:60]}'")
+
+    def run(self) -> list[str]:
+        """Run the loaded analysis; returns the faults it reported (empty if it went through)."""
+        self._messages.clear()
+        with chdir(self._folder.name):
+            self._shared.exec_command("run")
+        return self.faults()
+
+    def vector(self, name: str) -> NDArray[np.float64]:
+        """A copy of a vector of the current plot; empty if there is none."""
+        return self._vector(name)
+
+    def discard_results(self) -> None:
+        """Free every plot; without it memory grows by the size of each run."""
+        self._shared.exec_command("destroy all")
+
+    def faults(self) -> list[str]:
+        """What ngspice said since the last command that is not a note."""
+        return [m for m in self._messages if _FAULT.search(m) and not _HARMLESS.match(m)]
+
+    def _check(self, what: str) -> None:
+        faults = self.faults()
+        if faults:
+            raise CircuitError(f"ngspice refused {what}: {faults[0].strip()}")
+
+
+@cache
+def ngspice_session() -> NgspiceSession:
+    """Load the library; the one session of this process.
+
+    Raises `InputError` with the packages' names if ngspice is not installed.
+    """
+    environment = {"OMP_THREAD_LIMIT": "1", "NGSPICE_LIBRARY_PATH": _library_path()}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        return _load()
+    except OSError as error:
+        raise InputError(f"{INSTALL_HINT} ({error})") from error
+    finally:
+        # The limit was for ngspice's OpenMP only; torch, loaded later, shall use every core.
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def ngspice_version() -> int:
+    """The major version of the library, 39 for ngspice 39.3."""
+    return ngspice_session().version
+
+
+def _library_path() -> str:
+    path = os.environ.get("NGSPICE_LIBRARY_PATH") or ctypes.util.find_library("ngspice")
+    if not path:
+        raise InputError(INSTALL_HINT)
+    return path
+
+
+def _load() -> NgspiceSession:
+    # PySpice logs every line that ngspice writes to standard error as an error of its own.
+    logging.getLogger("PySpice").setLevel(logging.CRITICAL)
+    from PySpice.Spice.NgSpice import Shared as pyspice
+
+    ffi, to_text = pyspice.ffi, pyspice.ffi_string_utf8
+    messages: list[str] = []
+
+    class Session(pyspice.NgSpiceShared):  # type: ignore[misc]
+        @staticmethod
+        def _send_char(message_c: Any, ngspice_id: Any, user_data: Any) -> int:
+            owner = ffi.from_handle(user_data)
+            stream, _, content = to_text(message_c).partition(" ")
+            # PySpice parses the version from here; faults are judged by NgspiceSession.
+            owner._stdout.append(content)
+            messages.append(content)
+            return 0
+
+        @staticmethod
+        def _exit(status: Any, unload: Any, quit_: Any, ngspice_id: Any, user_data: Any) -> int:
+            messages.append(f"fatal error: ngspice gave up with status {status}")
+            return int(status)
+
+    pyspice.NgSpiceShared.setup_platform()
+    # ngspice's library sets the locale and prints through the callbacks above only.
+    shared = Session()
+    library = shared._ngspice_shared
+
+    def vector(name: str) -> NDArray[np.float64]:
+        info = library.ngGet_Vec_Info(name.encode())
+        if info == ffi.NULL or info.v_length == 0 or info.v_realdata == ffi.NULL:
+            return np.empty(0)
+        data = ffi.buffer(info.v_realdata, info.v_length * 8)
+        return np.frombuffer(data, dtype=np.float64).copy()
+
+    if not shared.ngspice_version:
+        raise MachineError("ngspice's library loaded but told no version")
+    return NgspiceSession(shared, messages, vector)

@@ -1,0 +1,106 @@
+"""What every engine takes and returns."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.exceptions import InputError
+
+__all__ = ["SenseEngine", "SenseOutcome", "SenseSamples", "Waveforms"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SenseSamples:
+    """The synapses and transistors to sense.
+
+    `r_bl_ohm`, `r_blb_ohm`: shape (samples,). `mismatch`: shape (samples, sites), in standard
+    deviations, in the order of `SenseCircuit.mismatch_sites`; (samples, 0) for no mismatch.
+    """
+
+    r_bl_ohm: Floats
+    r_blb_ohm: Floats
+    mismatch: Floats
+
+    def __post_init__(self) -> None:
+        for name in ("r_bl_ohm", "r_blb_ohm"):
+            value = getattr(self, name)
+            wrong = value[~(np.isfinite(value) & (value > 0))]
+            if wrong.size:
+                raise InputError(f"{name} = {wrong[0]:g}: a resistance is above 0 ohm and finite")
+        if not (len(self.r_bl_ohm) == len(self.r_blb_ohm) == len(self.mismatch)):
+            raise InputError(
+                f"samples differ in number: {len(self.r_bl_ohm)} r_bl_ohm, "
+                f"{len(self.r_blb_ohm)} r_blb_ohm, {len(self.mismatch)} rows of mismatch"
+            )
+
+    def __len__(self) -> int:
+        return len(self.r_bl_ohm)
+
+    @staticmethod
+    def nominal(r_bl_ohm: float, r_blb_ohm: float) -> "SenseSamples":
+        """One sample without mismatch.
+
+        >>> len(SenseSamples.nominal(10e3, 350e3))
+        1
+        """
+        return SenseSamples(
+            r_bl_ohm=np.array([r_bl_ohm], dtype=float),
+            r_blb_ohm=np.array([r_blb_ohm], dtype=float),
+            mismatch=np.zeros((1, 0)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waveforms:
+    """One sense in time; `time_s` counts from the middle of the SEN edge, voltages in volt."""
+
+    time_s: Floats
+    voltages_v: dict[str, Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SenseOutcome:
+    """What was read; every array has shape (samples,).
+
+    `read` is -1, 0 or +1 and means nothing where `converged` is False. `resolve_time_s` is NaN
+    where the amplifier had not resolved at the end of the window. `margin_v` is v(QB) - v(Q) at
+    that moment. `energy_j` is the full cycle's energy (sense and recharge) from the supply and
+    the drivers of SEN (`clock_energy_j`) and of the word line (`word_line_energy_j`).
+    """
+
+    read: NDArray[np.int8]
+    resolve_time_s: Floats
+    margin_v: Floats
+    energy_j: Floats
+    clock_energy_j: Floats
+    word_line_energy_j: Floats
+    converged: NDArray[np.bool_]
+    waveforms: tuple[Waveforms, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.read)
+
+
+class SenseEngine(Protocol):
+    """Solves a sense circuit for a batch of samples under one set of conditions."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name and what its results depend on, for a task's id."""
+        ...
+
+    def sense(
+        self,
+        circuit: SenseCircuit,
+        conditions: SenseConditions,
+        samples: SenseSamples,
+        *,
+        waveforms: bool = False,
+    ) -> SenseOutcome:
+        """Sense every sample."""
+        ...
