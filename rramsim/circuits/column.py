@@ -22,7 +22,7 @@ class Column:
     c_row_f: float = 2.5e-15
     c_periphery_f: float = 320e-15
     c_source_line_f: float = 1e-15
-    c_out_f: float = 10e-15
+    c_out_f: float = 60e-15
     precharge_s: float = 300e-9
     edge_s: float = 0.1e-9
     wl_setup_s: float = 2e-9

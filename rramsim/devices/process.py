@@ -39,7 +39,9 @@ class MismatchCoefficient:
     def sigma(self, *, nominal: float, width_m: float, length_m: float) -> float:
         """Standard deviation of the parameter, in its own unit.
 
-        >>> toxe = MismatchCoefficient(model="n", parameter="toxe", kind="relative", slope_um=0.0205)
+        >>> toxe = MismatchCoefficient(
+        ...     model="n", parameter="toxe", kind="relative", slope_um=0.0205
+        ... )
         >>> round(toxe.sigma(nominal=1.16e-8, width_m=1e-6, length_m=0.5e-6) / 1.16e-8, 4)
         0.029
         """

@@ -141,11 +141,11 @@ def _load() -> NgspiceSession:
     ffi, to_text = pyspice.ffi, pyspice.ffi_string_utf8
     messages: list[str] = []
 
-    class Session(pyspice.NgSpiceShared):  # type: ignore[misc]
+    class Session(pyspice.NgSpiceShared):
         @staticmethod
         def _send_char(message_c: Any, ngspice_id: Any, user_data: Any) -> int:
             owner = ffi.from_handle(user_data)
-            stream, _, content = to_text(message_c).partition(" ")
+            _, _, content = to_text(message_c).partition(" ")
             # PySpice parses the version from here; faults are judged by NgspiceSession.
             owner._stdout.append(content)
             messages.append(content)

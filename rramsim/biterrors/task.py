@@ -1,0 +1,66 @@
+"""A task: one written value under one set of conditions, identified by all it depends on."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.devices import WRITTEN, ResistanceModel
+from rramsim.engines import SenseEngine, SenseSamples
+from rramsim.exceptions import InputError
+
+__all__ = ["SenseTask", "draw_samples"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SenseTask:
+    """Sense `written` with resistances and mismatch drawn at random."""
+
+    circuit: SenseCircuit
+    conditions: SenseConditions
+    resistances: ResistanceModel
+    written: int
+    seed: int
+    engine: SenseEngine
+    mismatch: bool = True
+
+    def __post_init__(self) -> None:
+        if self.written not in WRITTEN:
+            raise InputError(f"written = {self.written}: a weight is -1, 0 or +1")
+        if self.seed < 0:
+            raise InputError(f"seed = {self.seed}: must be 0 or a positive whole number")
+
+    @cached_property
+    def id(self) -> str:
+        """sha256 of everything that the results depend on."""
+        value = "\n".join(
+            (
+                self.circuit.sha256,
+                repr(self.conditions),
+                repr(self.resistances),
+                f"written {self.written}, seed {self.seed}, mismatch {self.mismatch}",
+                self.engine.name,
+            )
+        )
+        return hashlib.sha256(value.encode()).hexdigest()
+
+
+def draw_samples(task: SenseTask, *, chunk: int, samples: int, chunk_samples: int) -> SenseSamples:
+    """Draw the first `samples` of the `chunk`-th group of `chunk_samples` synapses.
+
+    The draw depends on the seed, the written value and the resistance model alone, so a sweep
+    senses the same devices at every supply, temperature and corner (common random numbers: the
+    difference between two supplies is then not blurred by two draws), and every engine, in one
+    process or in many, sees the same ones.
+    """
+    key = f"{task.seed} {task.written} {task.resistances!r}"
+    entropy = int(hashlib.sha256(key.encode()).hexdigest()[:32], 16)
+    rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(chunk,)))
+    r_bl, r_blb = task.resistances.draw(task.written, chunk_samples, rng)
+    sites = len(task.circuit.mismatch_sites(task.conditions.corner)) if task.mismatch else 0
+    mismatch = rng.standard_normal((chunk_samples, sites))
+    return SenseSamples(
+        r_bl_ohm=r_bl[:samples], r_blb_ohm=r_blb[:samples], mismatch=mismatch[:samples]
+    )
