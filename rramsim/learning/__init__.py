@@ -1,0 +1,28 @@
+"""Data sets, training, checkpoints and accuracy."""
+
+from rramsim.learning.checkpoints import load_network, save_network
+from rramsim.learning.data_sets import DATA_SETS, load_images
+from rramsim.learning.download import CIFAR10_URL, download_cifar10
+from rramsim.learning.evaluation import Accuracy, accuracy
+from rramsim.learning.image_data import ImageData
+from rramsim.learning.settings import TrainingSettings
+from rramsim.learning.training import EpochMetrics, TrainingResult, train, training_step
+from rramsim.networks import NetworkSpec
+
+__all__ = [
+    "CIFAR10_URL",
+    "DATA_SETS",
+    "Accuracy",
+    "EpochMetrics",
+    "ImageData",
+    "NetworkSpec",
+    "TrainingResult",
+    "TrainingSettings",
+    "accuracy",
+    "download_cifar10",
+    "load_images",
+    "load_network",
+    "save_network",
+    "train",
+    "training_step",
+]

@@ -1,0 +1,64 @@
+"""Batches of training images, shifted and mirrored together rather than one by one."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+__all__ = ["BatchSource"]
+
+
+class BatchSource:
+    """All training images, resident on one device, served in shuffled and augmented batches.
+
+    The images are kept once, edge-padded, channels last. A batch is one gather from them: row and
+    column indices carry the shift and the mirroring of each image, so augmentation costs what
+    copying the batch costs.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, *, crop_pixels: int, flip: bool) -> None:
+        """Take uint8 images (N, C, H, W) and labels (N,) that lie on the device to train on."""
+        self._size = (images.shape[2], images.shape[3])
+        self._crop = crop_pixels
+        self._flip = flip
+        self._labels = labels
+        self._images = _edge_padded(images.permute(0, 2, 3, 1), crop_pixels).contiguous()
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def epoch(self, batch: int, *, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield one epoch of (images (B, C, H, W) uint8, labels (B,)), in an order of its own.
+
+        `generator` lives on the CPU, so an epoch is the same on every device. A last batch of one
+        image is left out: batch-norm cannot use it.
+        """
+        count = len(self._labels)
+        order = torch.randperm(count, generator=generator)
+        shifts = torch.randint(0, 2 * self._crop + 1, (count, 2), generator=generator)
+        mirrored = torch.rand(count, generator=generator) < (0.5 if self._flip else 0.0)
+        device = self._images.device
+        order, shifts, mirrored = (t.to(device) for t in (order, shifts, mirrored))
+        height, width = self._size
+        rows = torch.arange(height, device=device)
+        columns = torch.arange(width, device=device)
+        for start in range(0, count, batch):
+            chosen = order[start : start + batch]
+            if len(chosen) < 2 <= count:
+                return
+            shift = shifts[start : start + batch]
+            mirror = mirrored[start : start + batch, None]
+            row = shift[:, :1] + rows
+            column = shift[:, 1:] + torch.where(mirror, width - 1 - columns, columns)
+            images = self._images[chosen[:, None, None], row[:, :, None], column[:, None, :]]
+            yield images.permute(0, 3, 1, 2), self._labels[chosen]
+
+
+def _edge_padded(images: Tensor, pixels: int) -> Tensor:
+    """Repeat the edge of (N, H, W, C) images outwards; torch's own padding refuses uint8."""
+    if pixels == 0:
+        return images
+    height, width = images.shape[1:3]
+    rows = torch.arange(-pixels, height + pixels, device=images.device).clamp(0, height - 1)
+    columns = torch.arange(-pixels, width + pixels, device=images.device).clamp(0, width - 1)
+    return images[:, rows][:, :, columns]

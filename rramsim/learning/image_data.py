@@ -1,0 +1,92 @@
+"""A labelled set of images in memory, as the data set has it: bytes, no normalisation."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.exceptions import InputError
+
+__all__ = ["ImageData"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageData:
+    """Training and test images with their labels.
+
+    Images are uint8 of shape (N, C, H, W), labels int64 of shape (N,) with values 0 to
+    len(classes) - 1. `label` is what figures call the set. `source` says which file it came from
+    (its name and checksum). `crop_pixels` and `flip` say which augmentation leaves the meaning of
+    an image as it is: shifts of up to that many pixels, and left-right mirroring.
+
+    Raises `InputError` if shapes, types or labels disagree.
+    """
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    label: str
+    source: dict[str, str] = field(default_factory=dict)
+    crop_pixels: int = 0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        for part, images, labels in (
+            ("training", self.train_images, self.train_labels),
+            ("test", self.test_images, self.test_labels),
+        ):
+            if images.dtype != np.uint8 or images.ndim != 4:
+                raise InputError(
+                    f"{self.label}: {part} images are {images.dtype} of shape {images.shape}, "
+                    "must be uint8 of shape (images, channels, height, width)"
+                )
+            if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+                raise InputError(
+                    f"{self.label}: {part} labels are {labels.dtype} of shape {labels.shape}, "
+                    f"must be int64 of shape ({images.shape[0]},)"
+                )
+            if len(labels) == 0:
+                raise InputError(f"{self.label}: there are no {part} images")
+            if labels.min() < 0 or labels.max() >= len(self.classes):
+                raise InputError(
+                    f"{self.label}: {part} labels run from {labels.min()} to {labels.max()}, "
+                    f"must lie between 0 and {len(self.classes) - 1}"
+                )
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            raise InputError(
+                f"{self.label}: training images are {self.train_images.shape[1:]} and test images "
+                f"{self.test_images.shape[1:]}; both must have one shape"
+            )
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.train_images.shape[1:]
+        return channels, height, width
+
+    def subset(self, *, train: int, test: int, seed: int = 0) -> "ImageData":
+        """Return so many training and test images, drawn without replacement from `seed`.
+
+        Raises `InputError` if there are not that many. The label says that it is a subset.
+        """
+        rng = np.random.default_rng([seed, 0x5B5E7])
+        chosen = []
+        for part, wanted, present in (
+            ("training", train, len(self.train_labels)),
+            ("test", test, len(self.test_labels)),
+        ):
+            if not 1 <= wanted <= present:
+                raise InputError(
+                    f"{self.label}: {wanted} {part} images wanted, must be 1 to {present}"
+                )
+            chosen.append(np.sort(rng.permutation(present)[:wanted]))
+        return replace(
+            self,
+            train_images=self.train_images[chosen[0]],
+            train_labels=self.train_labels[chosen[0]],
+            test_images=self.test_images[chosen[1]],
+            test_labels=self.test_labels[chosen[1]],
+            label=f"{self.label}, {train} + {test} images",
+        )

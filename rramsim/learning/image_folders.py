@@ -1,0 +1,127 @@
+"""CIFAR-10 as image files: train/<class>/<n>.jpg and test/<class>/<n>.jpg, packed or not."""
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from rramsim.exceptions import InputError
+from rramsim.learning.archives import archive_members, check_member_name
+from rramsim.learning.array_cache import cached_arrays
+from rramsim.learning.cifar_official import file_digest
+from rramsim.learning.image_data import ImageData
+
+__all__ = ["load_image_archive", "load_image_folder"]
+
+_KNOWN_COPIES = {
+    "ee8535bf9439b434a5ff1ec5e080c0a72100ac8998fea7800886ed3c05aac8e0": "CIFAR-10 (JPEG copy)"
+}
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_SIZE = (32, 32)
+_MAX_IMAGE_BYTES = 1 << 18
+_PARTS = ("train", "test")
+
+_Arrays = dict[str, NDArray[np.generic]]
+
+
+def load_image_archive(path: Path, *, cache: Path | None = None) -> ImageData:
+    """Read an archive of image files in memory; labels are the classes in alphabetical order.
+
+    `cache` is a folder for the decoded arrays: decoding sixty thousand JPEGs takes seconds, reading
+    them back a tenth of one. An archive whose sha256 is not known is called "CIFAR-10 (image
+    copy)". Raises `InputError` of one line for anything that is not such an archive.
+    """
+    sha256 = file_digest(path, "sha256")
+
+    def decode() -> _Arrays:
+        return _decoded(archive_members(path, max_member_bytes=_MAX_IMAGE_BYTES), path)
+
+    arrays = decode() if cache is None else cached_arrays(cache, f"images-{sha256}", decode)
+    label = _KNOWN_COPIES.get(sha256, "CIFAR-10 (image copy)")
+    return _image_data(arrays, label, {"file": path.name, "sha256": sha256})
+
+
+def load_image_folder(path: Path) -> ImageData:
+    """Read a folder with train/<class>/ and test/<class>/; see `load_image_archive`."""
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for part in _PARTS:
+            for file in sorted((path / part).glob("*/*")):
+                try:
+                    if file.stat().st_size > _MAX_IMAGE_BYTES:
+                        raise InputError(f"{file}: larger than {_MAX_IMAGE_BYTES} bytes")
+                    yield file.relative_to(path).as_posix(), file.read_bytes()
+                except OSError as error:
+                    raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+
+    return _image_data(_decoded(files(), path), "CIFAR-10 (image copy)", {"file": path.name})
+
+
+def _image_data(arrays: _Arrays, label: str, source: dict[str, str]) -> ImageData:
+    return ImageData(
+        train_images=arrays["train_images"].astype(np.uint8, copy=False),
+        train_labels=arrays["train_labels"].astype(np.int64, copy=False),
+        test_images=arrays["test_images"].astype(np.uint8, copy=False),
+        test_labels=arrays["test_labels"].astype(np.int64, copy=False),
+        classes=tuple(str(name) for name in arrays["classes"]),
+        label=label,
+        source=source,
+        crop_pixels=4,
+        flip=True,
+    )
+
+
+def _decoded(members: Iterable[tuple[str, bytes]], path: Path) -> _Arrays:
+    """Decode all images, ordered by class and then by number, which is the official order."""
+    found: dict[str, list[tuple[str, int, str, NDArray[np.uint8]]]] = {part: [] for part in _PARTS}
+    for name, content in members:
+        place = check_member_name(name, path)
+        if place.suffix.lower() not in _SUFFIXES:
+            continue
+        parts = tuple(part for part in place.parts if part != ".")
+        if len(parts) < 3 or parts[-3] not in _PARTS:
+            raise InputError(
+                f"{path}: {name[:80]!r} must lie at train/<class>/<n>.jpg or test/<class>/<n>.jpg"
+            )
+        number = int(place.stem) if place.stem.isdecimal() and len(place.stem) < 12 else -1
+        image = _image(content, f"{path}: {name[:80]}")
+        found[parts[-3]].append((parts[-2], number, place.stem, image))
+    classes = sorted({row[0] for row in found["train"]})
+    others = sorted({row[0] for row in found["test"]})
+    if not classes or classes != others:
+        raise InputError(
+            f"{path}: classes in train/ are {classes[:12]} and in test/ {others[:12]}; "
+            "both must be there and agree"
+        )
+    position = {name: index for index, name in enumerate(classes)}
+    arrays: _Arrays = {"classes": np.array(classes)}
+    for part, rows in found.items():
+        rows.sort(key=lambda row: row[:3])
+        arrays[f"{part}_images"] = np.stack([row[3] for row in rows])
+        arrays[f"{part}_labels"] = np.array([position[row[0]] for row in rows], dtype=np.int64)
+    return arrays
+
+
+def _image(content: bytes, where: str) -> NDArray[np.uint8]:
+    """Decode one image to (3, 32, 32); size and mode are checked before any pixel is decoded."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
+            if image.size != _SIZE or image.mode != "RGB":
+                raise InputError(
+                    f"{where}: {image.size[0]} x {image.size[1]} pixels of mode {image.mode}, "
+                    f"must be {_SIZE[0]} x {_SIZE[1]} of mode RGB"
+                )
+            pixels = np.asarray(image)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{where}: not a JPEG or PNG image") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{where}: damaged image ({error})") from error
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def archive_name(path: Path) -> bool:
+    """Whether a file's name says that it is a tar archive this module reads."""
+    return PurePosixPath(path.name).name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz"))

@@ -1,0 +1,115 @@
+"""Read the official CIFAR-10 batches, which are pickles, without running anything in them.
+
+A pickle may name any function and call it. The reader here admits four names, and none of them
+reaches numpy: each is replaced by a stand-in that only remembers its arguments. The array is then
+rebuilt from the remembered bytes after its shape and type are checked.
+"""
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.exceptions import InputError
+
+__all__ = ["read_batch"]
+
+_IMAGE_BYTES = 3 * 32 * 32
+
+
+class _Array:
+    """What a pickled numpy array leaves behind: its shape, element type and bytes."""
+
+    shape: Any = None
+    dtype: Any = None
+    data: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        _version, self.shape, self.dtype, fortran, self.data = state
+        if fortran:
+            raise pickle.UnpicklingError("column-major array")
+
+
+class _DType:
+    """What a pickled element type leaves behind: its name."""
+
+    def __init__(self, name: Any, *_: Any) -> None:
+        self.name = name.decode("latin1") if isinstance(name, bytes) else name
+
+    def __setstate__(self, state: Any) -> None:
+        del state
+
+
+class _NdarrayName:
+    """Stands where a pickle names numpy.ndarray; cannot be called."""
+
+    def __new__(cls) -> "_NdarrayName":
+        raise pickle.UnpicklingError("numpy.ndarray is called")
+
+
+def _reconstruct(kind: Any, *_: Any) -> _Array:
+    if kind is not _NdarrayName:
+        raise pickle.UnpicklingError("an array of an unknown class")
+    return _Array()
+
+
+def _encode(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
+    # How Python 3 writes bytes in the old pickle protocols.
+    if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+        raise pickle.UnpicklingError("an unknown encoding")
+    return text.encode("latin1")
+
+
+_ADMITTED = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy", "ndarray"): _NdarrayName,
+    ("numpy", "dtype"): _DType,
+    ("_codecs", "encode"): _encode,
+}
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _ADMITTED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it calls {module}.{name}") from None
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError("it refers to something outside")
+
+
+def read_batch(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the images (N, 3, 32, 32) and labels (N,) of one official batch.
+
+    `where` names the file in the `InputError` raised if the content is not such a batch.
+    """
+    try:
+        values = _Reader(io.BytesIO(content), encoding="bytes").load()
+    except Exception as error:
+        # A damaged pickle can fail in any way; all of them mean the same to the user.
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(f"{where}: not a CIFAR-10 batch ({reason})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: not a CIFAR-10 batch (no dictionary)")
+    array, labels = values.get(b"data"), values.get(b"labels")
+    if not isinstance(array, _Array) or not isinstance(labels, list):
+        raise InputError(f"{where}: not a CIFAR-10 batch (no 'data' array with a 'labels' list)")
+    expected = (len(labels), _IMAGE_BYTES)
+    name = array.dtype.name if isinstance(array.dtype, _DType) else None
+    if (
+        array.shape != expected
+        or name != "u1"
+        or not isinstance(array.data, bytes)
+        or len(array.data) != len(labels) * _IMAGE_BYTES
+    ):
+        raise InputError(
+            f"{where}: its data are {array.shape} of {name!r}, must be {expected} bytes"
+        )
+    if not all(type(label) is int and 0 <= label <= 9 for label in labels):
+        raise InputError(f"{where}: its labels must be whole numbers 0 to 9")
+    images = np.frombuffer(array.data, dtype=np.uint8).reshape(-1, 3, 32, 32)
+    return images, np.array(labels, dtype=np.int64)

@@ -1,0 +1,314 @@
+"""Training by back-propagation with straight-through gradients, resumable to the same bits."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rramsim.exceptions import InputError
+from rramsim.learning.augmentation import BatchSource
+from rramsim.learning.checkpoints import load_state, read_tensors, write_tensors
+from rramsim.learning.evaluation import Accuracy, accuracy
+from rramsim.learning.image_data import ImageData
+from rramsim.learning.settings import TrainingSettings
+from rramsim.networks import NetworkSpec, Standardise, WeightErrors, set_weight_errors
+
+__all__ = ["EpochMetrics", "TrainingResult", "train", "training_step"]
+
+_FORMAT = "rramsim training 1"
+_CHECK_EVERY = 50
+"""Steps between looks at the loss; each look makes a GPU wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """One epoch. Accuracies are shares, 0 to 1; `train_accuracy` is over augmented images while
+    the weights still move; `learning_rate` is that of the epoch's last step."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_accuracy: float
+    seconds: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """A trained network, in evaluation mode, with the read errors it was trained with removed.
+
+    `test` is measured after the last epoch with those errors acting, as during training.
+    """
+
+    spec: NetworkSpec
+    settings: TrainingSettings
+    network: nn.Module
+    rows: tuple[EpochMetrics, ...]
+    test: Accuracy
+    label: str
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of all epochs, tests included."""
+        return sum(row.seconds for row in self.rows)
+
+
+def train(
+    network_spec: NetworkSpec,
+    data: ImageData,
+    settings: TrainingSettings,
+    *,
+    errors: WeightErrors | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[EpochMetrics], None] | None = None,
+) -> TrainingResult:
+    """Train a network on `data`, with read errors drawn anew at every forward pass if given.
+
+    The test accuracy of every epoch is measured with the same errors acting. With `checkpoint`, the
+    state after each epoch is written there, and a run that finds it goes on from it; on the CPU the
+    result is the same bit for bit as without the interruption, since every random number of an
+    epoch derives from the seed and the epoch. `progress` is called after each epoch.
+
+    Raises `InputError` if the network does not take these images, if the checkpoint belongs to
+    another run, or if the loss stops being finite (nothing is written then).
+    """
+    if network_spec.input_shape != data.input_shape or network_spec.classes != len(data.classes):
+        raise InputError(
+            f"{network_spec.name} takes images {network_spec.input_shape} of {network_spec.classes}"
+            f" classes, {data.label} has {data.input_shape} of {len(data.classes)}"
+        )
+    device = _device(settings.device)
+    network = network_spec.build(seed=settings.seed)
+    _set_statistics(network, data, settings.norm_momentum)
+    network.to(device)
+    set_weight_errors(network, errors, seed=settings.seed)
+    optimiser = _optimiser(network, settings, len(data.train_labels))
+    source = BatchSource(
+        torch.from_numpy(data.train_images).to(device),
+        torch.from_numpy(data.train_labels).to(device),
+        crop_pixels=data.crop_pixels if settings.augment else 0,
+        flip=data.flip and settings.augment,
+    )
+    test_images = torch.from_numpy(data.test_images).to(device)
+    test_labels = torch.from_numpy(data.test_labels).to(device)
+    identity = _identity(network_spec, data, settings, errors)
+    rows: list[EpochMetrics] = []
+    test: Accuracy | None = None
+    if checkpoint is not None and Path(checkpoint).exists():
+        rows, test = _resume(Path(checkpoint), identity, network, optimiser)
+    for epoch in range(len(rows) + 1, settings.epochs + 1):
+        started = time.perf_counter()
+        loss, share = _epoch(network, optimiser, source, settings, errors, epoch)
+        test = accuracy(network, test_images, test_labels)
+        row = EpochMetrics(
+            epoch=epoch,
+            train_loss=loss,
+            train_accuracy=share,
+            test_accuracy=test.value,
+            seconds=time.perf_counter() - started,
+            learning_rate=float(optimiser.param_groups[0]["lr"]),
+        )
+        rows.append(row)
+        if checkpoint is not None:
+            _save(Path(checkpoint), identity, network, optimiser, rows, test)
+        if progress is not None:
+            progress(row)
+    assert test is not None
+    set_weight_errors(network, None)
+    return TrainingResult(
+        spec=network_spec,
+        settings=settings,
+        network=network.eval(),
+        rows=tuple(rows),
+        test=test,
+        label=data.label,
+    )
+
+
+def training_step(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    bfloat16: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Take one step on a batch; return the mean loss and the number of right answers.
+
+    Both stay on the device, detached.
+    """
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        scores = network(images)
+    scores = scores.float()
+    loss = nn.functional.cross_entropy(scores, labels, label_smoothing=label_smoothing)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    with torch.no_grad():
+        return loss.detach(), (scores.argmax(dim=1) == labels).sum()
+
+
+def _epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    source: BatchSource,
+    settings: TrainingSettings,
+    errors: WeightErrors | None,
+    epoch: int,
+) -> tuple[float, float]:
+    """Train for one epoch; return the mean loss and the share of right answers."""
+    # Every generator starts anew from (seed, epoch): an epoch is the same resumed or not.
+    first, second = np.random.SeedSequence([settings.seed, epoch]).generate_state(2, np.uint32)
+    generator = torch.Generator().manual_seed(int(first))
+    set_weight_errors(network, errors, seed=int(second))
+    network.train()
+    per_epoch = -(-len(source) // settings.batch)
+    losses: list[Tensor] = []
+    right: list[Tensor] = []
+    seen = 0
+    for step, (images, labels) in enumerate(source.epoch(settings.batch, generator=generator)):
+        rate = settings.learning_rate_at(
+            (epoch - 1) * per_epoch + step, settings.epochs * per_epoch
+        )
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss, correct = training_step(
+            network,
+            optimiser,
+            images,
+            labels,
+            label_smoothing=settings.label_smoothing,
+            bfloat16=settings.bfloat16,
+        )
+        losses.append(loss)
+        right.append(correct)
+        seen += len(labels)
+        if step % _CHECK_EVERY == 0:
+            _check_finite(loss, epoch, settings)
+    mean = torch.stack(losses).mean()
+    _check_finite(mean, epoch, settings)
+    for parameter in network.parameters():
+        _check_finite(parameter.detach().sum(), epoch, settings)
+    return float(mean), float(torch.stack(right).sum()) / seen
+
+
+def _check_finite(value: Tensor, epoch: int, settings: TrainingSettings) -> None:
+    if not bool(torch.isfinite(value)):
+        raise InputError(
+            f"training diverged in epoch {epoch} (the loss is {float(value)}): "
+            f"learning_rate = {settings.learning_rate:g} is too high; nothing was saved from it"
+        )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device = {name!r}: PyTorch has no such device here; 'cpu' always works"
+        ) from error
+    return device
+
+
+def _set_statistics(network: nn.Module, data: ImageData, norm_momentum: float) -> None:
+    """Set the input's mean and deviation, per channel, from the training images."""
+    pixels = data.train_images
+    for module in network.modules():
+        if isinstance(module, Standardise):
+            mean = pixels.mean(axis=(0, 2, 3))
+            deviation = pixels.std(axis=(0, 2, 3)).clip(min=1.0)
+            module.mean.copy_(torch.from_numpy(mean))
+            module.deviation.copy_(torch.from_numpy(deviation))
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.momentum = norm_momentum
+
+
+def _optimiser(
+    network: nn.Module, settings: TrainingSettings, train_images: int
+) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        network.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.adamw_decay(train_images),
+    )
+
+
+def _identity(
+    spec: NetworkSpec, data: ImageData, settings: TrainingSettings, errors: WeightErrors | None
+) -> str:
+    """All that decides the result, as text. The device is left out: a run may move."""
+    chosen = {key: value for key, value in asdict(settings).items() if key != "device"}
+    digest = hashlib.sha256()
+    for values in (data.train_images, data.train_labels, data.test_images, data.test_labels):
+        digest.update(np.ascontiguousarray(values).data)
+    return json.dumps(
+        {
+            "network": asdict(spec),
+            "settings": chosen,
+            "data": digest.hexdigest(),
+            "errors": None if errors is None else errors.describe(),
+        },
+        sort_keys=True,
+    )
+
+
+def _save(
+    path: Path,
+    identity: str,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    rows: list[EpochMetrics],
+    test: Accuracy,
+) -> None:
+    write_tensors(
+        path,
+        {
+            "format": _FORMAT,
+            "identity": identity,
+            "network": network.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "rows": json.dumps([asdict(row) for row in rows]),
+            "test": json.dumps(asdict(test)),
+        },
+    )
+
+
+def _resume(
+    path: Path, identity: str, network: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[list[EpochMetrics], Accuracy]:
+    values = read_tensors(path, wanted=_FORMAT)
+    found = values.get("identity")
+    if found != identity:
+        raise InputError(
+            f"{path}: the checkpoint of another run ({_difference(found, identity)}); "
+            "remove it or name another file"
+        )
+    load_state(network, values.get("network"), path)
+    try:
+        optimiser.load_state_dict(values["optimiser"])
+        rows = [EpochMetrics(**row) for row in json.loads(values["rows"])]
+        test = Accuracy(**json.loads(values["test"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a whole rramsim checkpoint ({error})") from error
+    return rows, test
+
+
+def _difference(found: object, wanted: str) -> str:
+    """Name the first thing in which two identities differ."""
+    try:
+        one, other = json.loads(str(found)), json.loads(wanted)
+    except ValueError:
+        return "it does not say of which"
+    for part in ("network", "settings"):
+        for key, value in other[part].items():
+            if one[part].get(key) != value:
+                return f"its {key} = {one[part].get(key)!r}, here {value!r}"
+    return "its data set differs" if one["data"] != other["data"] else "its read errors differ"

@@ -1,0 +1,53 @@
+"""Ternary and binary networks, and the errors with which their weights are read."""
+
+from rramsim.networks.architectures import Architecture, NetworkSpec, Standardise, build_network
+from rramsim.networks.census import LayerCensus, layer_census
+from rramsim.networks.injection import (
+    ErrorMode,
+    quantised_layers,
+    set_weight_errors,
+    without_weight_errors,
+)
+from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
+from rramsim.networks.quantisers import (
+    TERNARY_THRESHOLD,
+    ActivationKind,
+    WeightKind,
+    quantise_activation,
+    quantise_weight,
+    straight_through,
+)
+from rramsim.networks.sampling import bernoulli_positions
+from rramsim.networks.weight_errors import (
+    BinaryFlips,
+    ScalarErrors,
+    TransitionErrors,
+    WeightErrors,
+)
+
+__all__ = [
+    "TERNARY_THRESHOLD",
+    "ActivationKind",
+    "Architecture",
+    "BinaryFlips",
+    "ErrorMode",
+    "LayerCensus",
+    "NetworkSpec",
+    "QuantConv2d",
+    "QuantLayer",
+    "QuantLinear",
+    "ScalarErrors",
+    "Standardise",
+    "TransitionErrors",
+    "WeightErrors",
+    "WeightKind",
+    "bernoulli_positions",
+    "build_network",
+    "layer_census",
+    "quantise_activation",
+    "quantise_weight",
+    "quantised_layers",
+    "set_weight_errors",
+    "straight_through",
+    "without_weight_errors",
+]

@@ -1,0 +1,194 @@
+"""The networks: the VGG of Laborieux et al. 2020 (arXiv 2005.01973) and a small perceptron."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from rramsim.exceptions import InputError
+from rramsim.networks.layers import QuantConv2d, QuantLinear
+from rramsim.networks.quantisers import (
+    ActivationKind,
+    WeightKind,
+    check_activation_kind,
+    check_weight_kind,
+)
+
+__all__ = ["Architecture", "NetworkSpec", "Standardise", "build_network"]
+
+Architecture = Literal["vgg", "mlp"]
+
+_MAX_WIDTH = 4096
+_VGG_HIDDEN = 512
+
+
+class Standardise(nn.Module):
+    """Subtract a mean and divide by a deviation, channel by channel; takes uint8 images too.
+
+    Both are buffers, so they travel with the weights: a network takes raw images (B, C, H, W) with
+    pixels 0 to 255 as they are in the data set.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return float images in the channels-last layout, which CPUs and GPUs convolve faster."""
+        images = images.to(self.mean.dtype, memory_format=torch.channels_last)
+        return (images - self.mean[:, None, None]) / self.deviation[:, None, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """What a network is, apart from its weights.
+
+    `width` is N: the channels of the first convolution of the VGG, or the hidden units of the
+    perceptron. `input_shape` is (channels, height, width). Raises `InputError` for a value out of
+    range.
+
+    >>> NetworkSpec(weights="ternary", activations="ternary", width=16).name
+    'vgg16-ternary-ternary'
+    """
+
+    weights: WeightKind
+    activations: ActivationKind
+    width: int
+    architecture: Architecture = "vgg"
+    input_shape: tuple[int, int, int] = field(default=(3, 32, 32))
+    classes: int = 10
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ("vgg", "mlp"):
+            raise InputError(f"architecture = {self.architecture!r}: must be 'vgg' or 'mlp'")
+        check_weight_kind(self.weights)
+        check_activation_kind(self.activations)
+        if isinstance(self.width, bool) or not isinstance(self.width, int):
+            raise InputError(f"width = {self.width!r}: must be a whole number of channels")
+        if not 1 <= self.width <= _MAX_WIDTH:
+            raise InputError(f"width = {self.width}: must be between 1 and {_MAX_WIDTH} channels")
+        shape = tuple(self.input_shape)
+        if len(shape) != 3 or not all(isinstance(n, int) and 1 <= n <= 4096 for n in shape):
+            raise InputError(
+                f"input_shape = {shape}: must be (channels, height, width), each 1 to 4096"
+            )
+        object.__setattr__(self, "input_shape", shape)
+        if not (isinstance(self.classes, int) and 2 <= self.classes <= 100_000):
+            raise InputError(f"classes = {self.classes}: must be between 2 and 100000")
+
+    @property
+    def name(self) -> str:
+        """A short name: architecture and width, weights, activations."""
+        return f"{self.architecture}{self.width}-{self.weights}-{self.activations}"
+
+    def build(self, *, seed: int) -> nn.Module:
+        """Build the network with weights drawn from `seed`."""
+        return build_network(
+            architecture=self.architecture,
+            width=self.width,
+            weights=self.weights,
+            activations=self.activations,
+            input_shape=self.input_shape,
+            classes=self.classes,
+            seed=seed,
+        )
+
+
+def build_network(
+    *,
+    architecture: Architecture,
+    width: int,
+    weights: WeightKind,
+    activations: ActivationKind,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+) -> nn.Module:
+    """Build a network that takes images (B, *input_shape) and returns scores (B, classes).
+
+    "vgg": convolutions N, N, pool, 2N, 2N, pool, 4N, 4N, pool, then linear 512 and `classes`; 3 x 3
+    kernels, padding 1, no biases; max-pool before batch-norm; batch-norm after every layer, the
+    output included. A pool halves a side that is at least 2 and leaves a side of 1, so an image of
+    8 x 8 (scikit-learn's digits) ends at 1 x 1 and a smaller one is not refused.
+    "mlp": linear N, N and `classes`, each followed by batch-norm.
+
+    All weights are quantised, first and last too, and drawn from N(0, 0.03^2). The input of the
+    first layer stays real; the others' goes through Hardtanh and the quantiser, or through a ReLU
+    with activations "full". Raises `InputError` for a value out of range.
+    """
+    spec = NetworkSpec(
+        architecture=architecture,
+        width=width,
+        weights=weights,
+        activations=activations,
+        input_shape=input_shape,
+        classes=classes,
+    )
+    if seed < 0:
+        raise InputError(f"seed = {seed}: must be 0 or above")
+    generator = torch.Generator().manual_seed(seed)
+    stages = _vgg(spec, generator) if architecture == "vgg" else _mlp(spec, generator)
+    network = nn.Sequential(OrderedDict(stages))
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _vgg(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Module]]:
+    channels, height, width = spec.input_shape
+    stages: list[tuple[str, nn.Module]] = [("standardise", Standardise(channels))]
+    first = True
+    index = 0
+    for factor in (1, 2, 4):
+        for pooled in (False, True):
+            index += 1
+            out = factor * spec.width
+            layer = QuantConv2d(
+                channels,
+                out,
+                weights=spec.weights,
+                activations=None if first else spec.activations,
+                generator=generator,
+            )
+            stages.append((f"conv{index}", layer))
+            if pooled:
+                kernel = (2 if height > 1 else 1, 2 if width > 1 else 1)
+                height, width = height // kernel[0], width // kernel[1]
+                stages.append((f"pool{index}", nn.MaxPool2d(kernel)))
+            stages.append((f"norm{index}", nn.BatchNorm2d(out)))
+            channels, first = out, False
+    stages.append(("flatten", nn.Flatten()))
+    sizes = (channels * height * width, _VGG_HIDDEN, spec.classes)
+    return stages + _linear_stages(sizes, spec, generator, first=False)
+
+
+def _mlp(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Module]]:
+    channels, height, width = spec.input_shape
+    sizes = (channels * height * width, spec.width, spec.width, spec.classes)
+    stages: list[tuple[str, nn.Module]] = [
+        ("standardise", Standardise(channels)),
+        ("flatten", nn.Flatten()),
+    ]
+    return stages + _linear_stages(sizes, spec, generator, first=True)
+
+
+def _linear_stages(
+    sizes: tuple[int, ...], spec: NetworkSpec, generator: torch.Generator, *, first: bool
+) -> list[tuple[str, nn.Module]]:
+    stages: list[tuple[str, nn.Module]] = []
+    for index, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
+        layer = QuantLinear(
+            inputs,
+            outputs,
+            weights=spec.weights,
+            activations=None if first and index == 1 else spec.activations,
+            generator=generator,
+        )
+        stages.append((f"linear{index}", layer))
+        stages.append((f"linear_norm{index}", nn.BatchNorm1d(outputs)))
+    return stages

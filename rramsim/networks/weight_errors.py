@@ -1,0 +1,226 @@
+"""What a read does to a quantised weight: three statistical models of its errors.
+
+All draw independently for every weight. Type 1 is a sign flip, type 2 a non-zero weight read as
+zero, type 3 a zero read as non-zero (Laborieux et al. 2020, arXiv 2005.01973).
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from rramsim.exceptions import InputError
+from rramsim.networks.quantisers import WeightKind
+from rramsim.networks.sampling import bernoulli_positions
+
+__all__ = ["BinaryFlips", "ScalarErrors", "TransitionErrors", "WeightErrors"]
+
+
+class WeightErrors(ABC):
+    """A model of the errors with which quantised weights are read."""
+
+    @abstractmethod
+    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return the weights as read: a new tensor of the same shape and type.
+
+        `quantised` holds -1, 0 and +1 and is left as it is; every random number comes from
+        `generator`.
+        """
+
+    @abstractmethod
+    def describe(self) -> dict[str, object]:
+        """Return the model as plain values (JSON), the same for models that draw the same."""
+
+    def check_weights(self, kind: WeightKind) -> None:
+        """Raise `InputError` if the model makes no sense for weights of this kind."""
+        if kind == "full":
+            raise InputError(
+                "weights = 'full': read errors are defined for 'binary' and 'ternary' weights only"
+            )
+
+
+def _check_rate(name: str, rate: float, limit: float) -> None:
+    if not (math.isfinite(rate) and 0.0 <= rate <= limit):
+        raise InputError(f"{name} = {rate}: must be a probability between 0 and {limit:g}")
+
+
+class TransitionErrors(WeightErrors):
+    """Each weight is read according to the row of a 3 x 3 matrix that its written value picks.
+
+    `matrix[i, j]` is the probability that a weight written as (-1, 0, +1)[i] is read as
+    (-1, 0, +1)[j]. Raises `InputError` if an entry is not a probability or a row does not sum to 1.
+
+    >>> swap = TransitionErrors([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+    >>> weights = torch.tensor([-1.0, 0.0, 1.0])
+    >>> swap.apply(weights, generator=torch.Generator().manual_seed(0)).tolist()
+    [1.0, 0.0, -1.0]
+    """
+
+    def __init__(self, matrix: ArrayLike) -> None:
+        values = np.array(matrix, dtype=np.float64)
+        if values.shape != (3, 3):
+            raise InputError(f"transition matrix of shape {values.shape}: must be 3 x 3")
+        for written, row in zip((-1, 0, 1), values, strict=True):
+            if not (np.isfinite(row).all() and (row >= 0.0).all()):
+                raise InputError(
+                    f"transition matrix, row of written {written:+d} = {row.tolist()}: "
+                    "must hold probabilities between 0 and 1"
+                )
+            if abs(float(row.sum()) - 1.0) > 1e-6:
+                raise InputError(
+                    f"transition matrix, row of written {written:+d} = {row.tolist()}: "
+                    f"sums to {row.sum():.9g}, must sum to 1"
+                )
+        values /= values.sum(axis=1, keepdims=True)
+        values.setflags(write=False)
+        self.matrix = values
+
+    def __repr__(self) -> str:
+        return f"TransitionErrors({self.matrix.tolist()})"
+
+    def describe(self) -> dict[str, object]:
+        """Return the matrix."""
+        return {"model": "transition", "matrix": self.matrix.tolist()}
+
+    def check_weights(self, kind: WeightKind) -> None:
+        """Refuse full-precision weights, and binary ones that could be read as 0."""
+        super().check_weights(kind)
+        if kind == "binary" and self.matrix[[0, 2], 1].any():
+            raise InputError(
+                "weights = 'binary' with a transition matrix that reads -1 or +1 as 0: a binary "
+                "read-out gives -1 or +1; use TransitionErrors.without_zero_reads()"
+            )
+
+    def without_zero_reads(self) -> "TransitionErrors":
+        """Return the errors of a read-out that must decide: each read of 0 becomes -1 or +1 evenly.
+
+        A sense amplifier that has not resolved when a binary read-out samples it holds no
+        information on the sign. Its latch then decides by chance.
+
+        >>> TransitionErrors([[0.9, 0.1, 0], [0, 1, 0], [0, 0, 1]]).without_zero_reads().matrix[0]
+        array([0.95, 0.  , 0.05])
+        """
+        values = self.matrix.copy()
+        values[:, [0, 2]] += values[:, [1]] / 2.0
+        values[:, 1] = 0.0
+        return TransitionErrors(values)
+
+    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return the weights as read (see `WeightErrors.apply`)."""
+        rates = 1.0 - np.diag(self.matrix)
+        largest = float(rates.max())
+        read = quantised.clone()
+        # Thinning: candidates at the largest of the three rates, each then kept as its own written
+        # value demands. Needs no pass over the weights that are read right.
+        positions = bernoulli_positions(read.numel(), largest, generator=generator)
+        if positions.numel() == 0:
+            return read
+        flat = read.view(-1) if read.is_contiguous() else read.permute(_dense_order(read)).view(-1)
+        positions = positions.to(flat.device)
+        written = flat[positions].to(torch.int64) + 1
+        chosen = torch.rand(
+            positions.numel(), generator=generator, device=generator.device, dtype=torch.float64
+        ).to(flat.device)
+        # For each written value: the two wrong readings share the interval [0, rate / largest).
+        low, high = np.array([[1, 2], [0, 2], [0, 1]]).T
+        rows = np.arange(3)
+        first = torch.from_numpy(self.matrix[rows, low] / largest).to(flat.device)[written]
+        both = torch.from_numpy(rates / largest).to(flat.device)[written]
+        low_read = torch.from_numpy(low - 1).to(flat.device, flat.dtype)[written]
+        high_read = torch.from_numpy(high - 1).to(flat.device, flat.dtype)[written]
+        wrong = torch.where(chosen < first, low_read, high_read)
+        flat[positions] = torch.where(chosen < both, wrong, flat[positions])
+        return read
+
+
+class BinaryFlips(WeightErrors):
+    """Each weight changes sign with probability `rate`; a zero stays zero.
+
+    >>> flips = BinaryFlips(1.0)
+    >>> flips.apply(torch.tensor([-1.0, 1.0]), generator=torch.Generator().manual_seed(0)).tolist()
+    [1.0, -1.0]
+    """
+
+    def __init__(self, rate: float) -> None:
+        _check_rate("flip rate", rate, 1.0)
+        self.rate = float(rate)
+
+    def __repr__(self) -> str:
+        return f"BinaryFlips({self.rate!r})"
+
+    def describe(self) -> dict[str, object]:
+        """Return the rate."""
+        return {"model": "flips", "rate": self.rate}
+
+    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return the weights as read (see `WeightErrors.apply`)."""
+        keep = 1.0 - self.rate
+        matrix = [[keep, 0.0, self.rate], [0.0, 1.0, 0.0], [self.rate, 0.0, keep]]
+        return TransitionErrors(matrix).apply(quantised, generator=generator)
+
+
+class ScalarErrors(WeightErrors):
+    """One total error rate b, as in the released training code of Laborieux et al. 2020.
+
+    Binary weights: the sign flips with probability b. Ternary weights: a zero is read as non-zero
+    with probability 2b / (1 + p0), either sign alike; a non-zero weight is read as zero with
+    probability b / (1 + p0); no sign flips. p0 is the share of zeros in the layer, so the share of
+    weights read wrong is b. `weights` says which of the two. b may be at most 0.5: above, the
+    probability for a zero could exceed 1.
+
+    >>> ScalarErrors(0.1).matrix(zero_share=1.0)[1].tolist()
+    [0.05, 0.9, 0.05]
+    """
+
+    def __init__(self, rate: float, *, weights: WeightKind = "ternary") -> None:
+        _check_rate("error rate b", rate, 0.5)
+        if weights not in ("binary", "ternary"):
+            raise InputError(f"weights = {weights!r}: must be 'binary' or 'ternary'")
+        self.rate = float(rate)
+        self.weights = weights
+
+    def __repr__(self) -> str:
+        return f"ScalarErrors({self.rate!r}, weights={self.weights!r})"
+
+    def describe(self) -> dict[str, object]:
+        """Return the rate and the kind of weights."""
+        return {"model": "scalar", "rate": self.rate, "weights": self.weights}
+
+    def check_weights(self, kind: WeightKind) -> None:
+        """Refuse weights of another kind than the one the formulas are for."""
+        super().check_weights(kind)
+        if kind != self.weights:
+            raise InputError(
+                f"weights = {kind!r} with ScalarErrors for {self.weights!r} weights: "
+                f"use ScalarErrors({self.rate!r}, weights={kind!r})"
+            )
+
+    def matrix(self, *, zero_share: float) -> np.ndarray:
+        """Return the 3 x 3 transition matrix for a layer with this share of zeros (0 to 1)."""
+        _check_rate("zero_share", zero_share, 1.0)
+        if self.weights == "binary":
+            keep = 1.0 - self.rate
+            return np.array([[keep, 0.0, self.rate], [0.0, 1.0, 0.0], [self.rate, 0.0, keep]])
+        vanish = self.rate / (1.0 + zero_share)
+        return np.array(
+            [
+                [1.0 - vanish, vanish, 0.0],
+                [vanish, 1.0 - 2.0 * vanish, vanish],
+                [0.0, vanish, 1.0 - vanish],
+            ]
+        )
+
+    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return the weights as read (see `WeightErrors.apply`)."""
+        zeros = 0.0
+        if self.weights == "ternary" and quantised.numel():
+            zeros = 1.0 - float(torch.count_nonzero(quantised)) / quantised.numel()
+        return TransitionErrors(self.matrix(zero_share=zeros)).apply(quantised, generator=generator)
+
+
+def _dense_order(values: Tensor) -> list[int]:
+    """The order of dimensions, slowest first, in which a dense tensor lies in memory."""
+    return sorted(range(values.dim()), key=lambda axis: values.stride(axis), reverse=True)
