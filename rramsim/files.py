@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rramsim.exceptions import InputError
+from rramsim.exceptions import InputError, MachineError
 
-__all__ = ["atomic_path", "output_folder"]
+__all__ = ["append_line", "atomic_path", "output_folder", "whole_lines"]
 
 
 @contextmanager
@@ -60,3 +60,28 @@ def output_folder(path: Path) -> Path:
             f"--out {path}: cannot write there ({reason}); name a folder that can be written"
         ) from error
     return path
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line and sync it; raises `MachineError` when the disk refuses."""
+    try:
+        with path.open("ab") as file:
+            file.write(line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise MachineError(
+            f"{path}: cannot be written ({error.strerror}); what was done is kept, run again"
+        ) from error
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file that was appended to; a last line torn by a kill is cut off it."""
+    if not path.is_file():
+        return []
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        with path.open("r+b") as file:
+            file.truncate(end)
+    return content[:end].decode(errors="replace").splitlines()

@@ -71,11 +71,19 @@ class ErrorStatistics:
     def binary(self) -> Rate:
         """Errors of a binary memory, which stores +1 and -1 only.
 
-        A sense that is unresolved at the strobe counts as an error. That is an upper bound: an
-        output latch that keeps its former value would be right about every second time.
+        A sense that is unresolved at the strobe counts as an error: nothing was read.
         """
         wrong = self.counts[0, 1:3].sum() + self.counts[2, 0:2].sum()
         return self._pooled(wrong, (0, 2))
+
+    @property
+    def binary_flip_probability(self) -> float:
+        """Probability that a binary memory's output latch holds the wrong sign.
+
+        An unresolved sense leaves the latch as the read before set it, which is right every
+        second time: type 1 plus half of type 2.
+        """
+        return self.type1.value + self.type2.value / 2
 
     @property
     def unconverged(self) -> Rate:

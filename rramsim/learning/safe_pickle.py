@@ -1,12 +1,14 @@
 """Read the official CIFAR-10 batches, which are pickles, without running anything in them.
 
-A pickle may name any function and call it. The reader here admits four names, and none of them
-reaches numpy: each is replaced by a stand-in that only remembers its arguments. The array is then
+A pickle may name any function and call it. The reader here admits a handful of names, and none
+of them reaches numpy: each is replaced by a stand-in that only remembers its arguments. The array is then
 rebuilt from the remembered bytes after its shape and type are checked.
 """
 
 import io
 import pickle
+import pickletools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,15 +44,25 @@ class _DType:
         del state
 
 
-class _NdarrayName:
-    """Stands where a pickle names numpy.ndarray; cannot be called."""
+class _Name:
+    """Stands where a pickle names a function or class; calls ours, cannot be altered by it."""
 
-    def __new__(cls) -> "_NdarrayName":
-        raise pickle.UnpicklingError("numpy.ndarray is called")
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it alters a function")
+
+
+def _no_call(*_: Any) -> None:
+    raise pickle.UnpicklingError("numpy.ndarray is called")
 
 
 def _reconstruct(kind: Any, *_: Any) -> _Array:
-    if kind is not _NdarrayName:
+    if kind is not _NDARRAY:
         raise pickle.UnpicklingError("an array of an unknown class")
     return _Array()
 
@@ -62,13 +74,16 @@ def _encode(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
     return text.encode("latin1")
 
 
+_NDARRAY = _Name(_no_call)
 _ADMITTED = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy", "ndarray"): _NdarrayName,
-    ("numpy", "dtype"): _DType,
-    ("_codecs", "encode"): _encode,
+    ("numpy.core.multiarray", "_reconstruct"): _Name(_reconstruct),
+    ("numpy._core.multiarray", "_reconstruct"): _Name(_reconstruct),
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _Name(_DType),
+    ("_codecs", "encode"): _Name(_encode),
 }
+_MAX_TUPLES = 100
+"""A batch has about ten tuples. Thousands, one in another, would exhaust the stack when hashed."""
 
 
 class _Reader(pickle.Unpickler):
@@ -82,13 +97,20 @@ class _Reader(pickle.Unpickler):
         raise pickle.UnpicklingError("it refers to something outside")
 
 
+def _load(content: bytes) -> Any:
+    names = (opcode.name for opcode, _, _ in pickletools.genops(content))
+    if sum("TUPLE" in name or name == "FROZENSET" for name in names) > _MAX_TUPLES:
+        raise pickle.UnpicklingError(f"more than {_MAX_TUPLES} tuples")
+    return _Reader(io.BytesIO(content), encoding="bytes").load()
+
+
 def read_batch(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the images (N, 3, 32, 32) and labels (N,) of one official batch.
 
     `where` names the file in the `InputError` raised if the content is not such a batch.
     """
     try:
-        values = _Reader(io.BytesIO(content), encoding="bytes").load()
+        values = _load(content)
     except Exception as error:
         # A damaged pickle can fail in any way; all of them mean the same to the user.
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]

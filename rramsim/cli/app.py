@@ -1,0 +1,78 @@
+"""The program: its commands, and how it ends.
+
+Exit 0: worked. 2: the user's input is at fault (one line on standard error). 1: anything else.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from rramsim import __version__
+from rramsim.cli import doctor, errors, run, sense, sweep, tradeoff, train
+from rramsim.exceptions import InputError, MachineError
+
+__all__ = ["app", "main"]
+
+# Older versions of typer use click's exceptions, newer ones their own copies of them.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="From a transistor netlist to a trained network, with an error bar on every number.",
+)
+for module in (run, sense, sweep, errors, train, tradeoff, doctor):
+    module.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rramsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        outcome = app(standalone_mode=False)
+    except InputError as error:
+        return _say(error, 2)
+    except MachineError as error:
+        return _say(error, 1)
+    except UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "rramsim"
+        message = getattr(error, "format_message", lambda: str(error))()
+        return _say(f"{message} (see {command} --help)", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted; the same command goes on from what was done", 130)
+    except BrokenPipeError:
+        # Whoever read standard output has gone; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return _say(f"{name}{error.strerror or error}", 1)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _say(message: object, status: int) -> int:
+    line = " ".join(str(message).split())
+    print(f"rramsim: {line}", file=sys.stderr)
+    return status

@@ -1,0 +1,97 @@
+"""`rramsim doctor`: does everything work here?"""
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from rramsim.cli.options import DataOption, JsonOption, print_json
+from rramsim.exceptions import InputError, MachineError
+
+__all__ = ["doctor", "register"]
+
+
+def doctor(data: DataOption = None, json: JsonOption = False) -> None:
+    """Test the simulator, the processes, the cores, the GPU and the data, and say how to mend.
+
+    Example: rramsim doctor
+    """
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("python", platform.python_version),
+        ("ngspice", _ngspice),
+        ("process", _process),
+        ("sense", _sense),
+        ("cores", _cores),
+        ("torch", _torch),
+        ("data", lambda: _data(data)),
+    ]
+    results: dict[str, dict[str, object]] = {}
+    for name, check in checks:
+        try:
+            results[name] = {"works": True, "found": check()}
+        except (InputError, MachineError) as error:
+            results[name] = {"works": False, "found": " ".join(str(error).split())}
+        if not json:
+            mark = "ok " if results[name]["works"] else "BAD"
+            typer.echo(f"{mark} {name:8} {results[name]['found']}")
+    if json:
+        print_json(results)
+    if not all(result["works"] for result in results.values()):
+        raise typer.Exit(2)
+
+
+def _ngspice() -> str:
+    from rramsim.engines import ngspice_version
+
+    return f"ngspice {ngspice_version()}, shared library"
+
+
+def _process() -> str:
+    from rramsim.devices import load_process
+
+    process = load_process("sky130-5v")
+    return f"{process.name}: corners {', '.join(process.corners)}"
+
+
+def _sense() -> str:
+    from rramsim.circuits import SenseConditions, sense_circuit
+    from rramsim.devices import load_process
+    from rramsim.engines import NgspiceEngine, SenseSamples
+
+    circuit = sense_circuit(process=load_process("sky130-5v"))
+    reads = []
+    for pair in ((10e3, 350e3), (350e3, 10e3), (350e3, 360e3)):
+        outcome = NgspiceEngine().sense(
+            circuit, SenseConditions(vdd_v=1.2), SenseSamples.nominal(*pair)
+        )
+        reads.append(int(outcome.read[0]) if outcome.converged[0] else None)
+    if reads != [1, -1, 0]:
+        raise MachineError(f"ngspice read {reads} where +1, -1, 0 was written; is it 36 or newer?")
+    return "+1, -1 and 0 are read right at 1.2 V"
+
+
+def _cores() -> str:
+    from rramsim.biterrors.campaign import available_workers
+
+    return f"{available_workers()} usable"
+
+
+def _torch() -> str:
+    import torch
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU (not needed)"
+    return f"PyTorch {torch.__version__}, {gpu}"
+
+
+def _data(path: Path | None) -> str:
+    from rramsim.pipeline import choose_data
+
+    found = choose_data("auto", path=path)
+    hint = "" if path else "; set RRAMSIM_DATA for CIFAR-10"
+    return f"{found.label}, {len(found.train_labels)} training images{hint}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(doctor)

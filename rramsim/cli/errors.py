@@ -1,0 +1,27 @@
+"""`rramsim errors`: error rates with intervals."""
+
+import typer
+
+from rramsim.cli.options import FolderArgument, JsonOption, print_json
+
+__all__ = ["errors", "register"]
+
+
+def errors(folder: FolderArgument, json: JsonOption = False) -> None:
+    """Count the errors of DIR/sense.nc into DIR/errors.json, and print them as a table.
+
+    Example: rramsim errors runs/demo
+    """
+    from rramsim.cli import stages
+    from rramsim.pipeline import RunFolder
+
+    value = stages.show_errors(RunFolder.existing(folder))
+    if json:
+        print_json(value)
+    else:
+        stages.print_errors(value)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(errors)

@@ -1,0 +1,56 @@
+"""Options that several commands share."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rramsim.devices import spice_number
+from rramsim.exceptions import InputError
+
+__all__ = [
+    "DataOption",
+    "ExperimentArgument",
+    "FolderArgument",
+    "JsonOption",
+    "OutOption",
+    "Quantity",
+]
+
+ExperimentArgument = Annotated[
+    Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment file.")
+]
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a run.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Output folder; resumed if it holds results.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        envvar="RRAMSIM_DATA",
+        help="CIFAR-10: an archive, its extracted folder, or a folder that holds one.",
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output.")
+]
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def parse_quantity(option: str, text: str) -> float:
+    """Read a number such as 1.2, 50n or 10k; raises `InputError` naming the option."""
+    try:
+        return spice_number(text)
+    except ValueError as error:
+        raise InputError(f"{option} {text}: must be a number, such as 1.2, 50n or 10k") from error
+
+
+Quantity = str
+"""Type of an option that reads SPICE numbers; `parse_quantity` makes it a float."""

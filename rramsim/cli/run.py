@@ -1,0 +1,49 @@
+"""`rramsim run`: every stage, from netlist to trade-off."""
+
+from typing import Any
+
+import typer
+
+from rramsim.cli.options import DataOption, ExperimentArgument, JsonOption, OutOption, print_json
+
+__all__ = ["register", "run"]
+
+
+def run(
+    experiment: ExperimentArgument,
+    out: OutOption,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Sweep the circuit, count errors, train the networks, and draw the trade-off.
+
+    What the output folder already holds is not done again: a run that was interrupted goes on.
+
+    Example: rramsim run experiments/demo.toml --out runs/demo
+    """
+    from rramsim.cli import stages
+    from rramsim.experiment import load_experiment
+    from rramsim.pipeline import RunFolder, write_provenance
+
+    chosen = load_experiment(experiment)
+    folder = RunFolder.create(out)
+    images = stages.load_data(chosen, data)
+    stages.show_sweep(chosen, folder)
+    errors = stages.show_errors(folder)
+    networks = stages.show_training(chosen, folder, images)
+    table = stages.show_tradeoff(chosen, folder, images, networks)
+    write_provenance(folder, chosen, data_label=images.label, data_source=images.source)
+    if json:
+        value: dict[str, Any] = {"out": str(out), "data": images.label}
+        value["errors"] = errors["conditions"]
+        value["tradeoff"] = table.to_dict("records")
+        print_json(value)
+    else:
+        stages.print_errors(errors)
+        stages.print_tradeoff(table)
+        typer.echo(f"results and figures are in {out}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(run)

@@ -1,0 +1,143 @@
+"""The stages with their progress bars and printed summaries, as several commands show them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from rramsim.cli.progress import console, progress_bar
+from rramsim.experiment import Experiment
+from rramsim.pipeline import (
+    RunFolder,
+    TrainedNetwork,
+    choose_data,
+    errors_stage,
+    sweep_stage,
+    tradeoff_stage,
+    train_stage,
+)
+
+__all__ = [
+    "load_data",
+    "print_errors",
+    "print_tradeoff",
+    "show_errors",
+    "show_sweep",
+    "show_tradeoff",
+    "show_training",
+]
+
+
+def load_data(experiment: Experiment, path: Path | None) -> Any:
+    """Load the images and say which they are."""
+    data = choose_data(experiment.training.data, path=path)
+    console.print(
+        f"data: {data.label} ({len(data.train_labels)} training, {len(data.test_labels)} test "
+        f"images{', ' + data.source['file'] if 'file' in data.source else ''})",
+        soft_wrap=True,
+    )
+    return data
+
+
+def show_sweep(experiment: Experiment, folder: RunFolder) -> None:
+    """Run the sweep with its bar."""
+    with progress_bar("sweep", unit="senses") as update:
+        sweep_stage(experiment, folder, report=lambda p: update(p.counted, p.at_most, ""))
+
+
+def show_errors(folder: RunFolder) -> dict[str, Any]:
+    """Run the errors stage."""
+    return errors_stage(folder)
+
+
+def show_training(
+    experiment: Experiment, folder: RunFolder, data: Any
+) -> tuple[TrainedNetwork, ...]:
+    """Train with a bar over all epochs of all networks."""
+    section = experiment.network
+    networks = len(section.architecture) * len(section.width) * len(section.weights)
+    networks *= len(section.activations) * len(experiment.training.errors_vdd_v)
+    total = networks * experiment.training.epochs
+    done = 0
+    with progress_bar("train", unit="epochs") as update:
+        update(0, total, "")
+
+        def report(plan: Any, metrics: Any) -> None:
+            nonlocal done
+            done += 1
+            update(done, total, f"{plan.spec.name}: {100 * metrics.test_accuracy:.1f} %")
+
+        trained = train_stage(experiment, folder, data, report=report)
+        update(total, total, "")
+    return trained
+
+
+def show_tradeoff(
+    experiment: Experiment,
+    folder: RunFolder,
+    data: Any,
+    networks: tuple[TrainedNetwork, ...] | None = None,
+) -> pd.DataFrame:
+    """Run the trade-off with its bar."""
+    with progress_bar("test", unit="tests") as update:
+        return tradeoff_stage(
+            experiment,
+            folder,
+            data,
+            networks=networks,
+            report=lambda done, total: update(done, total, ""),
+        )
+
+
+def print_errors(value: dict[str, Any]) -> None:
+    """Print error rates with their intervals."""
+    table = Table(title="error rates with 95 % intervals (simulated)", title_justify="left")
+    for name in ("VDD", "T", "corner", "window", "type 1: flip", "type 2: ±1→0", "type 3: 0→±1"):
+        table.add_column(name, justify="right")
+    table.add_column("unconverged", justify="right")
+    for row in value["conditions"]:
+        table.add_row(
+            f"{row['vdd_v']:g} V",
+            f"{row['temperature_c']:g} °C",
+            row["corner"],
+            f"{row['window_s'] * 1e9:g} ns",
+            *(_rate(row[name]) for name in ("type1", "type2", "type3")),
+            str(row["unconverged"]["events"]),
+        )
+    Console(width=max(Console().width, 118)).print(table)
+
+
+def print_tradeoff(table: pd.DataFrame) -> None:
+    """Print accuracy and energy of every network at every point."""
+    shown = Table(title=f"{table.data.iloc[0]}: accuracy with simulated read errors (95 %)")
+    for name in ("network", "trained with", "VDD", "T", "corner", "accuracy", "no errors"):
+        shown.add_column(name, justify="right")
+    for name in ("read once", "read per use"):
+        shown.add_column(name, justify="right")
+    for row in table.to_dict("records"):
+        value, low, high = (
+            f"{100 * row[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high")
+        )
+        injected = row["trained_with_errors"]
+        shown.add_row(
+            row["network"],
+            "no errors" if injected == "none" else f"{injected} V",
+            f"{row['vdd_v']:g} V",
+            f"{row['temperature_c']:g} °C",
+            row["corner"],
+            f"{value} ({low}–{high}) %",
+            f"{100 * row['accuracy_without_errors']:.1f} %",
+            f"{row['energy_once_j'] * 1e9:.4g} nJ",
+            f"{row['energy_per_use_j'] * 1e6:.4g} µJ",
+        )
+    Console(width=max(Console().width, 128)).print(shown)
+
+
+def _rate(rate: dict[str, Any]) -> str:
+    if rate["rate"] is None:
+        return "no read"
+    if not rate["events"]:
+        return f"< {rate['high']:.2g}"
+    return f"{rate['rate']:.2g} ({rate['low']:.2g}–{rate['high']:.2g})"

@@ -1,0 +1,30 @@
+"""`rramsim sweep`: the circuit campaign."""
+
+import typer
+
+from rramsim.cli.options import ExperimentArgument, JsonOption, OutOption, print_json
+
+__all__ = ["register", "sweep"]
+
+
+def sweep(experiment: ExperimentArgument, out: OutOption, json: JsonOption = False) -> None:
+    """Simulate the senses of every supply, temperature, corner and window into DIR/sense.nc.
+
+    Example: rramsim sweep experiments/demo.toml --out runs/demo
+    """
+    from rramsim.cli import stages
+    from rramsim.experiment import load_experiment
+    from rramsim.pipeline import RunFolder
+
+    chosen = load_experiment(experiment)
+    folder = RunFolder.create(out)
+    stages.show_sweep(chosen, folder)
+    if json:
+        print_json({"sense": str(folder.sense)})
+    else:
+        typer.echo(f"{folder.sense}; next: rramsim errors {out}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(sweep)

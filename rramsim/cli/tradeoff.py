@@ -1,0 +1,32 @@
+"""`rramsim tradeoff`: accuracy and energy against the supply."""
+
+import typer
+
+from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json
+
+__all__ = ["register", "tradeoff"]
+
+
+def tradeoff(folder: FolderArgument, data: DataOption = None, json: JsonOption = False) -> None:
+    """Test the trained networks with the errors of every supply into DIR/tradeoff.csv.
+
+    Needs what `rramsim sweep` and `rramsim train` left in DIR.
+
+    Example: rramsim tradeoff runs/demo
+    """
+    from rramsim.cli import stages
+    from rramsim.pipeline import RunFolder
+
+    where = RunFolder.existing(folder)
+    experiment = where.load_experiment()
+    images = stages.load_data(experiment, data)
+    table = stages.show_tradeoff(experiment, where, images)
+    if json:
+        print_json({"tradeoff": table.to_dict("records")})
+    else:
+        stages.print_tradeoff(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(tradeoff)

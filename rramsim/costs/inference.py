@@ -1,0 +1,74 @@
+"""Energy of the senses of one inference.
+
+Counted are the weight reads alone: bit lines, latch, clock and word line of every sense, from the
+simulated transients. Adders, buffers and activations are not in it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rramsim.costs.sense_energy import SenseEnergy
+from rramsim.networks import LayerCensus
+
+__all__ = ["DATA_FLOWS", "DataFlow", "Energy", "inference_energy"]
+
+DataFlow = Literal["once", "per_use"]
+"""`once`: each weight is sensed once per image and kept in registers; `per_use`: it is sensed
+again for every multiply-accumulate that uses it."""
+
+DATA_FLOWS: tuple[DataFlow, ...] = ("once", "per_use")
+
+_Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """An energy in joule with its standard error.
+
+    >>> Energy(value_j=1.0, standard_error_j=0.1).low_j < 1.0
+    True
+    """
+
+    value_j: float
+    standard_error_j: float
+
+    @property
+    def low_j(self) -> float:
+        """Lower end of the 95 % interval."""
+        return self.value_j - _Z * self.standard_error_j
+
+    @property
+    def high_j(self) -> float:
+        """Upper end of the 95 % interval."""
+        return self.value_j + _Z * self.standard_error_j
+
+
+def inference_energy(
+    census: Sequence[LayerCensus], energy: SenseEnergy, *, flow: DataFlow
+) -> Energy:
+    """Energy of all senses of one image.
+
+    >>> layer = LayerCensus(name="fc", weights=4, uses=8, minus=1, zero=2, plus=1)
+    >>> joule = {-1: 2.0, 0: 1.0, 1: 2.0}
+    >>> sense = SenseEnergy(mean_j=joule, standard_error_j={-1: 0.0, 0: 0.0, 1: 0.0})
+    >>> inference_energy([layer], sense, flow="once").value_j
+    6.0
+    >>> inference_energy([layer], sense, flow="per_use").value_j
+    12.0
+    """
+    senses = {-1: 0.0, 0: 0.0, 1: 0.0}
+    for layer in census:
+        repeats = 1.0 if flow == "once" else layer.uses / layer.weights
+        senses[-1] += repeats * layer.minus
+        senses[0] += repeats * layer.zero
+        senses[1] += repeats * layer.plus
+    # Every sense of one written value shares one estimated mean: errors of a value add linearly,
+    # those of different values (independent runs) in squares.
+    return Energy(
+        value_j=sum(number * energy.mean_j[w] for w, number in senses.items()),
+        standard_error_j=math.hypot(
+            *(number * energy.standard_error_j[w] for w, number in senses.items())
+        ),
+    )

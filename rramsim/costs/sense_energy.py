@@ -1,0 +1,45 @@
+"""Energy of one sense, by what was written, from the transients that gave the errors."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from rramsim.biterrors.dataset import point
+from rramsim.circuits import SenseConditions
+from rramsim.devices import WRITTEN
+from rramsim.exceptions import InputError
+
+__all__ = ["SenseEnergy", "sense_energy_at"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SenseEnergy:
+    """Mean energy of a full sense cycle and its standard error, in joule, by written value.
+
+    Both are dictionaries over -1, 0 and +1.
+    """
+
+    mean_j: dict[int, float]
+    standard_error_j: dict[int, float]
+
+    def __post_init__(self) -> None:
+        for written in WRITTEN:
+            value = self.mean_j.get(written, math.nan)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(
+                    f"energy of a sense of written {written} = {value:g} J: must be above 0; "
+                    "were there converged senses?"
+                )
+
+
+def sense_energy_at(dataset: xr.Dataset, conditions: SenseConditions) -> SenseEnergy:
+    """The sense energies of a sweep's dataset under one set of conditions."""
+    at = point(dataset, conditions)
+
+    def by_written(name: str) -> dict[int, float]:
+        return {w: float(at[name].sel(written=w)) for w in WRITTEN}
+
+    errors = {w: 0.0 if np.isnan(e) else e for w, e in by_written("energy_se_j").items()}
+    return SenseEnergy(mean_j=by_written("energy_j"), standard_error_j=errors)

@@ -1,0 +1,298 @@
+"""The only reader of user configuration: an experiment file, checked and made into values.
+
+Every key is checked here; what comes out are the frozen values of the rooms. Numbers may be
+written as SPICE writes them ("50n", "10k"), and a list is a sweep axis wherever one is allowed.
+"""
+
+import math
+import tomllib
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from rramsim.biterrors import StopRule
+from rramsim.circuits import Column, SenseCircuit, SenseConditions, sense_circuit
+from rramsim.devices import (
+    LogNormal,
+    MismatchCoefficient,
+    Process,
+    ResistanceModel,
+    load_process,
+    process_from_cards,
+    spice_number,
+)
+from rramsim.devices.cards import read_text
+from rramsim.engines import NgspiceEngine, SenseEngine
+from rramsim.exceptions import InputError
+
+__all__ = ["Experiment", "load_experiment"]
+
+T = TypeVar("T")
+
+
+def _quantity(value: object) -> object:
+    if isinstance(value, str):
+        return spice_number(value)
+    if isinstance(value, bool):
+        raise ValueError("must be a number, such as 1.2 or '50n'")
+    if isinstance(value, int | float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+def _list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+Quantity = Annotated[float, BeforeValidator(_quantity)]
+ListOf = Annotated[list[T], BeforeValidator(_list), Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class MismatchSection(_Section):
+    """One mismatch coefficient of the user's own cards."""
+
+    model: str
+    parameter: str
+    kind: Literal["relative", "absolute"]
+    slope_um: Quantity
+
+
+class ProcessSection(_Section):
+    """[process]: one of rramsim's by name, or cards by path with their device names."""
+
+    name: str | None = None
+    cards: ListOf[str] | None = None
+    nmos: str | None = None
+    pmos: str | None = None
+    mismatch: list[MismatchSection] = []
+
+
+class DeviceSection(_Section):
+    """[device]: log-normal LRS and HRS."""
+
+    lrs_median_ohm: Quantity = 10e3
+    lrs_sigma_ln: Quantity = 0.22
+    hrs_median_ohm: Quantity = 630e3
+    hrs_sigma_ln: Quantity = 1.0
+
+
+class ColumnSection(_Section):
+    """[column]: what loads the bit lines, and the clocking."""
+
+    rows: int = Column.rows
+    c_row_f: Quantity = Column.c_row_f
+    c_periphery_f: Quantity = Column.c_periphery_f
+    c_source_line_f: Quantity = Column.c_source_line_f
+    c_out_f: Quantity = Column.c_out_f
+    precharge_s: Quantity = Column.precharge_s
+    edge_s: Quantity = Column.edge_s
+    wl_setup_s: Quantity = Column.wl_setup_s
+
+
+class SenseSection(_Section):
+    """[sense]: the circuit and the conditions; every list is an axis of the sweep."""
+
+    circuit: Literal["pcsa"] = "pcsa"
+    netlist: str | None = None
+    vdd_v: ListOf[Quantity] = [1.2]
+    temperature_c: ListOf[Quantity] = [27.0]
+    corner: ListOf[str] = ["tt"]
+    window_s: ListOf[Quantity] = [50e-9]
+    mismatch: bool = True
+
+
+class ErrorsSection(_Section):
+    """[errors]: how the bit-error rates are counted."""
+
+    engine: Literal["ngspice"] = "ngspice"
+    max_step_s: Quantity = NgspiceEngine.max_step_s
+    relative_error: Quantity = 0.1
+    max_samples: int = 1000
+    workers: int | None = None
+    seed: int = 1
+
+
+class NetworkSection(_Section):
+    """[network]: every list is an axis."""
+
+    architecture: ListOf[Literal["vgg", "mlp"]] = ["vgg"]
+    width: ListOf[int] = [8]
+    weights: ListOf[Literal["binary", "ternary"]] = ["binary", "ternary"]
+    activations: ListOf[Literal["same", "full", "binary", "ternary"]] = ["same"]
+
+
+class TrainingSection(_Section):
+    """[training]: `errors_vdd_v` trains with the errors read at that supply injected."""
+
+    data: Literal["auto", "cifar10", "digits"] = "auto"
+    epochs: int = 10
+    batch: int | None = None
+    learning_rate: Quantity | None = None
+    seed: int = 0
+    bfloat16: bool | None = None
+    device: str = "cpu"
+    errors_vdd_v: ListOf[Quantity | Literal["none"]] = ["none"]
+
+
+class TestSection(_Section):
+    """[test]: draws of the read errors at each point, and test images used (0 for all)."""
+
+    draws: int = Field(default=3, ge=1, le=1000)
+    images: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+
+class Experiment(_Section):
+    """A whole experiment; the methods turn its sections into the rooms' values."""
+
+    process: ProcessSection = ProcessSection(name="sky130-5v")
+    device: DeviceSection = DeviceSection()
+    column: ColumnSection = ColumnSection()
+    sense: SenseSection = SenseSection()
+    errors: ErrorsSection = ErrorsSection()
+    network: NetworkSection = NetworkSection()
+    training: TrainingSection = TrainingSection()
+    test: TestSection = TestSection()
+    folder: Path = Field(default=Path(), description="where relative paths start")
+
+    def make_process(self) -> Process:
+        """The transistor process."""
+        section = self.process
+        if (section.name is None) == (section.cards is None):
+            raise InputError("[process]: give either name or cards")
+        if section.cards is None:
+            for key in ("nmos", "pmos", "mismatch"):
+                if getattr(section, key):
+                    raise InputError(f"[process] {key}: goes with cards, not with name")
+            assert section.name is not None
+            return load_process(section.name)
+        if not (section.nmos and section.pmos):
+            raise InputError("[process] cards: name the devices in them with nmos and pmos")
+        return process_from_cards(
+            tuple(self.folder / path for path in section.cards),
+            nmos=section.nmos,
+            pmos=section.pmos,
+            mismatch=tuple(MismatchCoefficient(**m.model_dump()) for m in section.mismatch),
+        )
+
+    def make_circuit(self) -> SenseCircuit:
+        """The sense circuit in its column."""
+        netlist = self.sense.netlist
+        return sense_circuit(
+            process=self.make_process(),
+            column=Column(**self.column.model_dump()),
+            netlist=None if netlist is None else self.folder / netlist,
+        )
+
+    def make_conditions(self) -> tuple[SenseConditions, ...]:
+        """Every point of the sweep's grid."""
+        sense = self.sense
+        axes: dict[str, list[Any]] = {
+            "vdd_v": sense.vdd_v,
+            "temperature_c": sense.temperature_c,
+            "corner": sense.corner,
+            "window_s": sense.window_s,
+        }
+        for name, axis in axes.items():
+            if len(set(axis)) != len(axis):
+                raise InputError(f"[sense] {name} = {axis}: a value stands there twice")
+        return tuple(
+            SenseConditions(vdd_v=vdd_v, temperature_c=temperature_c, corner=corner, window_s=w)
+            for vdd_v, temperature_c, corner, w in product(*axes.values())
+        )
+
+    def make_resistances(self) -> ResistanceModel:
+        """The devices' resistance statistics."""
+        section = self.device
+        return ResistanceModel(
+            lrs=LogNormal(median_ohm=section.lrs_median_ohm, sigma_ln=section.lrs_sigma_ln),
+            hrs=LogNormal(median_ohm=section.hrs_median_ohm, sigma_ln=section.hrs_sigma_ln),
+        )
+
+    def make_engine(self) -> SenseEngine:
+        """The engine that senses."""
+        return NgspiceEngine(max_step_s=self.errors.max_step_s)
+
+    def make_stop_rule(self) -> StopRule:
+        """When a task has counted enough."""
+        return StopRule(
+            relative_error=self.errors.relative_error, max_samples=self.errors.max_samples
+        )
+
+    def check(self) -> "Experiment":
+        """Build every value once, so that what cannot be is refused before any work is done."""
+        self.make_circuit()
+        self.make_conditions()
+        self.make_resistances()
+        self.make_engine()
+        self.make_stop_rule()
+        simulated = set(self.sense.vdd_v)
+        for vdd_v in self.training.errors_vdd_v:
+            if vdd_v != "none" and vdd_v not in simulated:
+                raise InputError(
+                    f"[training] errors_vdd_v = {vdd_v}: must be 'none' or one of [sense] "
+                    f"vdd_v = {self.sense.vdd_v}"
+                )
+        return self
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises `InputError` of one line that names file, section, key, value and what would be right.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(read_text(path, "an experiment (TOML)"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not TOML: {error}") from error
+    if "folder" in values:
+        raise InputError(f"{path}: [folder]: unknown; {_known(())}")
+    experiment = parse_experiment(values, folder=path.resolve().parent, where=str(path))
+    try:
+        return experiment.check()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def parse_experiment(values: dict[str, Any], *, folder: Path, where: str) -> Experiment:
+    """Check the values of an experiment; `where` names their source in messages."""
+    try:
+        return Experiment.model_validate({**values, "folder": folder})
+    except ValidationError as error:
+        raise InputError(f"{where}: {_describe(error)}") from error
+
+
+def _describe(error: ValidationError) -> str:
+    """Say the first fault in the file's own words."""
+    first, *rest = error.errors()
+    location = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+    section, keys = location[0], [part for part in location[1:] if not _is_variant(part)]
+    name = f"[{section}] {'.'.join(keys)}".strip()
+    more = f" (and {len(rest)} more)" if rest else ""
+    if first["type"] == "extra_forbidden":
+        return f"{name}: unknown; {_known(location[:-1])}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    return f"{name} = {first['input']!r}: {message}{more}"
+
+
+def _is_variant(part: str) -> bool:
+    """pydantic names the tried alternatives of a union in a location; they are not keys."""
+    return part in {"float", "str"} or part.startswith(("literal[", "list["))
+
+
+def _known(location: list[str] | tuple[str, ...]) -> str:
+    model: type[BaseModel] = Experiment
+    for part in location:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    names = [name for name in model.model_fields if name != "folder"]
+    return f"known are {', '.join(names)}"

@@ -1,0 +1,17 @@
+"""Figures: functions that take data and return matplotlib figures."""
+
+from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
+from rramsim.figures.errors import error_rates_figure, error_table_figure
+from rramsim.figures.sense import sense_figure
+from rramsim.figures.style import save_figure
+from rramsim.figures.waveforms import waveform_figure
+
+__all__ = [
+    "accuracy_figure",
+    "energy_accuracy_figure",
+    "error_rates_figure",
+    "error_table_figure",
+    "save_figure",
+    "sense_figure",
+    "waveform_figure",
+]

@@ -1,0 +1,21 @@
+"""The stages of a run: sweep, errors, train, trade-off, over the files of one folder."""
+
+from rramsim.pipeline.data import choose_data
+from rramsim.pipeline.errors import errors_stage
+from rramsim.pipeline.folder import RunFolder
+from rramsim.pipeline.provenance import write_provenance
+from rramsim.pipeline.sweep import SweepProgress, sweep_stage
+from rramsim.pipeline.tradeoff import tradeoff_stage
+from rramsim.pipeline.train import TrainedNetwork, train_stage
+
+__all__ = [
+    "RunFolder",
+    "SweepProgress",
+    "TrainedNetwork",
+    "choose_data",
+    "errors_stage",
+    "sweep_stage",
+    "tradeoff_stage",
+    "train_stage",
+    "write_provenance",
+]

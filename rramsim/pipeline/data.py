@@ -1,0 +1,24 @@
+"""Which images a run trains on."""
+
+from pathlib import Path
+
+from rramsim.learning import ImageData, download_cifar10, load_images
+from rramsim.learning.array_cache import user_cache
+
+__all__ = ["choose_data"]
+
+
+def choose_data(name: str, *, path: Path | None) -> ImageData:
+    """Load the data set of an experiment.
+
+    "auto" is CIFAR-10 if `path` is given, else scikit-learn's digits; "cifar10" without a path is
+    downloaded from its official address into the user's cache. Raises `InputError` if the set is
+    damaged or not there.
+    """
+    if name == "auto":
+        name = "digits" if path is None else "cifar10"
+    if name == "digits":
+        return load_images("digits")
+    if path is None:
+        path = download_cifar10(user_cache())
+    return load_images(name, path=path)

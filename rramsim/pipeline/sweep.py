@@ -1,0 +1,126 @@
+"""The circuit campaign: bit errors, resolve times and energies over all conditions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from rramsim.biterrors import SenseTask, run_campaign, save_dataset, sense_dataset
+from rramsim.biterrors.dataset import AXES
+from rramsim.circuits import SenseConditions
+from rramsim.devices import WRITTEN
+from rramsim.engines import SenseSamples, Waveforms
+from rramsim.experiment import Experiment
+from rramsim.figures import save_figure, sense_figure, waveform_figure
+from rramsim.pipeline.folder import RunFolder
+
+__all__ = ["SweepProgress", "sweep_stage"]
+
+_LONG_WINDOW_S = 1e-6
+"""Window of the nominal senses, long enough to see slow pairs resolve."""
+
+_UNEQUAL = 1.03
+"""Ratio of the two HRS in the nominal HRS/HRS sense; equal ones never resolve."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepProgress:
+    """Senses counted so far, and at most to count."""
+
+    counted: int
+    at_most: int
+
+
+def sweep_stage(
+    experiment: Experiment,
+    folder: RunFolder,
+    *,
+    report: Callable[[SweepProgress], None] = lambda progress: None,
+) -> xr.Dataset:
+    """Simulate the experiment's grid into `sense.nc`, resuming what the folder holds."""
+    circuit, engine = experiment.make_circuit(), experiment.make_engine()
+    resistances = experiment.make_resistances()
+    conditions = experiment.make_conditions()
+    folder.save_experiment(experiment)
+    tasks = tuple(
+        SenseTask(
+            circuit=circuit,
+            conditions=condition,
+            resistances=resistances,
+            written=written,
+            seed=experiment.errors.seed,
+            engine=engine,
+            mismatch=experiment.sense.mismatch,
+        )
+        for condition in conditions
+        for written in WRITTEN
+    )
+    tallies = run_campaign(
+        tasks,
+        rows_path=folder.rows,
+        stop=experiment.make_stop_rule(),
+        workers=experiment.errors.workers,
+        report=lambda p: report(SweepProgress(counted=p.counted, at_most=p.at_most)),
+    )
+    dataset = sense_dataset({(t.conditions, t.written): tallies[t.id] for t in tasks})
+    dataset = dataset.assign(_nominal(experiment, conditions))
+    dataset.attrs |= {
+        "engine": engine.name,
+        "circuit": circuit.name,
+        "circuit_sha256": circuit.sha256,
+        "process": circuit.process.name,
+        "resistances": repr(resistances),
+        "seed": experiment.errors.seed,
+        "mismatch": int(experiment.sense.mismatch),
+    }
+    save_dataset(dataset, folder.sense)
+    save_figure(sense_figure(dataset), folder.path, "sense")
+    shown = min(conditions, key=lambda c: (abs(c.vdd_v - 1.2), abs(c.temperature_c - 27)))
+    figure = waveform_figure(_waveforms(experiment, shown), shown, engine=engine.name)
+    save_figure(figure, folder.path, "waveforms")
+    return dataset
+
+
+def _nominal(
+    experiment: Experiment, conditions: tuple[SenseConditions, ...]
+) -> dict[str, xr.DataArray]:
+    """Resolve time of median devices without mismatch over (vdd, temperature, corner, written)."""
+    circuit, engine = experiment.make_circuit(), experiment.make_engine()
+    dims = [dim for dim in AXES if dim != "window"]
+    axes = {dim: sorted({getattr(c, AXES[dim][0]) for c in conditions}) for dim in dims}
+    times = np.full((*(len(values) for values in axes.values()), 3), np.nan)
+    for condition in {replace(c, window_s=_LONG_WINDOW_S) for c in conditions}:
+        at = tuple(axes[dim].index(getattr(condition, AXES[dim][0])) for dim in dims)
+        for index, written in enumerate(WRITTEN):
+            outcome = engine.sense(circuit, condition, _nominal_pair(experiment, written))
+            if outcome.converged[0]:
+                times[(*at, index)] = outcome.resolve_time_s[0]
+    array = xr.DataArray(
+        times,
+        dims=(*dims, "written"),
+        coords={**axes, "written": list(WRITTEN)},
+        attrs={
+            "units": "s",
+            "long_name": "resolve time of median devices without mismatch; HRS/HRS 3 % apart",
+        },
+    )
+    return {"nominal_resolve_time_s": array}
+
+
+def _nominal_pair(experiment: Experiment, written: int) -> SenseSamples:
+    r_bl, r_blb = experiment.make_resistances().nominal(written)
+    return SenseSamples.nominal(r_bl, r_blb * _UNEQUAL if written == 0 else r_blb)
+
+
+def _waveforms(experiment: Experiment, conditions: SenseConditions) -> dict[str, Waveforms]:
+    circuit, engine = experiment.make_circuit(), experiment.make_engine()
+    waves: dict[str, Waveforms] = {}
+    for written, pair in ((1, "LRS/HRS"), (-1, "HRS/LRS"), (0, "HRS/HRS")):
+        samples = _nominal_pair(experiment, written)
+        outcome = engine.sense(circuit, conditions, samples, waveforms=True)
+        ohms = f"{samples.r_bl_ohm[0] / 1e3:g} kΩ / {samples.r_blb_ohm[0] / 1e3:g} kΩ"
+        read = f"reads {outcome.read[0]:+d}" if outcome.read[0] else "reads 0"
+        if outcome.waveforms:
+            waves[f"{pair}: {read}\n{ohms}"] = outcome.waveforms[0]
+    return waves
