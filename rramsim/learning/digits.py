@@ -35,6 +35,4 @@ def digits() -> ImageData:
         classes=tuple(str(digit) for digit in range(10)),
         label="scikit-learn digits",
         source={"file": "sklearn.datasets.load_digits", "split_seed": str(_SPLIT_SEED)},
-        crop_pixels=1,
-        flip=False,
     )

@@ -115,9 +115,11 @@ def _image(content: bytes, where: str) -> NDArray[np.uint8]:
                     f"must be {_SIZE[0]} x {_SIZE[1]} of mode RGB"
                 )
             pixels = np.asarray(image)
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError(f"{where}: not a JPEG or PNG image") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{where}: damaged image ({error})") from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 

@@ -1,8 +1,8 @@
 """Read the official CIFAR-10 batches, which are pickles, without running anything in them.
 
 A pickle may name any function and call it. The reader here admits a handful of names, and none
-of them reaches numpy: each is replaced by a stand-in that only remembers its arguments. The array is then
-rebuilt from the remembered bytes after its shape and type are checked.
+of them reaches numpy: each is replaced by a stand-in that only remembers its arguments. The array
+is then rebuilt from the remembered bytes after its shape and type are checked.
 """
 
 import io

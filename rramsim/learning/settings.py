@@ -29,7 +29,7 @@ class TrainingSettings:
     learning_rate: float = 0.01
     warmup: float = 0.2
     weight_decay: float = 2.0
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     norm_momentum: float = 0.1
     augment: bool = True
     bfloat16: bool = False

@@ -115,8 +115,9 @@ def build_network(
 
     "vgg": convolutions N, N, pool, 2N, 2N, pool, 4N, 4N, pool, then linear 512 and `classes`; 3 x 3
     kernels, padding 1, no biases; max-pool before batch-norm; batch-norm after every layer, the
-    output included. A pool halves a side that is at least 2 and leaves a side of 1, so an image of
-    8 x 8 (scikit-learn's digits) ends at 1 x 1 and a smaller one is not refused.
+    output included. A pool that would leave a side below 3, the size of the kernel, leaves that
+    side as it is: an image of 32 x 32 ends at 4 x 4 after three pools as published, one of 8 x 8
+    (scikit-learn's digits) at 4 x 4 after one, and a smaller image is not refused.
     "mlp": linear N, N and `classes`, each followed by batch-norm.
 
     All weights are quantised, first and last too, and drawn from N(0, 0.03^2). The input of the
@@ -157,7 +158,7 @@ def _vgg(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Mo
             )
             stages.append((f"conv{index}", layer))
             if pooled:
-                kernel = (2 if height > 1 else 1, 2 if width > 1 else 1)
+                kernel = (_pool_step(height), _pool_step(width))
                 height, width = height // kernel[0], width // kernel[1]
                 stages.append((f"pool{index}", nn.MaxPool2d(kernel)))
             stages.append((f"norm{index}", nn.BatchNorm2d(out)))
@@ -165,6 +166,11 @@ def _vgg(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Mo
     stages.append(("flatten", nn.Flatten()))
     sizes = (channels * height * width, _VGG_HIDDEN, spec.classes)
     return stages + _linear_stages(sizes, spec, generator, first=False)
+
+
+def _pool_step(side: int) -> int:
+    """By how much a pool divides this side; below 3 x 3 a kernel would see mostly padding."""
+    return 2 if side // 2 >= 3 else 1
 
 
 def _mlp(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Module]]:

@@ -1,0 +1,251 @@
+"""Train the three kinds of network on CIFAR-10, and time a training step with read errors.
+
+`python -m benchmarks training --data PATH` trains ternary, binary and mixed networks of width 16
+for 8 epochs with the same recipe and several seeds, and compares each accuracy with that of a plain
+training loop with no recipe. `--steps` times one training step with and without read errors,
+against a dense re-implementation of the scheme of Laborieux et al. 2020's training code, which
+draws random numbers for every weight.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rramsim.exceptions import InputError
+from rramsim.files import atomic_path
+from rramsim.learning import (
+    EpochMetrics,
+    ImageData,
+    NetworkSpec,
+    TrainingSettings,
+    load_images,
+    train,
+    training_step,
+)
+from rramsim.networks import ActivationKind, ScalarErrors, WeightErrors, set_weight_errors
+from rramsim.networks import WeightKind as Weights
+
+__all__ = ["DenseScalarErrors", "main", "run", "step_times"]
+
+# (weights, activations, accuracy in % of a plain loop of 8 epochs at width 16, one seed).
+CONFIGURATIONS: tuple[tuple[Weights, ActivationKind, float], ...] = (
+    ("ternary", "ternary", 68.9),
+    ("binary", "binary", 65.9),
+    ("ternary", "full", 80.1),
+)
+RESULTS = Path(__file__).parent / "results" / "training_cifar10.csv"
+
+
+class DenseScalarErrors(WeightErrors):
+    """The ternary scheme as first written down: several uniform numbers for every weight."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    def describe(self) -> dict[str, object]:
+        """Return the rate."""
+        return {"model": "dense scalar", "rate": self.rate}
+
+    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return the weights as read."""
+        zero = quantised == 0
+        share = zero.float().mean()
+        vanish = self.rate / (1.0 + share)
+        uniform = torch.rand(quantised.shape, generator=generator)
+        sign = torch.rand(quantised.shape, generator=generator).sub_(0.5).sign_()
+        appeared = torch.where(uniform < 2.0 * vanish, sign, torch.zeros(()))
+        kept = torch.where(uniform < vanish, torch.zeros(()), quantised)
+        return torch.where(zero, appeared, kept)
+
+
+def run(
+    seeds: Sequence[int],
+    *,
+    data: ImageData,
+    epochs: int = 8,
+    width: int = 16,
+    out: Path | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train every configuration with every seed; return rows, and mean and spread in %.
+
+    Writes the rows to `out` (CSV) after each training, so that an interrupted run leaves what it
+    has measured.
+    """
+    rows: list[dict[str, Any]] = []
+    for seed in seeds:
+        for weights, activations, _ in CONFIGURATIONS:
+            settings = TrainingSettings(epochs=epochs, seed=seed)
+            spec = NetworkSpec(
+                weights=weights,
+                activations=activations,
+                width=width,
+                input_shape=data.input_shape,
+                classes=len(data.classes),
+            )
+            processor = time.process_time()
+            result = train(spec, data, settings, progress=_say if progress else None)
+            low, high = result.test.interval()
+            rows.append(
+                {
+                    "network": spec.name,
+                    "data": data.label,
+                    "seed": seed,
+                    "epochs": epochs,
+                    "batch": settings.batch,
+                    "learning_rate": settings.learning_rate,
+                    "weight_decay": settings.weight_decay,
+                    "label_smoothing": settings.label_smoothing,
+                    "warmup": settings.warmup,
+                    "test_accuracy": result.test.value,
+                    "wilson95_low": low,
+                    "wilson95_high": high,
+                    "seconds": round(result.seconds, 1),
+                    "cpu_seconds": round(time.process_time() - processor, 1),
+                    "load_average": round(os.getloadavg()[0], 1),
+                    "threads": torch.get_num_threads(),
+                    "cpu": _cpu_model(),
+                    "torch": str(torch.__version__),
+                    "python": platform.python_version(),
+                }
+            )
+            if out is not None:
+                out.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_path(out) as temporary:
+                    pd.DataFrame(rows).to_csv(temporary, index=False)
+    return {"rows": rows, "summary": _summary(rows)}
+
+
+def step_times(
+    *, width: int = 16, batch: int = 128, repeats: int = 15, size: int = 32
+) -> dict[str, Any]:
+    """Time a training step (s, median) without errors, with them, and with the dense scheme.
+
+    All variants are interleaved, so a disturbance of the machine hits them alike.
+    """
+    variants: dict[str, WeightErrors | None] = {"no errors": None}
+    for rate in (1e-4, 1e-3, 1e-2, 1e-1):
+        variants[f"rate {rate:g}"] = ScalarErrors(rate)
+    variants["dense, rate 0.01"] = DenseScalarErrors(0.01)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(
+        0, 256, (batch, 3, size, size), generator=generator, dtype=torch.uint8
+    ).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, 10, (batch,), generator=generator)
+    spec = NetworkSpec(
+        weights="ternary", activations="ternary", width=width, input_shape=(3, size, size)
+    )
+    network = spec.build(seed=0).train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for repeat in range(repeats + 2):
+        for name, errors in variants.items():
+            set_weight_errors(network, errors, seed=repeat)
+            started = time.perf_counter()
+            training_step(network, optimiser, images, labels)
+            if repeat >= 2:
+                times[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    plain = medians["no errors"]
+    return {
+        "network": spec.name,
+        "batch": batch,
+        "step_s": medians,
+        "ratio": {name: value / plain for name, value in medians.items()},
+    }
+
+
+def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    table = []
+    frame = pd.DataFrame(rows)
+    for weights, activations, plain in CONFIGURATIONS:
+        mine = frame[frame["network"].str.endswith(f"-{weights}-{activations}")]
+        values = [100.0 * float(value) for value in mine["test_accuracy"]]
+        table.append(
+            {
+                "network": str(mine["network"].iloc[0]),
+                "seeds": len(values),
+                "mean_percent": statistics.mean(values),
+                "deviation_percent": statistics.stdev(values) if len(values) > 1 else None,
+                "lowest_percent": min(values),
+                "plain_loop_percent": plain,
+                "longest_s": float(mine["seconds"].max()),
+            }
+        )
+    return table
+
+
+def _say(row: EpochMetrics) -> None:
+    print(
+        f"epoch {row.epoch}: loss {row.train_loss:.3f}, test {100 * row.test_accuracy:.2f} %, "
+        f"{row.seconds:.0f} s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks training", description=__doc__)
+    parser.add_argument("--data", type=Path, default=os.environ.get("RRAMSIM_DATA"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
+    parser.add_argument("--steps", action="store_true", help="time training steps, train nothing")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    torch.set_num_threads(options.threads)
+    try:
+        if options.steps:
+            result = step_times(width=options.width)
+        else:
+            path = None if options.data is None else Path(options.data)
+            images = load_images("cifar10", path=path)
+            result = run(
+                options.seeds,
+                data=images,
+                epochs=options.epochs,
+                width=options.width,
+                out=options.out,
+            )
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(result))
+    elif options.steps:
+        for name, value in result["step_s"].items():
+            print(f"{name:18} {1e3 * value:8.2f} ms   {result['ratio'][name]:.3f} x")
+    else:
+        for row in result["summary"]:
+            spread = row["deviation_percent"]
+            print(
+                f"{row['network']:24} {row['mean_percent']:.2f} % "
+                f"+- {'?' if spread is None else f'{spread:.2f}'} "
+                f"({row['seeds']} seeds, lowest {row['lowest_percent']:.2f}; plain loop "
+                f"{row['plain_loop_percent']}), at most {row['longest_s']:.0f} s"
+            )
+    return 0

@@ -1,0 +1,350 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from rramsim.exceptions import InputError
+from rramsim.learning import (
+    Accuracy,
+    NetworkSpec,
+    TrainingSettings,
+    accuracy,
+    load_images,
+    load_network,
+    save_network,
+    train,
+)
+from rramsim.learning.augmentation import BatchSource
+from rramsim.networks import (
+    BinaryFlips,
+    ScalarErrors,
+    TransitionErrors,
+    layer_census,
+    quantised_layers,
+    set_weight_errors,
+)
+
+
+def digit_net(**changes):
+    values = {
+        "architecture": "mlp",
+        "weights": "ternary",
+        "activations": "ternary",
+        "width": 16,
+        "input_shape": (1, 8, 8),
+    } | changes
+    return NetworkSpec(**values)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_images("digits")
+
+
+@pytest.fixture(scope="module")
+def small(digits):
+    return digits.subset(train=256, test=64)
+
+
+def same(one, other):
+    states = one.state_dict(), other.state_dict()
+    assert states[0].keys() == states[1].keys()
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_ternary_perceptron_learns_the_digits(digits):
+    spec = digit_net(width=256)
+    result = train(spec, digits, TrainingSettings(epochs=30, batch=64, augment=False))
+    assert result.test.value > 0.92
+    assert result.rows[-1].test_accuracy == result.test.value
+    assert result.rows[-1].train_loss < result.rows[0].train_loss
+    for layer in layer_census(result.network, (1, 8, 8)):
+        assert layer.minus + layer.zero + layer.plus == layer.weights
+        assert min(layer.minus, layer.zero, layer.plus) > 0
+    assert not result.network.training
+
+
+def test_a_ternary_vgg_learns_the_digits(digits):
+    spec = digit_net(architecture="vgg", width=8)
+    result = train(spec, digits, TrainingSettings(epochs=12, batch=64))
+    assert result.test.value > 0.90
+
+
+def test_training_with_errors_makes_a_network_that_bears_them(digits):
+    errors = BinaryFlips(0.1)
+    spec = digit_net(weights="binary", activations="binary", width=64)
+    settings = TrainingSettings(epochs=15, batch=64, augment=False)
+    bearing, plain = (train(spec, digits, settings, errors=e) for e in (errors, None))
+    scores = []
+    for result in (bearing, plain):
+        right = 0
+        for seed in range(20):
+            set_weight_errors(result.network, errors, seed=seed)
+            right += accuracy(result.network, digits.test_images, digits.test_labels).correct
+        scores.append(right / (20 * 450))
+    assert scores[0] > scores[1] + 0.02
+    # After training the errors are off.
+    again = train(spec, digits, dataclasses.replace(settings, epochs=1), errors=errors)
+    layer = quantised_layers(again.network)["linear1"]
+    assert torch.equal(layer.read_weight(), layer.quantised_weight())
+
+
+@pytest.mark.parametrize("errors", [None, ScalarErrors(0.05)])
+@pytest.mark.parametrize("architecture", ["mlp", "vgg"])
+def test_a_resumed_run_ends_in_the_same_bits(tmp_path, small, errors, architecture):
+    spec = digit_net(architecture=architecture, width=4)
+    settings = TrainingSettings(epochs=4, batch=32, seed=7)
+    whole = train(spec, small, settings, errors=errors)
+    checkpoint = tmp_path / "training.pt"
+
+    class StopError(Exception):
+        pass
+
+    def stop(row):
+        if row.epoch == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(spec, small, settings, errors=errors, checkpoint=checkpoint, progress=stop)
+    seen = []
+    resumed = train(
+        spec,
+        small,
+        settings,
+        errors=errors,
+        checkpoint=checkpoint,
+        progress=lambda row: seen.append(row.epoch),
+    )
+    assert seen == [3, 4]
+    assert same(whole.network, resumed.network)
+    untimed = [
+        [dataclasses.replace(row, seconds=0.0) for row in result.rows]
+        for result in (whole, resumed)
+    ]
+    assert untimed[0] == untimed[1]
+    assert [row.epoch for row in resumed.rows] == [1, 2, 3, 4]
+    # A finished run is not trained again.
+    finished = train(spec, small, settings, errors=errors, checkpoint=checkpoint)
+    assert same(whole.network, finished.network) and finished.test == whole.test
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"spec": {"width": 5}}, "its width = 4, here 5"),
+        ({"spec": {"weights": "binary"}}, "its weights = 'ternary', here 'binary'"),
+        ({"settings": {"learning_rate": 0.5}}, "its learning_rate = 0.01, here 0.5"),
+        ({"settings": {"epochs": 9}}, "its epochs = 1, here 9"),
+        ({"errors": ScalarErrors(0.1)}, "its read errors differ"),
+        ({"errors": TransitionErrors(np.eye(3))}, "its read errors differ"),
+        ({"data": True}, "its data set differs"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path, small, change, message):
+    path = tmp_path / "training.pt"
+    settings = TrainingSettings(epochs=1, batch=64)
+    train(digit_net(width=4), small, settings, checkpoint=path)
+    before = path.read_bytes()
+    data = small
+    if "data" in change:
+        data = dataclasses.replace(small, test_images=small.test_images ^ 1)
+    with pytest.raises(InputError, match=message) as caught:
+        train(
+            digit_net(**({"width": 4} | change.get("spec", {}))),
+            data,
+            dataclasses.replace(settings, **change.get("settings", {})),
+            errors=change.get("errors"),
+            checkpoint=path,
+        )
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_refused_in_one_line(tmp_path, small, share):
+    training, network = tmp_path / "training.pt", tmp_path / "network.pt"
+    spec, settings = digit_net(width=4), TrainingSettings(epochs=1, batch=64)
+    result = train(spec, small, settings, checkpoint=training)
+    save_network(network, spec, result.network)
+    for path in (training, network):
+        content = path.read_bytes()
+        path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match="not a whole rramsim checkpoint") as caught:
+        train(spec, small, settings, checkpoint=training)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="not a whole rramsim checkpoint") as caught:
+        load_network(network)
+    assert "\n" not in str(caught.value)
+
+
+def test_networks_are_saved_and_loaded_whole(tmp_path, small):
+    spec = digit_net(architecture="vgg", width=3)
+    result = train(spec, small, TrainingSettings(epochs=1, batch=64))
+    path = tmp_path / "network.pt"
+    save_network(path, spec, result.network)
+    found, network = load_network(path, expected=spec)
+    assert found == spec and same(network, result.network)
+    assert accuracy(network, small.test_images, small.test_labels) == result.test
+    assert [p.name for p in tmp_path.iterdir()] == ["network.pt"]
+    with pytest.raises(InputError, match=r"holds another network \(width = 3, wanted 4\)"):
+        load_network(path, expected=dataclasses.replace(spec, width=4))
+
+
+def test_files_that_hold_something_else_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        load_network(tmp_path / "none.pt")
+    path = tmp_path / "network.pt"
+    torch.save({"format": "other"}, path)
+    with pytest.raises(InputError, match="its format is 'other'"):
+        load_network(path)
+    torch.save([1, 2], path)
+    with pytest.raises(InputError, match="its format is None"):
+        load_network(path)
+    # An arbitrary object would need pickle to run code; it is refused.
+    torch.save({"format": "rramsim network 1", "spec": torch.nn.Linear(1, 1)}, path)
+    with pytest.raises(InputError, match="not a whole rramsim checkpoint"):
+        load_network(path)
+    torch.save({"format": "rramsim network 1", "spec": "{}", "state": {}}, path)
+    with pytest.raises(InputError, match="does not say which network"):
+        load_network(path)
+
+
+def test_a_network_that_is_not_finite_is_neither_saved_nor_loaded(tmp_path):
+    spec = digit_net(width=4)
+    network = spec.build(seed=0)
+    path = tmp_path / "network.pt"
+    save_network(path, spec, network)
+    before = path.read_bytes()
+    with torch.no_grad():
+        quantised_layers(network)["linear2"].weight[0, 0] = float("nan")
+    with pytest.raises(InputError, match=r"linear2\.weight holds values that are not finite"):
+        save_network(path, spec, network)
+    assert path.read_bytes() == before
+    state = torch.load(path, weights_only=True)
+    state["state"]["linear1.weight"][0, 0] = float("inf")
+    torch.save(state, path)
+    with pytest.raises(InputError, match=r"linear1\.weight holds values that are not finite"):
+        load_network(path)
+
+
+def test_a_training_that_diverges_says_so_and_saves_nothing(tmp_path, small, monkeypatch):
+    monkeypatch.setattr(
+        torch.nn.functional, "cross_entropy", lambda scores, *_, **__: scores.sum() * float("nan")
+    )
+    path = tmp_path / "training.pt"
+    with pytest.raises(InputError, match=r"training diverged in epoch 1 .* is too high") as caught:
+        train(digit_net(), small, TrainingSettings(epochs=2), checkpoint=path)
+    assert "\n" not in str(caught.value) and not path.exists()
+
+
+def test_data_of_another_shape_and_devices_that_are_not_there(small):
+    with pytest.raises(InputError, match=r"takes images \(3, 32, 32\) of 10 classes"):
+        train(digit_net(input_shape=(3, 32, 32)), small, TrainingSettings(epochs=1))
+    for device in ("cuda:99", "nonsense"):
+        with pytest.raises(InputError, match=f"device = '{device}': PyTorch has no such device"):
+            train(digit_net(), small, TrainingSettings(epochs=1, device=device))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("batch", 1),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("warmup", 1.1),
+        ("weight_decay", -1.0),
+        ("label_smoothing", 1.0),
+        ("norm_momentum", 0.0),
+        ("seed", -1),
+    ],
+)
+def test_settings_out_of_range_are_refused(key, value):
+    with pytest.raises(InputError, match=f"^{key} = {value}: must be"):
+        TrainingSettings(**{key: value})
+
+
+def test_the_decay_is_normalised_as_in_the_authors_code():
+    """2.0 * sqrt(128 / (50,000 * T_max)) at T_max = 100."""
+    settings = TrainingSettings(epochs=100, batch=128, weight_decay=2.0)
+    assert settings.adamw_decay(50_000) == pytest.approx(2.0 * (128 / 5_000_000) ** 0.5)
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    settings = TrainingSettings(learning_rate=0.01, warmup=0.25)
+    rates = [settings.learning_rate_at(step, 100) for step in range(100)]
+    assert max(rates) == pytest.approx(0.01) and rates.index(max(rates)) == 25
+    assert rates[:26] == sorted(rates[:26]) and rates[25:] == sorted(rates[25:], reverse=True)
+    assert 0 < rates[0] < 0.001 and 0 < rates[-1] < 1e-4
+    flat = TrainingSettings(learning_rate=0.01, warmup=1.0)
+    assert all(0 < flat.learning_rate_at(step, 10) <= 0.01 for step in range(10))
+
+
+def test_batches_hold_every_image_once_shifted_with_its_edge_and_mirrored():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (30, 3, 6, 5), dtype=np.uint8)
+    source = BatchSource(torch.from_numpy(images), torch.arange(30), crop_pixels=2, flip=True)
+    generator = torch.Generator().manual_seed(1)
+    seen, moved, mirrored = [], set(), 0
+    for batch, labels in source.epoch(8, generator=generator):
+        assert batch.dtype == torch.uint8 and batch.is_contiguous(memory_format=torch.channels_last)
+        for image, label in zip(batch.numpy(), labels.tolist(), strict=True):
+            seen.append(label)
+            padded = np.pad(images[label], ((0, 0), (2, 2), (2, 2)), mode="edge")
+            places = [
+                (row, column, flip)
+                for row in range(5)
+                for column in range(5)
+                for flip in (False, True)
+                if np.array_equal(
+                    padded[:, row : row + 6, column : column + 5][:, :, :: -1 if flip else 1],
+                    image,
+                )
+            ]
+            assert len(places) == 1
+            moved.add(places[0][:2])
+            mirrored += places[0][2]
+    assert sorted(seen) == list(range(30)) and seen != sorted(seen)
+    assert len(moved) > 10 and 5 < mirrored < 25
+
+
+def test_without_augmentation_batches_are_the_images():
+    images = torch.randint(0, 256, (10, 1, 4, 4), dtype=torch.uint8)
+    source = BatchSource(images, torch.arange(10), crop_pixels=0, flip=False)
+    for batch, labels in source.epoch(3, generator=torch.Generator().manual_seed(0)):
+        assert torch.equal(batch, images[labels])
+        assert len(labels) == 3  # the last batch, of one image, is left out
+
+
+def test_accuracy_counts_and_gives_wilsons_interval():
+    class Fixed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unused = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, images):
+            return torch.nn.functional.one_hot(images.flatten().long(), 3).float()
+
+    images = np.array([0, 1, 2, 2, 1], np.uint8).reshape(5, 1, 1, 1)
+    labels = np.array([0, 1, 2, 0, 1])
+    for batch in (1, 2, 100):
+        assert accuracy(Fixed(), images, labels, batch=batch) == Accuracy(correct=4, total=5)
+    # Wilson 1927: (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), here 90 of 100.
+    z, p, n = 1.959963984540054, 0.9, 100
+    centre, root = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    expected = ((centre - root) / (1 + z * z / n), (centre + root) / (1 + z * z / n))
+    assert Accuracy(correct=90, total=100).interval() == pytest.approx(expected)
+    with pytest.raises(InputError, match="5 images with 4 labels"):
+        accuracy(Fixed(), images, labels[:4])
+    with pytest.raises(InputError):
+        Accuracy(correct=2, total=1)
+
+
+@pytest.mark.gpu
+def test_training_on_a_gpu(digits):
+    spec = digit_net(architecture="vgg", width=8)
+    settings = TrainingSettings(epochs=12, batch=64, device="cuda", bfloat16=True)
+    result = train(spec, digits, settings, errors=ScalarErrors(0.01))
+    assert result.test.value > 0.85
