@@ -75,6 +75,7 @@ def run(
     data: ImageData,
     epochs: int = 8,
     width: int = 16,
+    bfloat16: bool = False,
     out: Path | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def run(
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         for weights, activations, _ in CONFIGURATIONS:
-            settings = TrainingSettings(epochs=epochs, seed=seed)
+            settings = TrainingSettings(epochs=epochs, seed=seed, bfloat16=bfloat16)
             spec = NetworkSpec(
                 weights=weights,
                 activations=activations,
@@ -108,6 +109,7 @@ def run(
                     "weight_decay": settings.weight_decay,
                     "label_smoothing": settings.label_smoothing,
                     "warmup": settings.warmup,
+                    "bfloat16": bfloat16,
                     "test_accuracy": result.test.value,
                     "wilson95_low": low,
                     "wilson95_high": high,
@@ -213,6 +215,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the CPU has it")
     parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
     parser.add_argument("--steps", action="store_true", help="time training steps, train nothing")
     parser.add_argument("--json", action="store_true")
@@ -229,6 +232,7 @@ def main(argv: list[str]) -> int:
                 data=images,
                 epochs=options.epochs,
                 width=options.width,
+                bfloat16=options.bfloat16,
                 out=options.out,
             )
     except InputError as error:

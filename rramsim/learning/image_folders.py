@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from rramsim.learning.array_cache import cached_arrays
 from rramsim.learning.cifar_official import file_digest
 from rramsim.learning.image_data import ImageData
 
-__all__ = ["load_image_archive", "load_image_folder"]
+__all__ = ["archive_name", "load_image_archive", "load_image_folder"]
 
 _KNOWN_COPIES = {
     "ee8535bf9439b434a5ff1ec5e080c0a72100ac8998fea7800886ed3c05aac8e0": "CIFAR-10 (JPEG copy)"
@@ -126,4 +126,4 @@ def _image(content: bytes, where: str) -> NDArray[np.uint8]:
 
 def archive_name(path: Path) -> bool:
     """Whether a file's name says that it is a tar archive this module reads."""
-    return PurePosixPath(path.name).name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz"))
+    return path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz"))

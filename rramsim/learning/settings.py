@@ -25,7 +25,7 @@ class TrainingSettings:
     """
 
     epochs: int = 10
-    batch: int = 128
+    batch: int = 64
     learning_rate: float = 0.01
     warmup: float = 0.2
     weight_decay: float = 2.0
