@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
@@ -33,13 +33,19 @@ from rramsim.learning import (
     train,
     training_step,
 )
-from rramsim.networks import ActivationKind, ScalarErrors, WeightErrors, set_weight_errors
-from rramsim.networks import WeightKind as Weights
+from rramsim.networks import (
+    ActivationKind,
+    ScalarErrors,
+    WeightErrors,
+    WeightKind,
+    quantised_layers,
+    set_weight_errors,
+)
 
 __all__ = ["DenseScalarErrors", "main", "run", "step_times"]
 
 # (weights, activations, accuracy in % of a plain loop of 8 epochs at width 16, one seed).
-CONFIGURATIONS: tuple[tuple[Weights, ActivationKind, float], ...] = (
+CONFIGURATIONS: tuple[tuple[WeightKind, ActivationKind, float], ...] = (
     ("ternary", "ternary", 68.9),
     ("binary", "binary", 65.9),
     ("ternary", "full", 80.1),
@@ -130,7 +136,7 @@ def run(
 
 
 def step_times(
-    *, width: int = 16, batch: int = 128, repeats: int = 15, size: int = 32
+    *, width: int = 16, batch: int = 128, repeats: int = 31, size: int = 32
 ) -> dict[str, Any]:
     """Time a training step (s, median) without errors, with them, and with the dense scheme.
 
@@ -165,7 +171,25 @@ def step_times(
         "batch": batch,
         "step_s": medians,
         "ratio": {name: value / plain for name, value in medians.items()},
+        "draw_s": _draw_times(variants, network, repeats),
     }
+
+
+def _draw_times(
+    variants: dict[str, WeightErrors | None], network: nn.Module, repeats: int
+) -> dict[str, float]:
+    """Time (s, median) drawing the errors of all layers once, apart from the rest of a step."""
+    written = [layer.quantised_weight() for layer in quantised_layers(network).values()]
+    generator = torch.Generator().manual_seed(0)
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(2 * repeats):
+        for name, errors in variants.items():
+            started = time.perf_counter()
+            for weights in written:
+                if errors is not None:
+                    errors.apply(weights, generator=generator)
+            times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -242,7 +266,10 @@ def main(argv: list[str]) -> int:
         print(json.dumps(result))
     elif options.steps:
         for name, value in result["step_s"].items():
-            print(f"{name:18} {1e3 * value:8.2f} ms   {result['ratio'][name]:.3f} x")
+            print(
+                f"{name:18} step {1e3 * value:8.2f} ms   {result['ratio'][name]:.3f} x   "
+                f"drawing {1e3 * result['draw_s'][name]:.2f} ms"
+            )
     else:
         for row in result["summary"]:
             spread = row["deviation_percent"]
