@@ -89,7 +89,7 @@ def main() -> None:
     mismatch: dict[str, dict[str, tuple[str, float]]] = {}
     for corner in CORNERS:
         parts = [f"* sky130-5v, corner {corner}: SKY130 5 V thick-oxide transistors\n{_NOTICE}"]
-        for polarity, device in DEVICES.items():
+        for device in DEVICES.values():
             folder = cells / device.removeprefix("sky130_fd_pr__")
             values = read_parameters(
                 shared / "invariant.spice",

@@ -58,7 +58,7 @@ def _run() -> int:
     except UsageError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "rramsim"
-        message = getattr(error, "format_message", lambda: str(error))()
+        message = getattr(error, "format_message", error.__str__)()
         return _say(f"{message} (see {command} --help)", 2)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted; the same command goes on from what was done", 130)

@@ -1,0 +1,53 @@
+# The developers' menu. `make demo` and `make test` are each enough alone on a fresh machine.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := runs/demo
+
+.PHONY: demo test lint format slow clean help ngspice
+
+help:             ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+demo: .venv/installed ngspice  ## netlist -> bit errors -> trained networks -> energy and accuracy
+	$(BIN)/rramsim run experiments/demo.toml --out $(DEMO)
+
+test: .venv/installed ngspice  ## every test that takes less than twenty seconds
+	$(BIN)/python -m pytest
+
+slow: .venv/installed ngspice  ## the long tests
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/installed          ## style, types, import contract, stripped notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@find notebooks -name '*.ipynb' -not -path '*/.*' -print0 2>/dev/null | xargs -0r $(BIN)/nbstripout --verify
+
+format: .venv/installed        ## let ruff mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "rramsim needs Python 3.11 or newer; name one with make PYTHON=python3.11" >&2; exit 2; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
+	  { echo "python's venv module is missing: apt install python3-venv" >&2; exit 2; }
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# ngspice's shared library: installed where that is allowed, else its packages are named.
+ngspice:
+	@$(BIN)/python -c 'from rramsim.engines import ngspice_version; ngspice_version()' 2>/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing ngspice's library (libngspice0)"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y libngspice0 >/dev/null; \
+	else \
+	  echo "ngspice's library is missing; install it with one of: apt install libngspice0 |" \
+	    "dnf install libngspice | brew install libngspice | conda install -c conda-forge ngspice-lib" >&2; \
+	  exit 2; \
+	fi
+
+clean:            ## remove the environment and the demo's results
+	rm -rf .venv $(DEMO)
