@@ -65,14 +65,20 @@ class NgspiceEngine:
                 f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
                 f"{len(sites)} varying parameters"
             )
+        deck = self._deck(circuit, conditions)
         try:
-            session.load(self._deck(circuit, conditions))
+            session.load(deck)
         except CircuitError as error:
             raise InputError(f"{circuit.name}: {error}") from error
+        generation = session.generation
         columns = _Columns(len(samples))
         traces: list[Waveforms] = []
         drawn = sites[: samples.mismatch.shape[1]]
         for index in range(len(samples)):
+            if session.generation != generation:
+                # ngspice gave up on the sample before and was attached anew, without the circuit.
+                session.load(deck)
+                generation = session.generation
             try:
                 session.command(f"alter r.xsynapse.rbl = {samples.r_bl_ohm[index]:.9g}")
                 session.command(f"alter r.xsynapse.rblb = {samples.r_blb_ohm[index]:.9g}")

@@ -15,10 +15,12 @@ import re
 import tempfile
 from collections.abc import Callable
 from contextlib import chdir
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+from cffi import FFI
 from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError, MachineError
@@ -38,60 +40,89 @@ _FAULT = re.compile(
     re.I,
 )
 
+_GAVE_UP = "fatal error: ngspice gave up"
+
 
 class CircuitError(RuntimeError):
     """ngspice refused a circuit or a command; the message holds its own words."""
 
 
-class NgspiceSession:
-    """Commands to the loaded library, with their faults told from their notes."""
+@dataclass(frozen=True, kw_only=True)
+class _Library:
+    """The attached library: PySpice's handle, what ngspice said, how to read and to let go."""
 
-    def __init__(
-        self, shared: Any, messages: list[str], vector: Callable[[str], NDArray[np.float64]]
-    ):
-        self._shared = shared
-        self._messages = messages
-        self._vector = vector
+    shared: Any
+    messages: list[str]
+    vector: Callable[[str], NDArray[np.float64]]
+    detach: Callable[[], None]
+
+
+class NgspiceSession:
+    """Commands to the loaded library, with their faults told from their notes.
+
+    A netlist that ngspice gives up on leaves the library unusable until it is detached: the session
+    then attaches it anew, without a circuit, and `generation` counts how often.
+    """
+
+    def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="rramsim-ngspice-")
-        self.version = int(shared.ngspice_version or 0)
+        self._has_circuit = False
+        self.generation = 0
+        self._library = _attach()
+        self.version = int(self._library.shared.ngspice_version)
 
     def load(self, deck: str) -> None:
         """Load a circuit in place of the one before; raises `CircuitError`."""
-        self._messages.clear()
-        with chdir(self._folder.name):
+        if self._has_circuit:
             # Without remcirc each load leaves its circuit behind (PySpice issue 246).
-            if self._shared_has_circuit:
-                self._shared.exec_command("remcirc")
-            self._shared_has_circuit = True
-            self._shared.load_circuit(deck)
+            self.command("remcirc")
+        self._library.messages.clear()
+        self._has_circuit = True
+        self._guarded(lambda: self._library.shared.load_circuit(deck), "the circuit")
         self._check("the circuit")
-
-    _shared_has_circuit = False
 
     def command(self, text: str) -> None:
         """Run one command; raises `CircuitError` if ngspice reports a fault."""
-        self._messages.clear()
-        self._shared.exec_command(text)
-        self._check(f"'{text[:60]}'")
+        self._library.messages.clear()
+        what = f"'{text[:60]}'"
+        self._guarded(lambda: self._library.shared.exec_command(text), what)
+        self._check(what)
 
     def run(self) -> list[str]:
-        """Run the loaded analysis; returns the faults it reported (empty if it went through)."""
-        self._messages.clear()
-        with chdir(self._folder.name):
-            self._shared.exec_command("run")
+        """Run the loaded analysis; returns the faults it reported (empty if it went through).
+
+        Raises `CircuitError` if ngspice gave up altogether; the circuit must then be loaded again.
+        """
+        self._library.messages.clear()
+        self._guarded(lambda: self._library.shared.exec_command("run"), "the run")
         return self.faults()
 
     def vector(self, name: str) -> NDArray[np.float64]:
         """A copy of a vector of the current plot; empty if there is none."""
-        return self._vector(name)
+        return self._library.vector(name)
 
     def discard_results(self) -> None:
         """Free every plot; without it memory grows by the size of each run."""
-        self._shared.exec_command("destroy all")
+        self._library.shared.exec_command("destroy all")
 
     def faults(self) -> list[str]:
         """What ngspice said since the last command that is not a note."""
-        return [m for m in self._messages if _FAULT.search(m) and not _HARMLESS.match(m)]
+        return [m for m in self._library.messages if _FAULT.search(m) and not _HARMLESS.match(m)]
+
+    def _guarded(self, act: Callable[[], object], what: str) -> None:
+        """Act in the session's own folder; mend the session if ngspice gives up."""
+        try:
+            with chdir(self._folder.name):
+                act()
+        except NameError as error:  # PySpice's word for any non-zero return code
+            said = [m.strip() for m in self._library.messages if _FAULT.search(m)]
+            if any(_GAVE_UP in m for m in self._library.messages):
+                self._library.detach()
+                self._library = _attach()
+                self._has_circuit = False
+                self.generation += 1
+            reason = said[0] if said else str(error)
+            raise CircuitError(f"ngspice refused {what}: {reason}") from error
 
     def _check(self, what: str) -> None:
         faults = self.faults()
@@ -105,6 +136,23 @@ def ngspice_session() -> NgspiceSession:
 
     Raises `InputError` with the packages' names if ngspice is not installed.
     """
+    return NgspiceSession()
+
+
+def ngspice_version() -> int:
+    """The major version of the library, 39 for ngspice 39.3."""
+    return ngspice_session().version
+
+
+def _library_path() -> str:
+    path = os.environ.get("NGSPICE_LIBRARY_PATH") or ctypes.util.find_library("ngspice")
+    if not path:
+        raise InputError(INSTALL_HINT)
+    return path
+
+
+def _attach() -> _Library:
+    """Load the library with OpenMP off; raises `InputError` if it is not there."""
     environment = {"OMP_THREAD_LIMIT": "1", "NGSPICE_LIBRARY_PATH": _library_path()}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
@@ -121,24 +169,14 @@ def ngspice_session() -> NgspiceSession:
                 os.environ[name] = value
 
 
-def ngspice_version() -> int:
-    """The major version of the library, 39 for ngspice 39.3."""
-    return ngspice_session().version
-
-
-def _library_path() -> str:
-    path = os.environ.get("NGSPICE_LIBRARY_PATH") or ctypes.util.find_library("ngspice")
-    if not path:
-        raise InputError(INSTALL_HINT)
-    return path
-
-
-def _load() -> NgspiceSession:
+def _load() -> _Library:
     # PySpice logs every line that ngspice writes to standard error as an error of its own.
     logging.getLogger("PySpice").setLevel(logging.CRITICAL)
     from PySpice.Spice.NgSpice import Shared as pyspice
 
-    ffi, to_text = pyspice.ffi, pyspice.ffi_string_utf8
+    # A fresh interface each time: PySpice declares ngspice's types whenever it attaches.
+    ffi = pyspice.ffi = FFI()
+    to_text = pyspice.ffi_string_utf8
     messages: list[str] = []
 
     class Session(pyspice.NgSpiceShared):
@@ -153,7 +191,7 @@ def _load() -> NgspiceSession:
 
         @staticmethod
         def _exit(status: Any, unload: Any, quit_: Any, ngspice_id: Any, user_data: Any) -> int:
-            messages.append(f"fatal error: ngspice gave up with status {status}")
+            messages.append(f"{_GAVE_UP} with status {status}")
             return int(status)
 
     pyspice.NgSpiceShared.setup_platform()
@@ -170,4 +208,6 @@ def _load() -> NgspiceSession:
 
     if not shared.ngspice_version:
         raise MachineError("ngspice's library loaded but told no version")
-    return NgspiceSession(shared, messages, vector)
+    return _Library(
+        shared=shared, messages=messages, vector=vector, detach=lambda: ffi.dlclose(library)
+    )

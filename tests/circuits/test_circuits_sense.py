@@ -1,0 +1,64 @@
+"""The sense circuit: its transistors, its mismatch, its column, its conditions."""
+
+import pytest
+
+from rramsim.circuits import Column, SenseConditions
+from rramsim.exceptions import InputError
+
+
+def test_a_synapse_and_its_amplifier_have_nine_transistors(pcsa):
+    # Precharge 2, latch 4, foot 1, access 2; n-channel: toxe, voff, nfactor; p-channel likewise.
+    assert len(pcsa.transistors) == 9
+    sites = pcsa.mismatch_sites("tt")
+    assert len(sites) == 27
+    assert {site.parameter for site in sites} == {"toxe", "voff", "nfactor"}
+    assert len({(site.model, site.parameter) for site in sites}) == 27
+
+
+def test_the_wider_transistor_varies_less(pcsa):
+    sigma = {
+        (site.transistor, site.parameter): site.sigma / abs(site.nominal)
+        for site in pcsa.mismatch_sites("tt")
+    }
+    assert sigma["pcsa_mp1", "toxe"] < sigma["pcsa_mpre1", "toxe"]
+
+
+def test_every_transistor_has_a_card_of_its_own(pcsa):
+    deck = pcsa.deck(SenseConditions(vdd_v=1.2, corner="ss", temperature_c=60))
+    for transistor in pcsa.transistors:
+        assert deck.count(f".model {transistor.name}_card ") == 1
+    assert "temp=60" in deck and "vdd_v=1.2" in deck
+
+
+def test_the_bit_line_follows_from_the_rows():
+    assert Column(rows=32).c_bit_line_f == pytest.approx(400e-15)
+    assert Column(rows=64).c_bit_line_f == pytest.approx(480e-15)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"rows": 0}, "1 to 4096 rows"),
+        ({"c_row_f": -1e-15}, "c_row_f = -1e-15: must be above 0 F"),
+        ({"precharge_s": float("nan")}, "precharge_s = nan"),
+        ({"precharge_s": 1e-9}, "at least ten times"),
+    ],
+)
+def test_an_impossible_column_is_refused(values, names):
+    with pytest.raises(InputError, match=names):
+        Column(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"vdd_v": 0.0}, "vdd_v = 0: must lie between 0.3 and 5.5 V"),
+        ({"vdd_v": float("nan")}, "vdd_v = nan"),
+        ({"vdd_v": 1.2, "temperature_c": 400.0}, "temperature_c = 400"),
+        ({"vdd_v": 1.2, "window_s": 0.0}, "window_s = 0"),
+        ({"vdd_v": 1.2, "corner": "TT"}, "one of tt, ss, ff, sf, fs"),
+    ],
+)
+def test_impossible_conditions_are_refused(values, names):
+    with pytest.raises(InputError, match=names):
+        SenseConditions(**values)

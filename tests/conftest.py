@@ -1,0 +1,28 @@
+"""What tests of several rooms share: the process, the circuit, and torch on one thread."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from rramsim.circuits import SenseCircuit, sense_circuit
+from rramsim.devices import Process, load_process
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower on several threads, and far slower beside others."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def sky130() -> Process:
+    return load_process("sky130-5v")
+
+
+@pytest.fixture(scope="session")
+def pcsa(sky130: Process) -> SenseCircuit:
+    return sense_circuit(process=sky130)

@@ -1,0 +1,79 @@
+"""Model cards: what is read, what is refused."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rramsim.devices import read_cards, spice_number
+from rramsim.exceptions import InputError
+
+CARD = """.model n.0 nmos
++ lmin = 4e-7 lmax = 6e-7 wmin = 1e-6 wmax = 2e-6
++ level = 54 toxe = 5n
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "card.spice"
+    path.write_text(text)
+    return path
+
+
+def test_a_binned_card_knows_its_geometry_and_its_parameters(tmp_path):
+    (card,) = read_cards(write(tmp_path, "* title\n" + CARD))
+    assert (card.name, card.bin_name, card.kind) == ("n", "n.0", "nmos")
+    assert card.limits_m == (4e-7, 6e-7, 1e-6, 2e-6)
+    assert card.covers(1e-6, 0.5e-6)
+    assert not card.covers(2e-6, 0.5e-6), "ngspice's upper limit is exclusive"
+    assert card.parameter("toxe") == 5e-9
+    assert card.parameter("voff") is None
+    assert "lmin" not in card.renamed("copy") and ".model copy nmos" in card.renamed("copy")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", "no '.model'"),
+        (".control\nshell rm x\n.endc\n", "'.control' is not allowed"),
+        (".include other\n", "line 1"),
+        (".model n\n", "expected '.model NAME TYPE"),
+        (".model n nmos vth0={agauss(0,1,1)}\n", "expression"),
+        (".model n nmos file=\"x\"\n", "string"),
+        ("+ level=54\n", "continues nothing"),
+        (CARD.replace("4e-7", "small"), "lmin = small"),
+    ],
+)  # fmt: skip
+def test_anything_but_plain_models_is_refused_with_its_line(tmp_path, text, names):
+    with pytest.raises(InputError, match=names.replace("(", r"\(")) as refusal:
+        read_cards(write(tmp_path, text))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_card_that_is_no_text_or_not_there_is_refused(tmp_path):
+    path = tmp_path / "binary"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_cards(path)
+    with pytest.raises(InputError, match="cannot read a model card"):
+        read_cards(tmp_path / "none")
+
+
+@given(st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-9))
+def test_a_number_reads_back_as_itself(value):
+    assert spice_number(repr(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.5u", 5e-7), ("2MEG", 2e6), ("10k", 1e4), ("50n", 5e-8), ("3fF", 3e-15), ("1.2V", 1.2)],
+)
+def test_the_suffixes_are_those_of_spice(text, value):
+    assert spice_number(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1..2", "nan", "inf", "--1", "1 2"])
+def test_what_is_no_number_is_refused(text):
+    with pytest.raises(ValueError, match="not a SPICE number"):
+        spice_number(text)

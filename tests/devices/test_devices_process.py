@@ -1,0 +1,93 @@
+"""The shipped process against the foundry's published values, and the user's own cards."""
+
+import pytest
+
+from rramsim.devices import CORNERS, MismatchCoefficient, load_process, process_from_cards
+from rramsim.devices.process import netlists_folder
+from rramsim.engines.ngspice_library import ngspice_session
+from rramsim.exceptions import InputError
+
+NFET = "sky130_fd_pr__nfet_g5v0d10v5"
+
+
+def drain_current_a(process, corner, device):
+    """|Id| at |Vgs| = |Vds| = 1.0 V, 27 degrees, W = 1 um, L = 0.5 um, in ngspice."""
+    card = process.card(corner=corner, device=device, width_m=1e-6, length_m=0.5e-6)
+    volt = 1.0 if card.kind == "nmos" else -1.0
+    session = ngspice_session()
+    session.load(
+        f"one transistor\n{card.renamed('one')}\nvg g 0 {volt}\nvd d 0 {volt}\n"
+        "m1 d g 0 0 one w=1u l=0.5u\n.op\n.end"
+    )
+    assert not session.run()
+    current = abs(float(session.vector("vd#branch")[0]))
+    session.discard_results()
+    return current
+
+
+def test_the_process_is_that_of_the_foundry(sky130):
+    # SkyWater PDK: 5 V thick-oxide pair, oxide thickness 11.6 nm, BSIM4; the corners' 6 % either
+    # way is the foundry's skew.
+    assert tuple(sky130.corners) == CORNERS
+    for corner in CORNERS:
+        card = sky130.card(corner=corner, device=NFET, width_m=1e-6, length_m=0.5e-6)
+        assert card.parameter("toxm") == 1.16e-8
+        assert card.parameter("toxe") == pytest.approx(1.16e-8, rel=0.061)
+        assert card.parameter("level") == 54
+
+
+def test_the_corners_are_in_the_order_of_their_names(sky130):
+    # In this PDK "sf" is the corner with the fast n-channel and the slow p-channel transistor.
+    current = {
+        (corner, device): drain_current_a(sky130, corner, device)
+        for corner in CORNERS
+        for device in (sky130.nmos, sky130.pmos)
+    }
+    for device, fastest_first in (
+        (sky130.nmos, ("sf", "ff", "tt", "ss", "fs")),
+        (sky130.pmos, ("fs", "ff", "tt", "ss", "sf")),
+    ):
+        ordered = [current[corner, device] for corner in fastest_first]
+        assert ordered == sorted(ordered, reverse=True)
+    # Near threshold a corner is worth far more than at full supply.
+    assert current["ff", sky130.nmos] > 4 * current["ss", sky130.nmos]
+
+
+def test_mismatch_follows_pelgrom(sky130):
+    # circuit.md: at W = 1 um, L = 0.5 um the foundry's toxe varies by 2.9 %.
+    card = sky130.card(corner="tt", device=NFET, width_m=1e-6, length_m=0.5e-6)
+    toxe = next(c for c in sky130.coefficients(card) if c.parameter == "toxe")
+    sigma = toxe.sigma(nominal=1.0, width_m=1e-6, length_m=0.5e-6)
+    assert sigma == pytest.approx(0.029, rel=0.01)
+    assert toxe.sigma(nominal=1.0, width_m=4e-6, length_m=0.5e-6) == pytest.approx(sigma / 2)
+    voff = next(c for c in sky130.coefficients(card) if c.parameter == "voff")
+    assert voff.sigma(nominal=-0.1, width_m=1e-6, length_m=1e-6) == 0.13
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"corner": "xx"}, "tt, ss, ff, sf, fs"),
+        ({"device": "bsim"}, "has no device 'bsim'"),
+        ({"width_m": 9e-6}, "no card of .* covers W = 9 um"),
+    ],
+)
+def test_what_the_process_lacks_is_named(sky130, change, names):
+    with pytest.raises(InputError, match=names):
+        sky130.card(**{"corner": "tt", "device": NFET, "width_m": 1e-6, "length_m": 5e-7} | change)
+
+
+def test_an_unknown_process_names_those_there_are():
+    with pytest.raises(InputError, match="rramsim has sky130-5v"):
+        load_process("tsmc")
+
+
+def test_own_cards_are_a_process_with_one_corner(sky130):
+    path = netlists_folder() / "processes" / "sky130-5v" / "tt.spice"
+    mismatch = (MismatchCoefficient(model=NFET, parameter="toxe", kind="relative", slope_um=0.02),)
+    own = process_from_cards((path,), nmos=NFET, pmos=sky130.pmos, mismatch=mismatch)
+    assert own.corners["tt"] == sky130.corners["tt"]
+    with pytest.raises(InputError, match="lack the nmos device 'nch'"):
+        process_from_cards((path,), nmos="nch", pmos=sky130.pmos)
+    with pytest.raises(InputError, match="is a pmos model"):
+        process_from_cards((path,), nmos=sky130.pmos, pmos=sky130.pmos)
