@@ -128,10 +128,14 @@ class NetworkSection(_Section):
 
 
 class TrainingSection(_Section):
-    """[training]: `errors_vdd_v` trains with the errors read at that supply injected."""
+    """[training]: `errors_vdd_v` trains with the errors read at that supply injected.
+
+    `min_steps` raises `epochs` on a small data set until that many batches have been seen.
+    """
 
     data: Literal["auto", "cifar10", "digits"] = "auto"
     epochs: int = 10
+    min_steps: int = Field(default=0, ge=0, le=10_000_000)
     batch: int | None = None
     learning_rate: Quantity | None = None
     seed: int = 0

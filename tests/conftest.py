@@ -4,9 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import settings
 
 from rramsim.circuits import SenseCircuit, sense_circuit
 from rramsim.devices import Process, load_process
+
+# Machines under load are no reason to fail: examples have no time limit.
+settings.register_profile("rramsim", deadline=None)
+settings.load_profile("rramsim")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,6 +14,7 @@ from rramsim.pipeline import (
     TrainedNetwork,
     choose_data,
     errors_stage,
+    network_plans,
     sweep_stage,
     tradeoff_stage,
     train_stage,
@@ -56,10 +57,7 @@ def show_training(
     experiment: Experiment, folder: RunFolder, data: Any
 ) -> tuple[TrainedNetwork, ...]:
     """Train with a bar over all epochs of all networks."""
-    section = experiment.network
-    networks = len(section.architecture) * len(section.width) * len(section.weights)
-    networks *= len(section.activations) * len(experiment.training.errors_vdd_v)
-    total = networks * experiment.training.epochs
+    total = sum(plan.settings.epochs for plan in network_plans(experiment, folder, data))
     done = 0
     with progress_bar("train", unit="epochs") as update:
         update(0, total, "")

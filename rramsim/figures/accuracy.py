@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rramsim.figures.style import COLOURS, new_figure, note
+from rramsim.figures.style import COLOURS, legend, new_figure, note
 
 __all__ = ["accuracy_figure", "energy_accuracy_figure"]
 
@@ -52,7 +52,7 @@ def accuracy_figure(table: pd.DataFrame) -> Figure:
         )  # fmt: skip
         ax.axhline(100 * rows.accuracy_without_errors.iloc[0], color=colour, ls="--", lw=0.9)
     ax.set(xlabel="supply VDD (V)", ylabel="test accuracy (%)")
-    ax.legend(title="dashed: without read errors", title_fontsize=8)
+    legend(ax, title="dashed: without read errors")
     note(figure, _caption(table, conditions))
     return figure
 
@@ -82,10 +82,13 @@ def energy_accuracy_figure(table: pd.DataFrame) -> Figure:
                 color=COLOURS[index % len(COLOURS)], capsize=2, label=_label(str(name), rows),
             )  # fmt: skip
             for x, y, vdd_v in zip(energy, value, rows.vdd_v, strict=True):
+                # Neighbouring lines are labelled on different sides.
+                at = (4, -9) if index % 2 else (-4, 6)
                 ax.annotate(
-                    f"{vdd_v:g} V", (x, y), xytext=(4, -9), textcoords="offset points", fontsize=6.5
-                )
+                    f"{vdd_v:g} V", (x, y), xytext=at, textcoords="offset points", fontsize=6.5,
+                    ha="left" if index % 2 else "right",
+                )  # fmt: skip
         ax.set(xlabel=xlabel, ylabel="test accuracy (%)", title=title)
-    axes[0].legend()
+    legend(axes[0])
     note(figure, _caption(table, conditions))
     return figure

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from rramsim.biterrors import READ_LABELS, ErrorStatistics, Rate
 from rramsim.circuits import SenseConditions
 from rramsim.devices import WRITTEN
-from rramsim.figures.style import COLOURS, new_figure, note
+from rramsim.figures.style import COLOURS, legend, new_figure, note
 
 __all__ = ["error_rates_figure", "error_table_figure"]
 
@@ -35,7 +35,7 @@ def error_rates_figure(rows: Rows, *, source: str) -> Figure:
         )  # fmt: skip
         ax.plot(vdd[~seen], high[~seen], marker=11, ls="", color=colour, ms=6)
     ax.set(yscale="log", xlabel="supply VDD (V)", ylabel="error rate", ylim=(None, 1.3))
-    ax.legend()
+    legend(ax)
     note(
         figure, [source, "bars: exact 95 % intervals; arrows: none seen, upper end of the interval"]
     )

@@ -3,7 +3,7 @@
 import xarray as xr
 from matplotlib.figure import Figure
 
-from rramsim.figures.style import COLOURS, new_figure, note
+from rramsim.figures.style import COLOURS, legend, new_figure, note
 
 __all__ = ["sense_figure"]
 
@@ -38,9 +38,11 @@ def sense_figure(dataset: xr.Dataset) -> Figure:
     times.axhline(window_ns, color="black", lw=0.8)
     times.text(vdd[-1], window_ns * 1.06, f"window {window_ns:g} ns", ha="right", fontsize=7.5)
     times.set(yscale="log", xlabel="supply VDD (V)", ylabel="resolve time (ns)")
-    times.legend()
+    # Room above the slow curve for the legend.
+    times.set_ylim(top=20 * times.get_ylim()[1])
+    legend(times, loc="upper right")
     energies.set(xlabel="supply VDD (V)", ylabel="energy per sense cycle (fJ)", ylim=(0, None))
-    energies.legend()
+    legend(energies)
     note(
         figure,
         [

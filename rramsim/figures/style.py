@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from rramsim.files import atomic_path
 
-__all__ = ["COLOURS", "new_figure", "note", "save_figure", "save_one"]
+__all__ = ["COLOURS", "legend", "new_figure", "note", "save_figure", "save_one"]
 
 # Okabe and Ito's palette (2008), made for colour vision deficiencies; its yellow is too light.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -22,8 +23,6 @@ _STYLE = {
     "axes.grid": True,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
     "svg.fonttype": "none",
 }
 
@@ -41,6 +40,11 @@ def new_figure(
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, columns, sharex=sharex, squeeze=False)
     return figure, list(axes.flat)
+
+
+def legend(ax: Axes, **options: Any) -> None:
+    """A legend without a frame; `options` as for matplotlib's `legend`."""
+    ax.legend(**{"frameon": False, "fontsize": 8.0, "title_fontsize": 8.0} | options)
 
 
 def note(figure: Figure, lines: Sequence[str]) -> None:

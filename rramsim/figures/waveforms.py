@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from rramsim.circuits import SenseConditions
 from rramsim.engines import Waveforms
-from rramsim.figures.style import COLOURS, new_figure, note
+from rramsim.figures.style import COLOURS, legend, new_figure, note
 
 __all__ = ["waveform_figure"]
 
@@ -41,7 +41,7 @@ def waveform_figure(
             ylim=(-0.05 * conditions.vdd_v, 1.15 * conditions.vdd_v),
         )
     axes[0].set_ylabel("voltage (V)")
-    axes[-1].legend(loc="center right", ncols=1)
+    legend(axes[-1], loc="center right")
     note(
         figure,
         [f"simulated, {conditions.label}, no mismatch, {engine}; grey line: read threshold VDD/2"],

@@ -6,7 +6,7 @@ from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.provenance import write_provenance
 from rramsim.pipeline.sweep import SweepProgress, sweep_stage
 from rramsim.pipeline.tradeoff import tradeoff_stage
-from rramsim.pipeline.train import TrainedNetwork, train_stage
+from rramsim.pipeline.train import TrainedNetwork, network_plans, train_stage
 
 __all__ = [
     "RunFolder",
@@ -14,6 +14,7 @@ __all__ = [
     "TrainedNetwork",
     "choose_data",
     "errors_stage",
+    "network_plans",
     "sweep_stage",
     "tradeoff_stage",
     "train_stage",

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,9 @@ def network_plans(
         for name in ("epochs", "batch", "learning_rate", "seed", "bfloat16", "device")
     }
     settings = TrainingSettings(**{k: v for k, v in chosen.items() if v is not None})
+    steps_per_epoch = math.ceil(len(data.train_labels) / settings.batch)
+    least = math.ceil(training.min_steps / steps_per_epoch)
+    settings = replace(settings, epochs=max(settings.epochs, least))
     plans = []
     axes = product(section.architecture, section.width, section.weights, section.activations)
     for architecture, width, weights, activations in axes:
