@@ -1,20 +1,23 @@
 """ngspice's shared library through PySpice, with its traps closed.
 
-* OMP_THREAD_LIMIT=1 while the library loads: its OpenMP loops over nine transistors cost more
-  than they give (a 13 ms run took up to 7.8 s on a busy machine).
+* One OpenMP thread: its loops over nine transistors cost more than they give (a 13 ms run took up
+  to 7.8 s on a busy machine). OMP_THREAD_LIMIT=1 while the library loads is enough where nobody
+  has loaded OpenMP before; torch has, and ngspice then asks for two threads by itself and leaves
+  that setting to torch. So it is set to one for each run, and set back.
 * ngspice writes notes to standard error; PySpice takes them for failures (PySpice issue 399) and
   misses failures written elsewhere. Here a message is judged by what it says.
 * The library is one per process, and so is this session.
 * BSIM4 writes check files into the working directory: runs happen in a temporary one.
 """
 
+import ctypes
 import ctypes.util
 import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable
-from contextlib import chdir
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -94,7 +97,8 @@ class NgspiceSession:
         Raises `CircuitError` if ngspice gave up altogether; the circuit must then be loaded again.
         """
         self._library.messages.clear()
-        self._guarded(lambda: self._library.shared.exec_command("run"), "the run")
+        with _one_thread():
+            self._guarded(lambda: self._library.shared.exec_command("run"), "the run")
         return self.faults()
 
     def vector(self, name: str) -> NDArray[np.float64]:
@@ -169,6 +173,30 @@ def _attach() -> _Library:
                 os.environ[name] = value
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Give OpenMP one thread for the time of a run."""
+    openmp = _openmp()
+    if openmp is None:
+        yield
+        return
+    threads = openmp.omp_get_max_threads()
+    openmp.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        openmp.omp_set_num_threads(threads)
+
+
+@cache
+def _openmp() -> ctypes.CDLL | None:
+    """The OpenMP runtime that ngspice uses: GNU's, loaded once whoever asked for it first."""
+    try:
+        return ctypes.CDLL("libgomp.so.1")
+    except OSError:
+        return None
+
+
 def _load() -> _Library:
     # PySpice logs every line that ngspice writes to standard error as an error of its own.
     logging.getLogger("PySpice").setLevel(logging.CRITICAL)
@@ -208,6 +236,8 @@ def _load() -> _Library:
 
     if not shared.ngspice_version:
         raise MachineError("ngspice's library loaded but told no version")
+    # Else each new circuit sets OpenMP to two threads, whatever it was set to.
+    shared.exec_command("set num_threads=1")
     return _Library(
         shared=shared, messages=messages, vector=vector, detach=lambda: ffi.dlclose(library)
     )
