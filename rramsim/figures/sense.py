@@ -39,7 +39,7 @@ def sense_figure(dataset: xr.Dataset) -> Figure:
     times.text(vdd[-1], window_ns * 1.06, f"window {window_ns:g} ns", ha="right", fontsize=7.5)
     times.set(yscale="log", xlabel="supply VDD (V)", ylabel="resolve time (ns)")
     # Room above the slow curve for the legend.
-    times.set_ylim(top=20 * times.get_ylim()[1])
+    times.set_ylim(top=8 * times.get_ylim()[1])
     legend(times, loc="upper right")
     energies.set(xlabel="supply VDD (V)", ylabel="energy per sense cycle (fJ)", ylim=(0, None))
     legend(energies)
