@@ -4,23 +4,7 @@ import json
 
 import pytest
 
-from rramsim.cli import app as program
-
 SENSE = ("sense", "--vdd", "1.2", "--r-bl", "10k", "--r-blb", "350k")
-
-
-@pytest.fixture
-def rramsim(monkeypatch, capsys):
-    """Run the program in this process; returns (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["rramsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            program.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_sense_prints_one_json_object_and_nothing_else(rramsim):
