@@ -6,6 +6,7 @@ written as SPICE writes them ("50n", "10k"), and a list is a sweep axis wherever
 
 import math
 import tomllib
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -19,8 +20,12 @@ from rramsim.devices import (
     MismatchCoefficient,
     Process,
     ResistanceModel,
+    fit_devices,
+    load_model_file,
     load_process,
     process_from_cards,
+    programmed_resistances,
+    read_measurements,
     spice_number,
 )
 from rramsim.devices.cards import read_text
@@ -74,12 +79,104 @@ class ProcessSection(_Section):
 
 
 class DeviceSection(_Section):
-    """[device]: log-normal LRS and HRS."""
+    """[device]: where the resistances' statistics come from.
 
-    lrs_median_ohm: Quantity = 10e3
-    lrs_sigma_ln: Quantity = 0.22
-    hrs_median_ohm: Quantity = 630e3
-    hrs_sigma_ln: Quantity = 1.0
+    A log-normal LRS and HRS by their medians and deviations; or a `model` file of `rramsim devices
+    fit`; or `measurements`, fitted when the experiment is read; or the programming voltages
+    `set_word_line_v` and `reset_source_line_v`. With the last three a median given too replaces
+    theirs and the shape is kept. `kind` chooses the fitted family.
+    """
+
+    model: str | None = None
+    measurements: str | None = None
+    kind: Literal["best", "lognormal", "skewed", "empirical"] | None = None
+    condition: str | None = None
+    drop: bool = False
+    set_word_line_v: Quantity | None = None
+    reset_source_line_v: Quantity | None = None
+    pulse_s: Quantity | None = None
+    lrs_median_ohm: Quantity | None = None
+    lrs_sigma_ln: Quantity | None = None
+    hrs_median_ohm: Quantity | None = None
+    hrs_sigma_ln: Quantity | None = None
+
+    def make(self, folder: Path) -> ResistanceModel:
+        """The resistance model; relative paths start at `folder`."""
+        programmed = self.set_word_line_v is not None or self.reset_source_line_v is not None
+        sources = [name for name in ("model", "measurements") if getattr(self, name) is not None]
+        sources += ["set_word_line_v, reset_source_line_v"] if programmed else []
+        if len(sources) > 1:
+            raise InputError(f"[device]: give one of {' and '.join(sources)}, not both")
+        self._check_keys(sources[0] if sources else None)
+        if not sources:
+            return ResistanceModel(
+                lrs=LogNormal(
+                    median_ohm=_or(self.lrs_median_ohm, 10e3),
+                    sigma_ln=_or(self.lrs_sigma_ln, 0.22),
+                ),
+                hrs=LogNormal(
+                    median_ohm=_or(self.hrs_median_ohm, 630e3),
+                    sigma_ln=_or(self.hrs_sigma_ln, 1.0),
+                ),
+            )
+        kind = self.kind or "best"
+        if self.model is not None:
+            found = load_model_file(folder / self.model, kind=kind).resistances
+        elif self.measurements is not None:
+            path = folder / self.measurements
+            found = _fitted(path, _stamp(path), kind, self.condition, self.drop)
+        else:
+            if self.set_word_line_v is None or self.reset_source_line_v is None:
+                raise InputError("[device]: give both set_word_line_v and reset_source_line_v")
+            found = programmed_resistances(
+                set_word_line_v=self.set_word_line_v,
+                reset_source_line_v=self.reset_source_line_v,
+                pulse_s=_or(self.pulse_s, 100e-9),
+            )
+        return ResistanceModel(
+            lrs=found.lrs if self.lrs_median_ohm is None else found.lrs.scaled(self.lrs_median_ohm),
+            hrs=found.hrs if self.hrs_median_ohm is None else found.hrs.scaled(self.hrs_median_ohm),
+        )
+
+    def _check_keys(self, source: str | None) -> None:
+        """Refuse keys that would do nothing."""
+        goes_with = {
+            "kind": ("model", "measurements"),
+            "condition": ("measurements",),
+            "drop": ("measurements",),
+            "pulse_s": ("set_word_line_v, reset_source_line_v",),
+            "lrs_sigma_ln": (None,),
+            "hrs_sigma_ln": (None,),
+        }
+        for key, owners in goes_with.items():
+            if getattr(self, key) not in (None, False) and source not in owners:
+                raise InputError(
+                    f"[device] {key} = {getattr(self, key)!r}: goes with "
+                    f"{' or '.join(str(o) for o in owners if o) or 'medians only'}"
+                    + (f", not with {source}" if source else "")
+                )
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read measurements ({error.strerror})") from error
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=8)
+def _fitted(
+    path: Path, stamp: tuple[int, int], kind: str, condition: str | None, drop: bool
+) -> ResistanceModel:
+    """Fit measurements once for each state of the file (`stamp`)."""
+    del stamp
+    measured = read_measurements(path, condition=condition, drop=drop)
+    return fit_devices(measured).statistics(kind).resistances
 
 
 class ColumnSection(_Section):
@@ -213,11 +310,7 @@ class Experiment(_Section):
 
     def make_resistances(self) -> ResistanceModel:
         """The devices' resistance statistics."""
-        section = self.device
-        return ResistanceModel(
-            lrs=LogNormal(median_ohm=section.lrs_median_ohm, sigma_ln=section.lrs_sigma_ln),
-            hrs=LogNormal(median_ohm=section.hrs_median_ohm, sigma_ln=section.hrs_sigma_ln),
-        )
+        return self.device.make(self.folder)
 
     def make_engine(self) -> SenseEngine:
         """The engine that senses."""

@@ -1,6 +1,23 @@
 """RRAM resistance statistics and transistor processes."""
 
 from rramsim.devices.cards import ModelCard, read_cards, spice_number
+from rramsim.devices.fitting import FAMILIES, DeviceFit, StateFit, fit_devices
+from rramsim.devices.goodness import Goodness
+from rramsim.devices.history import (
+    DeviceStatistics,
+    History,
+    Persistence,
+    open_hfo2_statistics,
+)
+from rramsim.devices.intervals import Estimate
+from rramsim.devices.marginals import Empirical, LogNormal, Marginal, Skewed
+from rramsim.devices.measurements import (
+    MEASUREMENT_COLUMNS,
+    Measurements,
+    StateMeasurements,
+    read_measurements,
+)
+from rramsim.devices.model_files import fit_record, load_model_file, write_model_file
 from rramsim.devices.process import (
     CORNERS,
     MismatchCoefficient,
@@ -8,18 +25,48 @@ from rramsim.devices.process import (
     load_process,
     process_from_cards,
 )
-from rramsim.devices.resistances import WRITTEN, LogNormal, ResistanceModel
+from rramsim.devices.programming import PROGRAMMING_DATA, programmed_resistances
+from rramsim.devices.read_characteristic import LinearRead, ReadCharacteristic, SinhRead
+from rramsim.devices.resistances import WRITTEN, ResistanceModel
+from rramsim.devices.retention import Retention, filament_drift_m
 
 __all__ = [
     "CORNERS",
+    "FAMILIES",
+    "MEASUREMENT_COLUMNS",
     "WRITTEN",
+    "DeviceFit",
+    "DeviceStatistics",
+    "Empirical",
+    "Estimate",
+    "Goodness",
+    "History",
     "LogNormal",
+    "Marginal",
+    "Measurements",
     "MismatchCoefficient",
     "ModelCard",
+    "Persistence",
+    "PROGRAMMING_DATA",
+    "LinearRead",
     "Process",
+    "ReadCharacteristic",
+    "Retention",
+    "SinhRead",
+    "filament_drift_m",
+    "programmed_resistances",
     "ResistanceModel",
+    "Skewed",
+    "StateFit",
+    "StateMeasurements",
+    "fit_devices",
+    "fit_record",
+    "load_model_file",
     "load_process",
+    "open_hfo2_statistics",
     "process_from_cards",
     "read_cards",
+    "read_measurements",
     "spice_number",
+    "write_model_file",
 ]

@@ -1,16 +1,16 @@
 """The resistances that a written weight leaves in its two devices.
 
 A 2T2R synapse stores +1 as (LRS, HRS) on (BL, BLb), -1 as (HRS, LRS) and 0 as (HRS, HRS);
-LRS/LRS is unused (Laborieux et al. 2020, arXiv 2005.01973). Both states are taken as log-normal,
-the HRS far wider than the LRS, and the two devices of a pair as independent.
+LRS/LRS is unused (Laborieux et al. 2020, arXiv 2005.01973). The two devices of a pair are taken as
+independent.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rramsim.devices.marginals import LogNormal, Marginal
 from rramsim.exceptions import InputError
 
 __all__ = ["WRITTEN", "LogNormal", "ResistanceModel"]
@@ -20,35 +20,11 @@ WRITTEN = (-1, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogNormal:
-    """Log-normal resistance: ln R is normal with mean ln(median_ohm), deviation sigma_ln.
-
-    >>> LogNormal(median_ohm=10e3, sigma_ln=0.0).draw(2, np.random.default_rng(1))
-    array([10000., 10000.])
-    """
-
-    median_ohm: float
-    sigma_ln: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.median_ohm) and self.median_ohm > 0):
-            raise InputError(f"median_ohm = {self.median_ohm}: must be a resistance above 0 ohm")
-        if not (math.isfinite(self.sigma_ln) and 0 <= self.sigma_ln <= 5):
-            raise InputError(
-                f"sigma_ln = {self.sigma_ln}: must be between 0 and 5 (deviation of ln R)"
-            )
-
-    def draw(self, samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw resistances in ohm, shape (samples,)."""
-        return self.median_ohm * np.exp(self.sigma_ln * rng.standard_normal(samples))
-
-
-@dataclass(frozen=True, kw_only=True)
 class ResistanceModel:
     """The low- and high-resistance states of one programming condition."""
 
-    lrs: LogNormal
-    hrs: LogNormal
+    lrs: Marginal
+    hrs: Marginal
 
     def __post_init__(self) -> None:
         if not self.lrs.median_ohm < self.hrs.median_ohm:

@@ -1,0 +1,285 @@
+"""Fit distributions and their cell and cycle parts to measured resistances.
+
+The skewed family is a log-normal seen through z = ln(1 + h v) / h, v the standardised ln R, so
+one fit serves both: at each h the normal model (`latent_likelihood`) is fitted to z, and h = 0 is
+the log-normal. Intervals come from the likelihood's curvature (`intervals`).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import minimize_scalar
+
+from rramsim.devices.goodness import Goodness, goodness_of_fit
+from rramsim.devices.history import DeviceStatistics, Persistence
+from rramsim.devices.intervals import SHARE_FLOOR, Curve, Estimate, students_t
+from rramsim.devices.latent_likelihood import CellEvidence, LatentFit, Layout, fit_latent
+from rramsim.devices.marginals import Empirical, LogNormal, Marginal, Skewed
+from rramsim.devices.measurements import Measurements, StateMeasurements
+from rramsim.devices.resistances import ResistanceModel
+from rramsim.exceptions import InputError
+
+__all__ = ["FAMILIES", "DeviceFit", "Estimate", "StateFit", "fit_devices", "fit_state"]
+
+FAMILIES = ("lognormal", "skewed", "empirical")
+"""The families that are fitted."""
+
+_MIN_PAIRS = 5
+"""Fewest devices with both states for a correlation of their cell parts."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StateFit:
+    """One family fitted to one state.
+
+    `estimates` holds median_ohm, cell_share, lag1, and the family's own: sigma_ln (and its parts
+    sigma_cell_ln and sigma_cycle_ln for the log-normal), skew_g. What the rows cannot tell (a cell
+    part from one device, a memory from one cycle) is missing there, and zero in `persistence`.
+    """
+
+    family: str
+    marginal: Marginal
+    persistence: Persistence
+    estimates: dict[str, Estimate]
+    loglik: float
+    parameters: int
+    goodness: Goodness
+    rows: int
+    devices: int
+    evidence: CellEvidence | None
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion; the family with the lower one is preferred."""
+        return self.parameters * math.log(self.rows) - 2 * self.loglik
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeviceFit:
+    """Every family fitted to both states.
+
+    `states[state][family]`; `cell_correlation[family]` ties the states' cell parts (missing where
+    either has none). `chosen[state]` is the family with the lower BIC of log-normal and skewed.
+    """
+
+    states: dict[str, dict[str, StateFit]]
+    cell_correlation: dict[str, Estimate]
+    chosen: dict[str, str]
+
+    def statistics(self, family: str = "best") -> DeviceStatistics:
+        """The fitted model of one family for both states, or of the best for each."""
+        if family not in ("best", *FAMILIES):
+            raise InputError(f"kind = {family!r}: must be one of best, {', '.join(FAMILIES)}")
+        lrs, hrs = (
+            self.states[s][self.chosen[s] if family == "best" else family] for s in ("lrs", "hrs")
+        )
+        correlation = self.cell_correlation.get(family)
+        return DeviceStatistics(
+            resistances=ResistanceModel(lrs=lrs.marginal, hrs=hrs.marginal),
+            lrs=lrs.persistence,
+            hrs=hrs.persistence,
+            cell_correlation=correlation.value if correlation else 0.0,
+        )
+
+
+def fit_devices(measurements: Measurements) -> DeviceFit:
+    """Fit every family to both states, and the correlation of their cell parts.
+
+    Raises `InputError` for values without any spread.
+    """
+    states: dict[str, dict[str, StateFit]] = {}
+    for name, of in (("lrs", measurements.lrs), ("hrs", measurements.hrs)):
+        if np.ptp(of.resistance_ohm) <= 1e-9 * of.resistance_ohm[0]:
+            raise InputError(
+                f"{measurements.source}: every {name.upper()} is {of.resistance_ohm[0]:g} ohm; "
+                "without a spread there is nothing to fit"
+            )
+        layout = Layout(of.device, of.cycle)
+        states[name] = {family: fit_state(of, family, layout=layout) for family in FAMILIES}
+    chosen = {
+        name: min(("lognormal", "skewed"), key=lambda family: fits[family].bic)
+        for name, fits in states.items()
+    }
+    pairs = {family: (family, family) for family in FAMILIES}
+    pairs["best"] = (chosen["lrs"], chosen["hrs"])
+    correlations = {
+        name: estimate
+        for name, (lrs, hrs) in pairs.items()
+        if (estimate := _correlation(states["lrs"][lrs].evidence, states["hrs"][hrs].evidence))
+    }
+    return DeviceFit(states=states, cell_correlation=correlations, chosen=chosen)
+
+
+def fit_state(
+    measured: StateMeasurements, family: str, *, layout: Layout | None = None
+) -> StateFit:
+    """Fit one family (`FAMILIES`) to one state's rows."""
+    layout = layout or Layout(measured.device, measured.cycle)
+    if family == "empirical":
+        return _fit_empirical(measured, layout)
+    ln_ohm = np.log(measured.resistance_ohm)
+    centre, scale = float(np.median(ln_ohm)), float(ln_ohm.std())
+    v = (ln_ohm - centre) / scale
+    h, latent = (0.0, fit_latent(layout, v)) if family == "lognormal" else _fit_shape(layout, v)
+    curve = Curve(layout=layout, v=v, centre=centre, scale=scale, skewed=family == "skewed")
+    at = curve.point(h, latent)
+    values = curve.parameters(at)
+    marginal: Marginal
+    if family == "skewed":
+        marginal = Skewed(
+            median_ohm=values["median_ohm"], sigma_ln=values["sigma_ln"], skew_g=values["skew_g"]
+        )
+    else:
+        marginal = LogNormal(median_ohm=values["median_ohm"], sigma_ln=values["sigma_ln"])
+    persistence = Persistence(cell_share=latent.cell_share, lag1=latent.lag1)
+    u = marginal.score(measured.resistance_ohm)
+    return StateFit(
+        family=family,
+        marginal=marginal,
+        persistence=persistence,
+        estimates=curve.intervals(at),
+        loglik=curve.loglik(at) - layout.rows * math.log(scale),
+        parameters=2 + (family == "skewed") + layout.has_cell + layout.has_lag,
+        goodness=goodness_of_fit(layout, u, persistence),
+        rows=layout.rows,
+        devices=layout.cells,
+        evidence=_evidence(layout, u, persistence),
+    )
+
+
+def _fit_shape(layout: Layout, v: NDArray[np.float64]) -> tuple[float, LatentFit]:
+    """The h with the highest restricted likelihood, and the normal model there.
+
+    The likelihood of a threshold just below the least value grows without bound (a known fault
+    of the three-parameter log-normal); the maximum that is meant is the interior one.
+    """
+    least, most = float(v.min()), float(v.max())
+    warm: list[tuple[float, float] | None] = [None]
+
+    def at(h: float) -> tuple[float, LatentFit]:
+        logs = np.log1p(h * v)
+        z = v if abs(h) < 1e-9 else logs / h
+        fit = fit_latent(layout, z, warm[0])
+        if fit.s_cell > 0 and fit.s_cycle > 0:
+            ratio = np.clip((fit.s_cell / fit.s_cycle) ** 2, 1e-6, 1e6)
+            warm[0] = (math.log(ratio), math.atanh(fit.lag1))
+        return fit.loglik - float(logs.sum()), fit
+
+    # Shares of the largest h that keeps every value inside the support, denser towards it.
+    shares = np.array([0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997, 0.9997])
+    grid = np.concatenate([-shares[:0:-1] / most, shares / -least])
+    values = [at(h)[0] for h in grid]
+    inner = [
+        i
+        for i in range(1, len(grid) - 1)
+        if values[i] >= values[i - 1] and values[i] >= values[i + 1]
+    ]
+    best = max(inner, key=lambda i: values[i]) if inner else int(np.argmax(values))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    found = minimize_scalar(
+        lambda h: -at(h)[0], bounds=(low, high), method="bounded", options={"xatol": 1e-5}
+    )
+    h = float(found.x)
+    return h, at(h)[1]
+
+
+def _fit_empirical(measured: StateMeasurements, layout: Layout) -> StateFit:
+    """Store the distribution; cell and cycle parts from the normal scores of the ranks."""
+    ohm = measured.resistance_ohm
+    marginal = Empirical.of(ohm)
+    u = stats.norm.ppf((stats.rankdata(ohm) - 0.5) / len(ohm))
+    latent = fit_latent(layout, u)
+    curve = Curve(layout=layout, v=u, centre=0.0, scale=1.0, skewed=False)
+    estimates = curve.intervals(curve.point(0.0, latent))
+    persistence = Persistence(cell_share=latent.cell_share, lag1=latent.lag1)
+    return StateFit(
+        family="empirical",
+        marginal=marginal,
+        persistence=persistence,
+        estimates={
+            "median_ohm": _median_interval(ohm, layout),
+            **{name: estimates[name] for name in ("cell_share", "lag1") if name in estimates},
+        },
+        loglik=math.nan,
+        parameters=len(marginal.scores),
+        goodness=goodness_of_fit(layout, marginal.score(ohm), persistence),
+        rows=layout.rows,
+        devices=layout.cells,
+        evidence=_evidence(layout, u, persistence),
+    )
+
+
+def _median_interval(ohm: NDArray[np.float64], layout: Layout) -> Estimate:
+    """Woodruff's interval (1952): the spread of the devices' shares below the median, inverted."""
+    median = float(np.median(ohm))
+    below = np.bincount(layout.group, weights=(ohm <= median) - 0.5, minlength=layout.cells)
+    if layout.has_cell:
+        counted, error = layout.cells, math.sqrt(float((below**2).sum())) / layout.rows
+    else:
+        counted, error = layout.rows, 0.5 / math.sqrt(layout.rows)
+    shares = [
+        min(max(0.5 + sign * students_t(counted, joint=joint) * error, 0.0), 1.0)
+        for joint in (False, True)
+        for sign in (-1, 1)
+    ]
+    low, high, joint_low, joint_high = (float(q) for q in np.quantile(ohm, shares))
+    return Estimate(value=median, low=low, high=high, joint_low=joint_low, joint_high=joint_high)
+
+
+def _evidence(
+    layout: Layout, u: NDArray[np.float64], persistence: Persistence
+) -> CellEvidence | None:
+    share = persistence.cell_share
+    if not (layout.has_cell and SHARE_FLOOR < share < 1 - SHARE_FLOOR):
+        return None
+    fit = LatentFit(
+        mean=0.0,
+        mean_error=0.0,
+        s_cell=math.sqrt(share),
+        s_cycle=math.sqrt(1 - share),
+        lag1=persistence.lag1,
+        loglik=0.0,
+    )
+    return CellEvidence.of(layout, u, fit)
+
+
+def _correlation(lrs: CellEvidence | None, hrs: CellEvidence | None) -> Estimate | None:
+    """Correlation of the states' cell parts over the devices that have both: the maximum of its
+    likelihood given each state's fit, with the profile's 95 % interval."""
+    if lrs is None or hrs is None:
+        return None
+    _, i, j = np.intersect1d(lrs.labels, hrs.labels, return_indices=True)
+    if len(i) < _MIN_PAIRS:
+        return None
+    a1, b1, a2, b2 = lrs.a[i], lrs.b[i], hrs.a[j], hrs.b[j]
+
+    def loglik(rho: float) -> float:
+        # c ~ N(0, S), evidence exp(b c - c A c / 2): -ln det(1 + S A) / 2 + b (S^-1 + A)^-1 b / 2.
+        free = 1 - rho * rho
+        determinant = (1 + a1) * (1 + a2) - rho * rho * a1 * a2
+        quadratic = b1**2 * (1 + a2 * free) + b2**2 * (1 + a1 * free) + 2 * rho * b1 * b2
+        return 0.5 * float((quadratic / determinant - np.log(determinant)).sum())
+
+    found = minimize_scalar(
+        lambda x: -loglik(math.tanh(x)), bounds=(-5, 5), method="bounded", options={"xatol": 1e-6}
+    )
+    top, best = -float(found.fun), float(found.x)
+    ends = []
+    for joint in (False, True):
+        fall = students_t(len(i), joint=joint) ** 2 / 2
+        for sign in (-1, 1):
+            step, x = 0.5, best
+            # Walk outwards, halving the step at each crossing.
+            while step > 1e-5 and abs(x) < 8:
+                if top - loglik(math.tanh(x + sign * step)) < fall:
+                    x += sign * step
+                else:
+                    step /= 2
+            ends.append(math.tanh(x))
+    low, high, joint_low, joint_high = ends
+    return Estimate(
+        value=math.tanh(best), low=low, high=high, joint_low=joint_low, joint_high=joint_high
+    )
