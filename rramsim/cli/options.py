@@ -15,7 +15,11 @@ __all__ = [
     "FolderArgument",
     "JsonOption",
     "OutOption",
+    "PlotOption",
     "Quantity",
+    "check_plot",
+    "parse_quantity",
+    "print_json",
 ]
 
 ExperimentArgument = Annotated[
@@ -37,6 +41,16 @@ DataOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
 ]
+
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", help="Draw into this file (.png, .svg or .pdf).")
+]
+
+
+def check_plot(plot: Path | None) -> None:
+    """Refuse a figure's file of an unknown kind before any work is done for it."""
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"--plot {plot}: must end in .png, .svg or .pdf")
 
 
 def print_json(value: Any) -> None:

@@ -11,6 +11,7 @@ and a fast SET overshoots. Lengths are in nm and times in ns inside: nm/ns is m/
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -139,7 +140,7 @@ def apply_pulse(
     count = len(filament)
     series = series or SeriesElement()
     tabulated = series.table_a is not None
-    table = series.table_a if tabulated else np.zeros((1, 2, 2))
+    table = np.zeros((1, 2, 2)) if series.table_a is None else series.table_a
     bl, sl, scale = (
         np.broadcast_to(np.asarray(v, dtype=np.float64), (count,)).copy()
         for v in (pulse.bl_v, pulse.sl_v, enhancement_scale)
@@ -156,10 +157,25 @@ def apply_pulse(
     out = np.zeros((count, len(times), 6))
     energy, peak, steps = np.zeros(count), np.zeros(count), np.zeros(count, dtype=np.int64)
     _run(
-        gap, bl, sl, levels, scale, ends, _constants(model, series.inner_f), temperature_c + 273.15, tabulated,
-        np.ascontiguousarray(table), float(series.first_v), float(series.step_v), float(series.resistance_ohm),
-        times, out, energy, peak, steps,
-    )  # fmt: skip
+        gap,
+        bl,
+        sl,
+        levels,
+        scale,
+        ends,
+        _constants(model, series.inner_f),
+        temperature_c + 273.15,
+        tabulated,
+        np.ascontiguousarray(table),
+        float(series.first_v),
+        float(series.step_v),
+        float(series.resistance_ohm),
+        times,
+        out,
+        energy,
+        peak,
+        steps,
+    )
     if not np.isfinite(gap).all() or (steps >= _MAX_STEPS).any():
         raise MachineError("the filament's equations did not converge; report this pulse")
     waves = None
@@ -203,7 +219,13 @@ def _constants(model: FilamentModel, inner_f: float) -> NDArray[np.float64]:
 
 
 @njit(cache=True)
-def _transistor(table, first, step, v, sl):  # type: ignore[no-untyped-def]
+def _transistor(
+    table: Any,
+    first: Any,
+    step: Any,
+    v: Any,
+    sl: Any,
+) -> float:
     """The table's current, bilinear, going on straight beyond its edges."""
     n = table.shape[0]
     a, b = (v - first) / step, (sl - first) / step
@@ -215,7 +237,11 @@ def _transistor(table, first, step, v, sl):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _line(full, t, ends):  # type: ignore[no-untyped-def]
+def _line(
+    full: Any,
+    t: Any,
+    ends: Any,
+) -> float:
     """A line's voltage at a time."""
     if t <= ends[0]:
         return full * t / ends[0]
@@ -225,7 +251,21 @@ def _line(full, t, ends):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _rates(y, bl, sl, bl_slope, c, scale, ambient, tabulated, table, first, step, ohm, f):  # type: ignore[no-untyped-def]  # noqa: E501
+def _rates(
+    y: Any,
+    bl: Any,
+    sl: Any,
+    bl_slope: Any,
+    c: Any,
+    scale: Any,
+    ambient: Any,
+    tabulated: Any,
+    table: Any,
+    first: Any,
+    step: Any,
+    ohm: Any,
+    f: Any,
+) -> float:
     """d/dt of gap (nm), temperature (K) and inner node (V) into `f`, per ns; returns the bit
     line's current (A)."""
     gap, kelvin, inner = y[0], max(y[1], 1.0), y[2]
@@ -241,10 +281,7 @@ def _rates(y, bl, sl, bl_slope, c, scale, ambient, tabulated, table, first, step
         speed *= math.tanh((gap - c[11]) / c[13])
     else:
         speed *= max(math.tanh((c[12] - gap) / c[13]), 0.0)
-    if tabulated:
-        through = _transistor(table, first, step, inner, sl)
-    else:
-        through = (inner - sl) / ohm
+    through = _transistor(table, first, step, inner, sl) if tabulated else (inner - sl) / ohm
     f[0] = -speed
     f[1] = abs(volt * current) / c[8] * 1e-9 - (kelvin - ambient) / c[9]
     # c[14] is the electrodes' capacitance, c[15] the rest of the inner node's.
@@ -253,7 +290,11 @@ def _rates(y, bl, sl, bl_slope, c, scale, ambient, tabulated, table, first, step
 
 
 @njit(cache=True)
-def _solve(w, b, x):  # type: ignore[no-untyped-def]
+def _solve(
+    w: Any,
+    b: Any,
+    x: Any,
+) -> None:
     """x = w^-1 b for a 3 x 3 matrix, by Cramer's rule (the scales are harmless)."""
     c00 = w[1, 1] * w[2, 2] - w[1, 2] * w[2, 1]
     c01 = w[1, 2] * w[2, 0] - w[1, 0] * w[2, 2]
@@ -272,25 +313,25 @@ def _solve(w, b, x):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _run(
-    gaps,
-    bls,
-    sls,
-    levels,
-    scales,
-    ends,
-    c,
-    ambient,
-    tabulated,
-    tables,
-    first,
-    step,
-    ohm,
-    times,
-    out,
-    energies,
-    peaks,
-    taken,
-):  # type: ignore[no-untyped-def]  # noqa: E501
+    gaps: Any,
+    bls: Any,
+    sls: Any,
+    levels: Any,
+    scales: Any,
+    ends: Any,
+    c: Any,
+    ambient: Any,
+    tabulated: Any,
+    tables: Any,
+    first: Any,
+    step: Any,
+    ohm: Any,
+    times: Any,
+    out: Any,
+    energies: Any,
+    peaks: Any,
+    taken: Any,
+) -> None:
     """Integrate every device through the three parts of the pulse, in place."""
     d, e32 = 1 / (2 + math.sqrt(2.0)), 6 + math.sqrt(2.0)
     y, new, trial, rhs = np.empty(3), np.empty(3), np.empty(3), np.empty(3)

@@ -26,13 +26,13 @@ _REFERENCE_C = 27.0
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """ln R after t seconds: ln R + drift_ln d + relaxation_ln sqrt(d) n, d = log10(1 + t' / onset_s).
+    """ln R after t seconds: ln R + drift_ln d + relaxation_ln sqrt(d) n, over d decades of time.
 
-    n is standard normal, drawn once for each device (its later readings follow the same way); t' is
-    the time at 27 degrees Celsius that ages as much: t exp(E (1/kT_27 - 1/kT)), E =
-    `activation_ev`. **Assumed** values: `relaxation_ln` 0.1 per root decade for the LRS's order of
-    spread, no mean drift, onset after 1 s, activation by SKY130's 1.5 eV barrier. Valid from -40 to
-    150 degrees Celsius and up to ten years: beyond, refused.
+    d = log10(1 + t' / onset_s); n is standard normal, drawn once for each device (its later
+    readings follow the same way); t' is the time at 27 degrees Celsius that ages as much:
+    t exp(E (1/kT_27 - 1/kT)), E = `activation_ev`. **Assumed** values: `relaxation_ln` 0.1 per root
+    decade, the order of the LRS's spread; no mean drift; onset after 1 s; activation by SKY130's
+    1.5 eV barrier. Valid from -40 to 150 degrees Celsius and up to ten years: beyond, refused.
 
     >>> rng = np.random.default_rng(1)
     >>> aged = Retention(relaxation_ln=0.1).aged(np.full(20_000, 1e4), age_s=3600, rng=rng)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.integrate import trapezoid
 
 from rramsim.devices.filament import SKY130_RERAM, FilamentModel
 from rramsim.devices.filament_dynamics import CellWaveforms, Pulse, PulseOutcome, SeriesElement
@@ -26,8 +27,8 @@ def apply_pulse_in_ngspice(
 ) -> PulseOutcome:
     """Apply one pulse to 1T1R cells, one ngspice transient for each, shape (devices,).
 
-    Without a `transistor` the device stands on the resistor of `series`. The word line is on throughout.
-    Raises `MachineError` where a transient does not reach its end.
+    Without a `transistor` the device stands on the resistor of `series`. The word line is on
+    throughout. Raises `MachineError` where a transient does not reach its end.
     """
     filament = np.atleast_1d(np.asarray(filament_m, dtype=np.float64))
     bl, sl = (
@@ -55,7 +56,7 @@ def apply_pulse_in_ngspice(
         current = -held["vbl#branch"]
         ends.append(model.oxide_m - held["v(gap)"][-1] * 1e-9)
         power = current * (held["v(bl)"] - held["v(sl)"])
-        energies.append(float(np.trapezoid(power, time)))
+        energies.append(float(trapezoid(power, time)))
         peaks.append(float(np.abs(current).max()))
         waves.append([np.interp(times, time, held[n]) for n in (*names[:3], "", *names[4:]) if n])
         waves[-1].insert(3, np.interp(times, time, current))
@@ -116,7 +117,7 @@ def _deck(
         "t_ambient_k": temperature_c + 273.15,
     }
     settings = " ".join(f"{name}={value:.9g}" for name, value in values.items())
-    series = (
+    below = (
         [transistor.card(), transistor.instance("m1", "inner", "wl", "sl")]
         if transistor
         else [f"rseries inner sl {series.resistance_ohm!r}", f"cinner inner 0 {series.inner_f!r}"]
@@ -125,7 +126,7 @@ def _deck(
         [
             "rramsim: pulse on a 1T1R cell",
             (netlists_folder() / "rram_dynamic.spice").read_text(encoding="utf-8"),
-            *series,
+            *below,
             f"vbl bl 0 pwl({line(bl_v)})",
             f"vsl sl 0 pwl({line(sl_v)})",
             f"vwl wl 0 {word_line_v!r}",

@@ -1,6 +1,7 @@
 """Figures: functions that take data and return matplotlib figures."""
 
 from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
+from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
 from rramsim.figures.errors import error_rates_figure, error_table_figure
 from rramsim.figures.sense import sense_figure
 from rramsim.figures.style import save_figure
@@ -11,6 +12,9 @@ __all__ = [
     "energy_accuracy_figure",
     "error_rates_figure",
     "error_table_figure",
+    "probability_figure",
+    "programming_figure",
+    "pulse_figure",
     "save_figure",
     "sense_figure",
     "waveform_figure",
