@@ -157,21 +157,14 @@ def _fit_shape(layout: Layout, v: NDArray[np.float64]) -> tuple[float, LatentFit
     of the three-parameter log-normal); the maximum that is meant is the interior one.
     """
     least, most = float(v.min()), float(v.max())
-    warm: list[tuple[float, float] | None] = [None]
-
-    def at(h: float) -> tuple[float, LatentFit]:
-        logs = np.log1p(h * v)
-        z = v if abs(h) < 1e-9 else logs / h
-        fit = fit_latent(layout, z, warm[0])
-        if fit.s_cell > 0 and fit.s_cycle > 0:
-            ratio = np.clip((fit.s_cell / fit.s_cycle) ** 2, 1e-6, 1e6)
-            warm[0] = (math.log(ratio), math.atanh(fit.lag1))
-        return fit.loglik - float(logs.sum()), fit
-
     # Shares of the largest h that keeps every value inside the support, denser towards it.
     shares = np.array([0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997, 0.9997])
     grid = np.concatenate([-shares[:0:-1] / most, shares / -least])
-    values = [at(h)[0] for h in grid]
+    # Some whole devices are enough to find the hill; all of them find its top.
+    rows = layout.rows_of_first(_SCAN_ROWS)
+    part = layout if rows == layout.rows else layout.first_rows(rows)
+    scan = _ShapeLikelihood(part, v[:rows], tolerance=1e-3)
+    values = [scan.at(h)[0] for h in grid]
     inner = [
         i
         for i in range(1, len(grid) - 1)
@@ -179,11 +172,36 @@ def _fit_shape(layout: Layout, v: NDArray[np.float64]) -> tuple[float, LatentFit
     ]
     best = max(inner, key=lambda i: values[i]) if inner else int(np.argmax(values))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    whole = _ShapeLikelihood(layout, v, tolerance=1e-6)
     found = minimize_scalar(
-        lambda h: -at(h)[0], bounds=(low, high), method="bounded", options={"xatol": 1e-5}
+        lambda h: -whole.at(h)[0],
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-4 * (high - low)},
     )
     h = float(found.x)
-    return h, at(h)[1]
+    return h, whole.at(h)[1]
+
+
+_SCAN_ROWS = 20_000
+
+
+class _ShapeLikelihood:
+    """The restricted likelihood against h; each fit starts from the one before."""
+
+    def __init__(self, layout: Layout, v: NDArray[np.float64], *, tolerance: float) -> None:
+        self._layout, self._v, self._tolerance = layout, v, tolerance
+        self._start: tuple[float, float] | None = None
+
+    def at(self, h: float) -> tuple[float, LatentFit]:
+        """The restricted log-likelihood of v at h, and the normal model of z there."""
+        logs = np.log1p(h * self._v)
+        z = self._v if abs(h) < 1e-9 else logs / h
+        fit = fit_latent(self._layout, z, self._start, tolerance=self._tolerance)
+        if fit.s_cell > 0 and fit.s_cycle > 0:
+            ratio = float(np.clip((fit.s_cell / fit.s_cycle) ** 2, 1e-6, 1e6))
+            self._start = (math.log(ratio), math.atanh(fit.lag1))
+        return fit.loglik - float(logs.sum()), fit
 
 
 def _fit_empirical(measured: StateMeasurements, layout: Layout) -> StateFit:

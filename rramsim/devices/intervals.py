@@ -9,13 +9,13 @@ that the cell part is known from.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rramsim.devices.latent_likelihood import LatentFit, Layout, latent_loglik
+from rramsim.devices.latent_likelihood import LatentFit, Layout, Sums, latent_loglik
 
 __all__ = ["MODEL_PARAMETERS", "SHARE_FLOOR", "Curve", "Estimate", "students_t"]
 
@@ -77,6 +77,7 @@ class Curve:
     centre: float
     scale: float
     skewed: bool
+    _kept: dict[float, tuple[Sums, float] | None] = field(default_factory=dict, init=False)
 
     def point(self, h: float, latent: LatentFit) -> Point:
         """A fit as a point; parts that the rows cannot tell, or that lie on their boundary, are
@@ -111,26 +112,33 @@ class Curve:
 
     def loglik(self, at: Point) -> float:
         """Log-likelihood of `v`; -inf outside the support."""
-        h = at.get("h", 0.0)
-        z, logs = self.v, 0.0
-        if abs(h) > 1e-9:
-            inside = h * self.v
-            if inside.min() <= -1:
-                return -math.inf
-            bent = np.log1p(inside)
-            z, logs = bent / h, float(bent.sum())
+        condensed = self._condensed(at.get("h", 0.0))
+        if condensed is None:
+            return -math.inf
+        sums, logs = condensed
         share = 1 / (1 + math.exp(-at["logit_share"])) if "logit_share" in at else 0.0
         s = math.exp(at["ln_s"])
-        return (
-            latent_loglik(
-                self.layout,
-                z - at["mean"],
-                s_cell=s * math.sqrt(share),
-                s_cycle=s * math.sqrt(1 - share),
-                lag1=math.tanh(at.get("atanh_lag", 0.0)),
-            )
-            - logs
+        found = latent_loglik(
+            sums,
+            mean=at["mean"],
+            s_cell=s * math.sqrt(share),
+            s_cycle=s * math.sqrt(1 - share),
+            lag1=math.tanh(at.get("atanh_lag", 0.0)),
         )
+        return found - logs
+
+    def _condensed(self, h: float) -> tuple[Sums, float] | None:
+        """The sums of z at h and the log of its slope; None outside the support. Kept: only steps
+        in h need them anew."""
+        if h not in self._kept:
+            inside = h * self.v
+            if inside.min() <= -1:
+                self._kept[h] = None
+            else:
+                bent = np.log1p(inside)
+                z = bent / h if abs(h) > 1e-9 else self.v
+                self._kept[h] = self.layout.sums(z), float(bent.sum())
+        return self._kept[h]
 
     def intervals(self, at: Point) -> dict[str, Estimate]:
         """Every reported parameter with its 95 % interval."""
@@ -194,6 +202,8 @@ def _information(
             while not math.isfinite(found):
                 steps[i] /= 10
                 found = fall(i)
+            if 0.05 < found < 1.0:
+                break
             steps[i] *= float(np.clip(math.sqrt(0.25 / max(found, 1e-8)), 0.05, 20.0))
         while not math.isfinite(fall(i)):
             steps[i] /= 2

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-__all__ = ["CellEvidence", "LatentFit", "Layout", "fit_latent", "latent_loglik", "residuals"]
+__all__ = [
+    "CellEvidence",
+    "LatentFit",
+    "Layout",
+    "Sums",
+    "fit_latent",
+    "latent_loglik",
+    "residuals",
+]
 
 _INDEPENDENT_GAP = 64
 """Gaps above this count as no memory: even rho = 0.9 leaves 1e-3."""
@@ -27,6 +35,7 @@ class Layout:
     """Where a state's rows stand: sorted by device and cycle, with the gaps between cycles."""
 
     def __init__(self, device: NDArray[np.int64], cycle: NDArray[np.int64]) -> None:
+        self._device, self._cycle = device, cycle
         new = np.empty(len(device), dtype=bool)
         new[0] = True
         new[1:] = device[1:] != device[:-1]
@@ -43,19 +52,36 @@ class Layout:
         self.has_cell = self.cells >= _MIN_CELLS and bool(np.mean(self.counts > 1) > 0.5)
         self.has_lag = len(self.followers) >= 30
         keys = self.group[self.followers] * len(self.gaps) + self._gap_of
-        self._keys = keys
+        # Sorted by key, so that a sum is one pass over runs.
+        self._order = None if (np.diff(keys) >= 0).all() else np.argsort(keys, kind="stable")
+        ordered = keys if self._order is None else keys[self._order]
+        self._run_keys, self._runs = np.unique(ordered, return_index=True)
         self._shape = (self.cells, len(self.gaps))
         self._pairs = self._sum(np.ones(len(keys)))
 
-    def _sum(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        size = self._shape[0] * self._shape[1]
-        total = np.bincount(self._keys, weights=weights, minlength=size)
-        return total.astype(np.float64, copy=False).reshape(self._shape)
+    def rows_of_first(self, rows: int) -> int:
+        """The rows of the leading whole devices that hold about `rows` (at least two devices)."""
+        if self.rows <= rows:
+            return self.rows
+        ends = np.append(self.starts, self.rows)
+        return int(ends[max(int(np.searchsorted(ends, rows)), min(2, self.cells))])
 
-    def sums(self, y: NDArray[np.float64]) -> "_Sums":
+    def first_rows(self, rows: int) -> "Layout":
+        """The layout of the leading `rows`."""
+        return Layout(self._device[:rows], self._cycle[:rows])
+
+    def _sum(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums over the pairs of each device and gap."""
+        total = np.zeros(self._shape[0] * self._shape[1])
+        if len(weights):
+            ordered = weights if self._order is None else weights[self._order]
+            total[self._run_keys] = np.add.reduceat(ordered, self._runs)
+        return total.reshape(self._shape)
+
+    def sums(self, y: NDArray[np.float64]) -> "Sums":
         """Condense the values `y` (rows,) to what the likelihood needs."""
         after, before = y[self.followers], y[self.followers - 1]
-        return _Sums(
+        return Sums(
             layout=self,
             first=y[self.starts],
             after=self._sum(after),
@@ -76,7 +102,9 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Sums:
+class Sums:
+    """Values condensed for each device and gap: all that a likelihood needs of them."""
+
     layout: Layout
     first: NDArray[np.float64]
     after: NDArray[np.float64]
@@ -120,7 +148,7 @@ class LatentFit:
         return self.s_cell**2 / self.deviation**2
 
 
-def _profile(sums: _Sums, ratio: float, rho: float) -> tuple[float, float, float, float]:
+def _profile(sums: Sums, ratio: float, rho: float) -> tuple[float, float, float, float]:
     """Restricted log-likelihood with mean and s_cycle at their best; and those two, and the
     information on the mean in units of 1/s_cycle^2. `ratio` is (s_cell / s_cycle)^2."""
     ones, mixed, own, half_log = sums.whitened(rho)
@@ -143,12 +171,16 @@ def _profile(sums: _Sums, ratio: float, rho: float) -> tuple[float, float, float
 
 
 def fit_latent(
-    layout: Layout, y: NDArray[np.float64], start: tuple[float, float] | None = None
+    layout: Layout,
+    y: NDArray[np.float64],
+    start: tuple[float, float] | None = None,
+    *,
+    tolerance: float = 1e-7,
 ) -> LatentFit:
     """Fit the normal model to `y` (rows,) by restricted maximum likelihood.
 
     Parts that the rows cannot tell (`Layout.has_cell`, `has_lag`) are held at zero. `start` is
-    (ln ratio, atanh lag) to begin from.
+    (ln ratio, atanh lag) to begin from, `tolerance` that of the log-likelihood.
     """
     shift = float(y.mean())
     sums = layout.sums(y - shift)
@@ -167,7 +199,12 @@ def fit_latent(
             lambda x: -_profile(sums, *unpack(x))[0],
             x,
             method="Nelder-Mead",
-            options={"xatol": 1e-5, "fatol": 1e-7, "initial_simplex": _simplex(x)},
+            options={
+                # Near the top the likelihood is a parabola: its square root is the distance.
+                "xatol": 0.03 * math.sqrt(tolerance),
+                "fatol": tolerance,
+                "initial_simplex": _simplex(x, 0.5 if start is None else 0.05),
+            },
         )
         x = result.x
     ratio, rho = unpack(x)
@@ -182,21 +219,21 @@ def fit_latent(
     )
 
 
-def _simplex(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.vstack([x, x + 0.5 * np.eye(len(x))])
+def _simplex(x: NDArray[np.float64], size: float) -> NDArray[np.float64]:
+    return np.vstack([x, x + size * np.eye(len(x))])
 
 
-def latent_loglik(
-    layout: Layout, z: NDArray[np.float64], *, s_cell: float, s_cycle: float, lag1: float
-) -> float:
-    """Log-likelihood of values `z` with mean zero."""
-    ones, mixed, own, half_log = layout.sums(z).whitened(lag1)
+def latent_loglik(sums: Sums, *, mean: float, s_cell: float, s_cycle: float, lag1: float) -> float:
+    """Log-likelihood of the values that `sums` condenses."""
+    ones, mixed, own, half_log = sums.whitened(lag1)
+    own = own - 2 * mean * mixed + mean * mean * ones
+    mixed = mixed - mean * ones
     variance = s_cycle**2
     ratio = s_cell**2 / variance
     shrink = 1 + ratio * ones
     square = float((own - ratio * mixed**2 / shrink).sum()) / variance
     return -0.5 * (
-        layout.rows * math.log(2 * math.pi * variance)
+        sums.layout.rows * math.log(2 * math.pi * variance)
         + 2 * half_log
         + float(np.log(shrink).sum())
         + square

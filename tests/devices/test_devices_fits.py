@@ -47,7 +47,7 @@ def test_likelihood_is_the_dense_gaussians(lag1):
     layout = Layout(device, cycle)
     covariance = dense_covariance(device, cycle, 0.8, 0.5, lag1)
     expected = stats.multivariate_normal(cov=covariance).logpdf(z)
-    found = latent_loglik(layout, z, s_cell=0.8, s_cycle=0.5, lag1=lag1)
+    found = latent_loglik(layout.sums(z), mean=0.0, s_cell=0.8, s_cycle=0.5, lag1=lag1)
     assert found == pytest.approx(expected, abs=1e-8)
 
 
