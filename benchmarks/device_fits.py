@@ -145,6 +145,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--devices", type=int, default=40)
     parser.add_argument("--cycles", type=int, default=40)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--family", choices=sorted(CASES), action="append")
     parser.add_argument("--read", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
@@ -160,7 +161,7 @@ def main(argv: list[str]) -> int:
                 cycles=options.cycles,
                 seed=options.seed,
             )
-            for family in CASES
+            for family in options.family or CASES
         }
     if options.json:
         json.dump(result, sys.stdout)

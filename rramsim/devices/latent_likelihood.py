@@ -9,8 +9,10 @@ each device and gap, however many rows there are.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
@@ -116,14 +118,73 @@ class Sums:
     def whitened(self, rho: float) -> tuple[NDArray, NDArray, NDArray, float]:
         """Per device: sum of o^2, o y, y^2 of the whitened ones o and values y; half the log
         determinant of the whitening."""
-        r = self.layout.correlations(rho)
-        free = 1 - r * r
-        pairs = self.layout._pairs
-        ones = 1 + (pairs * ((1 - r) ** 2 / free)).sum(axis=1)
-        mixed = self.first + ((self.after - r * self.before) * ((1 - r) / free)).sum(axis=1)
-        squares = self.after2 - 2 * r * self.product + r * r * self.before2
-        own = self.first**2 + (squares / free).sum(axis=1)
-        return ones, mixed, own, 0.5 * float((pairs.sum(axis=0) * np.log(free)).sum())
+        ones, mixed, own = (np.empty(self.layout.cells) for _ in range(3))
+        half_log = _whiten(
+            self.layout.correlations(rho),
+            self.layout._pairs,
+            self.first,
+            self.after,
+            self.before,
+            self.after2,
+            self.before2,
+            self.product,
+            ones,
+            mixed,
+            own,
+        )
+        return ones, mixed, own, float(half_log)
+
+
+@njit(cache=True)
+def _whiten(
+    r: Any,
+    pairs: Any,
+    first: Any,
+    after: Any,
+    before: Any,
+    after2: Any,
+    before2: Any,
+    product: Any,
+    ones: Any,
+    mixed: Any,
+    own: Any,
+) -> float:
+    """Fill `Sums.whitened`'s arrays; compiled, since a fit asks for them thousands of times."""
+    half_log = 0.0
+    for i in range(len(first)):
+        ones[i], mixed[i], own[i] = 1.0, first[i], first[i] * first[i]
+        for j in range(len(r)):
+            if pairs[i, j] == 0:
+                continue
+            free = 1 - r[j] * r[j]
+            ones[i] += pairs[i, j] * (1 - r[j]) ** 2 / free
+            mixed[i] += (after[i, j] - r[j] * before[i, j]) * (1 - r[j]) / free
+            square = after2[i, j] - 2 * r[j] * product[i, j] + r[j] * r[j] * before2[i, j]
+            own[i] += square / free
+            half_log += 0.5 * pairs[i, j] * math.log(free)
+    return half_log
+
+
+@njit(cache=True)
+def _generalised(
+    ratio: float, ones: Any, mixed: Any, own: Any
+) -> tuple[float, float, float, float]:
+    """Best mean, its information, the sum of squares around it, the log determinant of the cell
+    part; `ratio` is (s_cell / s_cycle)^2."""
+    information, weighted = 0.0, 0.0
+    for i in range(len(ones)):
+        shrink = 1 + ratio * ones[i]
+        information += ones[i] / shrink
+        weighted += mixed[i] / shrink
+    mean = weighted / information
+    square, log_shrink = 0.0, 0.0
+    for i in range(len(ones)):
+        shrink = 1 + ratio * ones[i]
+        centred = mixed[i] - mean * ones[i]
+        square += own[i] - 2 * mean * mixed[i] + mean * mean * ones[i]
+        square -= ratio * centred * centred / shrink
+        log_shrink += math.log(shrink)
+    return mean, information, square, log_shrink
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,19 +213,13 @@ def _profile(sums: Sums, ratio: float, rho: float) -> tuple[float, float, float,
     """Restricted log-likelihood with mean and s_cycle at their best; and those two, and the
     information on the mean in units of 1/s_cycle^2. `ratio` is (s_cell / s_cycle)^2."""
     ones, mixed, own, half_log = sums.whitened(rho)
-    shrink = 1 + ratio * ones
-    information = float((ones / shrink).sum())
-    mean = float((mixed / shrink).sum()) / information
-    centred = mixed - mean * ones
-    square = float(
-        (own - 2 * mean * mixed + mean * mean * ones - ratio * centred**2 / shrink).sum()
-    )
+    mean, information, square, log_shrink = _generalised(ratio, ones, mixed, own)
     free = sums.layout.rows - 1
     variance = max(square / free, 1e-300)
     loglik = -0.5 * (
         free * (math.log(2 * math.pi * variance) + 1)
         + 2 * half_log
-        + float(np.log(shrink).sum())
+        + log_shrink
         + math.log(information)
     )
     return loglik, mean, math.sqrt(variance), information
@@ -188,8 +243,9 @@ def fit_latent(
 
     def unpack(x: NDArray[np.float64]) -> tuple[float, float]:
         values = iter(x)
-        ratio = math.exp(float(np.clip(next(values), *_LN_RATIO))) if free[0] else 0.0
-        rho = math.tanh(float(np.clip(next(values), -4.0, 4.0))) if free[1] else 0.0
+        low, high = _LN_RATIO
+        ratio = math.exp(min(max(next(values), low), high)) if free[0] else 0.0
+        rho = math.tanh(min(max(next(values), -4.0), 4.0)) if free[1] else 0.0
         return ratio, rho
 
     whole_start = start or (0.0, 0.2)

@@ -184,13 +184,14 @@ def test_values_without_spread_are_refused():
 
 @pytest.mark.parametrize("family", ["lognormal", "skewed"])
 def test_fits_recover_what_made_the_data(family):
-    """Twelve trials; benchmarks/device_fits does a hundred."""
-    shares = recovery(family, trials=12, devices=40, cycles=25, seed=1)
-    for name, share in shares.items():
-        # 95 % intervals: fewer than 9 of 12 has a probability of 2e-3 for one parameter.
-        if name != "together_own":
-            assert share >= 9 / 12, name
-    assert len(shares) == 2 + 1 + 2 * len(truths(CASES[family], "lrs", family))
+    """Eight trials; benchmarks/device_fits does a hundred."""
+    shares = recovery(family, trials=8, devices=40, cycles=25, seed=1)
+    single = {name: share for name, share in shares.items() if not name.startswith("together")}
+    assert len(single) == 1 + 2 * len(truths(CASES[family], "lrs", family))
+    # 95 % intervals: fewer than 6 of 8 has a probability of 6e-3 for one parameter.
+    assert min(single.values()) >= 6 / 8, single
+    assert np.mean(list(single.values())) >= 0.88
+    assert shares["together"] >= 6 / 8
 
 
 @pytest.mark.slow
