@@ -20,6 +20,7 @@ from rramsim.devices import (
     MismatchCoefficient,
     Process,
     ResistanceModel,
+    Retention,
     fit_devices,
     load_model_file,
     load_process,
@@ -84,7 +85,8 @@ class DeviceSection(_Section):
     A log-normal LRS and HRS by their medians and deviations; or a `model` file of `rramsim devices
     fit`; or `measurements`, fitted when the experiment is read; or the programming voltages
     `set_word_line_v` and `reset_source_line_v`. With the last three a median given too replaces
-    theirs and the shape is kept. `kind` chooses the fitted family.
+    theirs and the shape is kept. `kind` chooses the fitted family. `age_s` lets relaxation widen
+    both states before they are read (`rramsim.devices.Retention`).
     """
 
     model: str | None = None
@@ -99,9 +101,28 @@ class DeviceSection(_Section):
     lrs_sigma_ln: Quantity | None = None
     hrs_median_ohm: Quantity | None = None
     hrs_sigma_ln: Quantity | None = None
+    age_s: Quantity | None = None
+    age_temperature_c: Quantity | None = None
+    relaxation_ln: Quantity | None = None
 
     def make(self, folder: Path) -> ResistanceModel:
         """The resistance model; relative paths start at `folder`."""
+        fresh = self._fresh(folder)
+        if self.age_s is None:
+            for key in ("age_temperature_c", "relaxation_ln"):
+                if getattr(self, key) is not None:
+                    raise InputError(f"[device] {key} = {getattr(self, key):g}: goes with age_s")
+            return fresh
+        retention = Retention(relaxation_ln=_or(self.relaxation_ln, Retention.relaxation_ln))
+        lrs, hrs = (
+            retention.aged_marginal(
+                state, age_s=self.age_s, temperature_c=_or(self.age_temperature_c, 27.0)
+            )
+            for state in (fresh.lrs, fresh.hrs)
+        )
+        return ResistanceModel(lrs=lrs, hrs=hrs)
+
+    def _fresh(self, folder: Path) -> ResistanceModel:
         programmed = self.set_word_line_v is not None or self.reset_source_line_v is not None
         sources = [name for name in ("model", "measurements") if getattr(self, name) is not None]
         sources += ["set_word_line_v, reset_source_line_v"] if programmed else []

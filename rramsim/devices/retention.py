@@ -14,7 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import logsumexp
 
+from rramsim.devices.marginals import Empirical, LogNormal, Marginal
 from rramsim.exceptions import InputError
 
 __all__ = ["Retention", "filament_drift_m"]
@@ -74,6 +77,46 @@ class Retention:
         n = rng.standard_normal(np.shape(resistance_ohm))
         change = self.drift_ln * d + self.relaxation_ln * math.sqrt(d) * n
         return np.asarray(resistance_ohm * np.exp(change))
+
+    def aged_marginal(
+        self, marginal: Marginal, *, age_s: float, temperature_c: float = _REFERENCE_C
+    ) -> Marginal:
+        """The distribution of aged resistances, for devices aged independently.
+
+        A log-normal stays one (variances add); others are folded with the relaxation's normal
+        distribution, and kept as knots between -6 and 6 standard-normal scores.
+
+        >>> fresh = LogNormal(median_ohm=1e4, sigma_ln=0.3)
+        >>> round(Retention(relaxation_ln=0.4).aged_marginal(fresh, age_s=9.0).sigma_ln, 3)
+        0.5
+        """
+        d = self.decades(age_s=age_s, temperature_c=temperature_c)
+        shift, sigma = self.drift_ln * d, self.relaxation_ln * math.sqrt(d)
+        if isinstance(marginal, LogNormal):
+            return LogNormal(
+                median_ohm=marginal.median_ohm * math.exp(shift),
+                sigma_ln=math.hypot(marginal.sigma_ln, sigma),
+            )
+        if sigma == 0:
+            return marginal.scaled(marginal.median_ohm * math.exp(shift))
+        n, weight = np.polynomial.hermite_e.hermegauss(127)
+        log_weight = np.log(weight / weight.sum())[:, None]
+        first, last = np.log(marginal.quantile([-7.0, 7.0])) + np.array([-7.0, 7.0]) * sigma
+        ln_ohm = np.linspace(float(first), float(last), 4001)
+        u = marginal.score(np.exp(ln_ohm - sigma * n[:, None]))
+        # Each tail from its own side, so that neither drowns in the other's 1.
+        below = logsumexp(stats.norm.logcdf(u) + log_weight, axis=0)
+        above = logsumexp(stats.norm.logsf(u) + log_weight, axis=0)
+        # norm.ppf(exp(log p)) in either tail.
+        score = np.where(
+            below < above, stats.norm.ppf(np.exp(below)), stats.norm.isf(np.exp(above))
+        )
+        knots = np.linspace(-6.0, 6.0, 129)
+        rising = np.concatenate([[True], np.diff(np.maximum.accumulate(score)) > 0])
+        at = np.interp(knots, score[rising], ln_ohm[rising]) + shift
+        return Empirical(
+            scores=tuple(float(k) for k in knots), ln_ohm=tuple(round(float(v), 9) for v in at)
+        )
 
 
 def _check(age_s: float, temperature_c: float) -> None:

@@ -167,6 +167,14 @@ def test_the_default_device_is_unchanged(experiment):
     )
 
 
+def test_age_widens_both_states(experiment):
+    fresh, aged = experiment("").make_resistances(), experiment("age_s = 1e6").make_resistances()
+    for state in ("lrs", "hrs"):
+        before, after = getattr(fresh, state), getattr(aged, state)
+        # Six decades at 0.1 a root decade (an assumption of docs/devices.md).
+        assert after.sigma_ln == pytest.approx((before.sigma_ln**2 + 0.06) ** 0.5, rel=1e-4)
+
+
 def test_programming_voltages_make_a_device(experiment):
     model = experiment(
         "set_word_line_v = 2.5\nreset_source_line_v = 2.0\nhrs_median_ohm = 630e3"
@@ -186,6 +194,9 @@ def test_programming_voltages_make_a_device(experiment):
         ("set_word_line_v = 2.5", "give both set_word_line_v and reset_source_line_v"),
         ("set_word_line_v = 1.5\nreset_source_line_v = 2.0", "measured from 2.3 to 2.7 V"),
         ("pulse_s = 1e-7", "pulse_s"),
+        ("age_s = 1e12", "age_s = 1e+12"),
+        ("relaxation_ln = 0.1", "relaxation_ln = 0.1: goes with age_s"),
+        ("age_s = 1\nrelaxation_ln = -1", "relaxation_ln = -1"),
         ('kind = "gamma"', "kind = 'gamma'"),
     ],
 )

@@ -4,12 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from rramsim.devices import (
+    Empirical,
     LinearRead,
     LogNormal,
     Retention,
     SinhRead,
+    Skewed,
     filament_drift_m,
     programmed_resistances,
 )
@@ -83,6 +86,30 @@ def test_relaxation_widens_with_the_root_of_decades_and_faster_when_hot():
         math.exp(1.5 / 8.617333e-5 * (1 / 300.15 - 1 / 358.15)), rel=0.01
     )
     assert (retention.aged(ohm, age_s=0.0, rng=np.random.default_rng(1)) == ohm).all()
+
+
+@pytest.mark.parametrize(
+    "marginal",
+    [
+        LogNormal(median_ohm=1e4, sigma_ln=0.2),
+        Skewed(median_ohm=5e3, sigma_ln=0.12, skew_g=0.9),
+        Empirical.of(
+            Skewed(median_ohm=5e3, sigma_ln=0.12, skew_g=0.9).quantile(
+                stats.norm.ppf((np.arange(4000) + 0.5) / 4000)
+            )
+        ),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_an_aged_distribution_is_that_of_aged_devices(marginal):
+    retention, rng = Retention(relaxation_ln=0.1, drift_ln=0.05), np.random.default_rng(3)
+    aged = retention.aged_marginal(marginal, age_s=9999.0)
+    drawn = retention.aged(marginal.draw(40_000, rng), age_s=9999.0, rng=rng)
+    distance = stats.kstest(aged.score(drawn), "norm").statistic
+    assert distance < 1.95 / math.sqrt(40_000)  # p = 0.001
+    # No age, no change.
+    same = retention.aged_marginal(marginal, age_s=0.0)
+    assert same.quantile([-2.0, 2.0]) == pytest.approx(marginal.quantile([-2.0, 2.0]))
 
 
 def test_the_filament_outlives_ten_years_at_room_temperature_but_not_hot():
