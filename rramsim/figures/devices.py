@@ -71,9 +71,9 @@ def pulse_figure(waves: CellWaveforms, model: FilamentModel, *, title: str, sour
     scale, unit = (1e9, "ns") if waves.time_s[-1] < 3e-6 else (1e6, "µs")
     time = waves.time_s * scale
     for key, label, colour in (
-        ("bl_v", "bit line", COLOURS[0]),
-        ("sl_v", "source line", COLOURS[1]),
-        ("inner_v", "inner node", COLOURS[2]),
+        ("bl_v", "BL", COLOURS[0]),
+        ("sl_v", "SL", COLOURS[1]),
+        ("inner_v", "inner", COLOURS[2]),
     ):
         axes[0].plot(time, getattr(waves, key)[0], color=colour, label=label, lw=1.4)
     axes[0].set(ylabel="voltage (V)", title=title)
