@@ -2,30 +2,16 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from rramsim.biterrors import SenseTask
-from rramsim.cli import app as cli_app
 from rramsim.devices import LogNormal, Skewed
 from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment
 
 EXAMPLE = Path(__file__).parents[2] / "measurements" / "example_made.csv"
-
-
-@pytest.fixture
-def rramsim(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rramsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli_app.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
