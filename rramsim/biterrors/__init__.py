@@ -1,6 +1,15 @@
 """Bit-error rates of sensed weights: counts, intervals, campaigns."""
 
-from rramsim.biterrors.campaign import CHUNK_SAMPLES, CampaignProgress, StopRule, run_campaign
+from rramsim.biterrors.campaign import (
+    CHUNK_SAMPLES,
+    CampaignProgress,
+    CampaignResult,
+    FailedTask,
+    StopRule,
+    available_workers,
+    run_campaign,
+)
+from rramsim.biterrors.chunk import WorkLimits
 from rramsim.biterrors.dataset import (
     conditions_of,
     load_dataset,
@@ -17,11 +26,15 @@ __all__ = [
     "CHUNK_SAMPLES",
     "READ_LABELS",
     "CampaignProgress",
+    "CampaignResult",
     "ErrorStatistics",
+    "FailedTask",
     "Rate",
     "SenseTally",
     "SenseTask",
     "StopRule",
+    "WorkLimits",
+    "available_workers",
     "conditions_of",
     "load_dataset",
     "run_campaign",

@@ -5,23 +5,41 @@ count does not depend on the number of workers, nor on how often the campaign wa
 """
 
 import math
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from rramsim.biterrors.rows import ChunkKey, RowFile
+from rramsim.biterrors.chunk import (
+    CHUNK_SAMPLES,
+    ChunkKey,
+    FailedChunk,
+    Job,
+    Pool,
+    WorkLimits,
+    sense_chunk,
+)
+from rramsim.biterrors.dask_pool import DaskPool
+from rramsim.biterrors.local_pool import LocalPool
+from rramsim.biterrors.rows import RowFile
 from rramsim.biterrors.tally import SenseTally
-from rramsim.biterrors.task import SenseTask, draw_samples
+from rramsim.biterrors.task import SenseTask
 from rramsim.exceptions import InputError, MachineError
 
-__all__ = ["CHUNK_SAMPLES", "CampaignProgress", "StopRule", "available_workers", "run_campaign"]
+__all__ = [
+    "CHUNK_SAMPLES",
+    "CampaignProgress",
+    "CampaignResult",
+    "FailedTask",
+    "StopRule",
+    "available_workers",
+    "run_campaign",
+    "sense_chunk",
+]
 
-CHUNK_SAMPLES = 100
-"""Senses per row: about 1.5 s of ngspice, so little is lost by a kill and little by writing."""
+_MOST_FAILED = 3
+"""Failed chunks after which a task is given up: each may have cost the limit several times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +74,43 @@ class StopRule:
 
 @dataclass(frozen=True, kw_only=True)
 class CampaignProgress:
-    """What a campaign reports after each chunk: senses counted, and at most to count."""
+    """What a campaign reports after each chunk: senses counted, at most to count, and failed."""
 
     counted: int
     at_most: int
+    failed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedTask:
+    """What a task lost: chunks that gave no result, the senses in them, and the last reason."""
+
+    task: SenseTask
+    chunks: tuple[int, ...]
+    senses: int
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The task in words."""
+        return f"written {self.task.written:+d} at {self.task.conditions.label}"
+
+
+class CampaignResult(Mapping[str, SenseTally]):
+    """The tally of each task by its id, and what failed by name in `failed`."""
+
+    def __init__(self, tallies: dict[str, SenseTally], failed: tuple[FailedTask, ...]) -> None:
+        self._tallies = tallies
+        self.failed = failed
+
+    def __getitem__(self, task_id: str) -> SenseTally:
+        return self._tallies[task_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tallies)
+
+    def __len__(self) -> int:
+        return len(self._tallies)
 
 
 def available_workers() -> int:
@@ -73,39 +124,58 @@ def run_campaign(
     rows_path: Path,
     stop: StopRule,
     workers: int | None = None,
+    scheduler: str | None = None,
+    limits: WorkLimits | None = None,
+    retry_failed: bool = False,
     report: Callable[[CampaignProgress], None] = lambda progress: None,
-) -> dict[str, SenseTally]:
+) -> CampaignResult:
     """Sense until every task has enough; returns the tally of each task's id.
 
-    Chunks that `rows_path` holds are not sensed again. Raises `InputError` if another process
-    writes there, `MachineError` if a worker dies.
+    `workers` processes of this machine sense (None: one per core), or those of the dask scheduler
+    at the address `scheduler`. Chunks that `rows_path` holds are not sensed again. A worker that
+    dies or hangs costs no more than its chunk, which is tried again and at last counted as failed
+    (`limits`); `retry_failed` tries again what an earlier run counted as failed.
+
+    Raises `InputError` if another process writes there or the file is damaged, `MachineError` if
+    the disk is full, the scheduler is not there, or nothing at all could be sensed.
     """
-    if workers is not None and workers < 1:
-        raise InputError(f"workers = {workers}: must be at least 1")
-    with RowFile(rows_path) as rows:
-        states = [_State(task, stop) for task in tasks]
+    limits = limits or WorkLimits()
+    pool: Pool = (
+        LocalPool(workers=available_workers() if workers is None else workers, limits=limits)
+        if scheduler is None
+        else DaskPool(address=scheduler, limits=limits)
+    )
+    with RowFile(rows_path, retry_failed=retry_failed) as rows:
+        states = {task.id: _State(task, stop) for task in tasks}
 
         def tell() -> None:
             report(
                 CampaignProgress(
-                    counted=sum(state.tally.samples for state in states),
+                    counted=sum(state.tally.samples for state in states.values()),
                     at_most=sum(
-                        state.tally.samples if state.done else stop.max_samples for state in states
+                        state.tally.samples if state.done else stop.max_samples
+                        for state in states.values()
                     ),
+                    failed=sum(chunk.samples for s in states.values() for chunk in s.failed),
                 )
             )
 
-        for state in states:
+        for state in states.values():
             state.fold(rows.rows)
         tell()
-        if not all(state.done for state in states):
-            for key, tally in _senses(states, workers or available_workers()):
-                rows.append(key, tally)
-                for state in states:
-                    if state.task.id == key[0]:
-                        state.fold(rows.rows)
-                tell()
-    return {state.task.id: state.tally for state in states}
+        if not all(state.done for state in states.values()):
+            # What is still being sensed when every task has enough is left undone.
+            with closing(pool.sense(_wanted(tuple(states.values()), rows))) as outcomes:
+                for key, outcome in outcomes:
+                    rows.append(key, outcome)
+                    states[key[0]].fold(rows.rows)
+                    tell()
+                    if all(state.done for state in states.values()):
+                        break
+    failed = tuple(state.failure() for state in states.values() if state.failed)
+    if failed and not any(state.tally.samples for state in states.values()):
+        raise MachineError(f"nothing could be sensed: {failed[0].name}: {failed[0].reason}")
+    return CampaignResult({key: state.tally for key, state in states.items()}, failed)
 
 
 class _State:
@@ -116,21 +186,31 @@ class _State:
         self._sizes = stop.chunks()
         self._folded = 0
         self._asked = 0
+        self._failed_chunks: list[int] = []
+        self.failed: list[FailedChunk] = []
         self.tally = SenseTally.empty()
         self.done = False
 
-    def fold(self, rows: dict[ChunkKey, SenseTally]) -> None:
+    def fold(self, rows: Mapping[ChunkKey, SenseTally | FailedChunk]) -> None:
         """Count the chunks that follow those counted, until the stop rule says enough."""
         while not self.done:
-            tally = rows.get(self._key(self._folded))
-            if tally is None:
+            outcome = rows.get(self._key(self._folded))
+            if outcome is None:
                 break
-            self.tally = self.tally + tally
+            if isinstance(outcome, FailedChunk):
+                self.failed.append(outcome)
+                self._failed_chunks.append(self._folded)
+            else:
+                self.tally = self.tally + outcome
             self._folded += 1
-            self.done = self._stop.enough(self.tally, self.task.written)
+            self.done = (
+                self._folded == len(self._sizes)
+                or len(self.failed) >= _MOST_FAILED
+                or self._stop.enough(self.tally, self.task.written)
+            )
         self._asked = max(self._asked, self._folded)
 
-    def ask(self, rows: set[ChunkKey]) -> ChunkKey | None:
+    def ask(self, rows: Mapping[ChunkKey, SenseTally | FailedChunk]) -> ChunkKey | None:
         """The next chunk that nobody senses yet, or None."""
         while not self.done and self._asked < len(self._sizes):
             key = self._key(self._asked)
@@ -139,55 +219,28 @@ class _State:
                 return key
         return None
 
+    def failure(self) -> FailedTask:
+        """What this task lost."""
+        return FailedTask(
+            task=self.task,
+            chunks=tuple(self._failed_chunks),
+            senses=sum(chunk.samples for chunk in self.failed),
+            reason=self.failed[-1].reason,
+        )
+
     def _key(self, chunk: int) -> ChunkKey:
         samples = self._sizes[chunk] if chunk < len(self._sizes) else 0
         return (self.task.id, chunk, samples)
 
 
-def _wanted(states: list[_State]) -> Iterator[tuple[SenseTask, ChunkKey]]:
+def _wanted(states: tuple[_State, ...], rows: RowFile) -> Iterator[Job]:
     """Chunks to sense, one of each task in turn, so that few are asked for in vain."""
     while True:
         found = False
         for state in states:
-            key = state.ask(set())
+            key = state.ask(rows.rows)
             if key is not None:
                 found = True
                 yield state.task, key
         if not found:
             return
-
-
-def _senses(states: list[_State], workers: int) -> Iterator[tuple[ChunkKey, SenseTally]]:
-    """Sense what is wanted, yielding chunks as they finish."""
-    wanted = _wanted(states)
-    if workers == 1:
-        for task, key in wanted:
-            yield key, sense_chunk(task, key)
-        return
-    # spawn: a forked child would inherit a loaded ngspice, which is one per process.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    pending: dict[Future[SenseTally], ChunkKey] = {}
-    try:
-        while True:
-            while len(pending) < workers + 1 and (item := next(wanted, None)):
-                pending[pool.submit(sense_chunk, *item)] = item[1]
-            if not pending:
-                return
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield pending.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise MachineError(
-            "a worker process died (out of memory, or killed); what was counted is kept, "
-            "run again to go on"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def sense_chunk(task: SenseTask, key: ChunkKey) -> SenseTally:
-    """Draw and sense one chunk; what a worker process runs."""
-    _, chunk, samples = key
-    drawn = draw_samples(task, chunk=chunk, samples=samples, chunk_samples=CHUNK_SAMPLES)
-    return SenseTally.of(task.engine.sense(task.circuit, task.conditions, drawn))

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from scipy.stats import binomtest
-
 from rramsim.exceptions import InputError
 
 __all__ = ["Rate"]
@@ -35,6 +33,9 @@ class Rate:
     def _interval(self) -> tuple[float, float]:
         if not self.trials:
             return 0.0, 1.0
+        # Imported here: it takes a second, which worker processes would pay for nothing.
+        from scipy.stats import binomtest
+
         interval = binomtest(self.events, self.trials).proportion_ci(0.95, method="exact")
         return float(interval.low), float(interval.high)
 
