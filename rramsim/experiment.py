@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from rramsim.biterrors import StopRule
+from rramsim.biterrors import StopRule, WorkLimits
+from rramsim.biterrors.dask_pool import DaskPool
+from rramsim.biterrors.local_pool import LocalPool
 from rramsim.circuits import Column, SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import (
     LogNormal,
@@ -233,6 +235,8 @@ class ErrorsSection(_Section):
     relative_error: Quantity = 0.1
     max_samples: int = 1000
     workers: int | None = None
+    scheduler: str | None = None
+    chunk_limit_s: Quantity = WorkLimits.chunk_s
     seed: int = 1
 
 
@@ -343,6 +347,17 @@ class Experiment(_Section):
             relative_error=self.errors.relative_error, max_samples=self.errors.max_samples
         )
 
+    def make_limits(self) -> WorkLimits:
+        """How long a worker may be without an answer, and how often a chunk is tried."""
+        return WorkLimits(chunk_s=self.errors.chunk_limit_s)
+
+    def with_scheduler(self, address: str | None) -> "Experiment":
+        """The same experiment, sensed by the workers of a dask scheduler (None: as it says)."""
+        if address is None:
+            return self
+        errors = self.errors.model_copy(update={"scheduler": address})
+        return self.model_copy(update={"errors": errors}).check()
+
     def check(self) -> "Experiment":
         """Build every value once, so that what cannot be is refused before any work is done."""
         self.make_circuit()
@@ -350,6 +365,11 @@ class Experiment(_Section):
         self.make_resistances()
         self.make_engine()
         self.make_stop_rule()
+        limits = self.make_limits()
+        if self.errors.scheduler is not None:
+            DaskPool(address=self.errors.scheduler, limits=limits)
+        if self.errors.workers is not None:
+            LocalPool(workers=self.errors.workers, limits=limits)
         simulated = set(self.sense.vdd_v)
         for vdd_v in self.training.errors_vdd_v:
             if vdd_v != "none" and vdd_v not in simulated:

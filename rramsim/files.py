@@ -1,5 +1,7 @@
 """Files that are either whole or not there: write to a temporary name, then rename."""
 
+import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from pathlib import Path
 
 from rramsim.exceptions import InputError, MachineError
 
-__all__ = ["append_line", "atomic_path", "output_folder", "whole_lines"]
+__all__ = ["append_line", "atomic_path", "folder_lock", "output_folder", "whole_lines"]
 
 
 @contextmanager
@@ -60,6 +62,32 @@ def output_folder(path: Path) -> Path:
             f"--out {path}: cannot write there ({reason}); name a folder that can be written"
         ) from error
     return path
+
+
+@contextmanager
+def folder_lock(path: Path) -> Iterator[None]:
+    """Hold a folder for this process; raises `InputError` if another one holds it.
+
+    The lock ends with the process, however it ends, and leaves no file behind. File systems that
+    cannot lock folders (some network disks) are used without it.
+
+    >>> import tempfile
+    >>> with folder_lock(Path(tempfile.mkdtemp())):
+    ...     pass
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK:
+                raise InputError(
+                    f"--out {path}: another run is writing there; wait for it or choose another "
+                    "folder"
+                ) from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def append_line(path: Path, line: str) -> None:

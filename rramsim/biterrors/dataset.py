@@ -1,12 +1,13 @@
 """A campaign's results as a labelled xarray dataset, `sense.nc`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from rramsim.biterrors.campaign import FailedTask
 from rramsim.biterrors.statistics import READ_LABELS, ErrorStatistics
 from rramsim.biterrors.tally import SenseTally
 from rramsim.circuits import SenseConditions
@@ -34,12 +35,17 @@ AXES = {
 _SCHEMA = "rramsim sense 1"
 
 
-def sense_dataset(tallies: Mapping[tuple[SenseConditions, int], SenseTally]) -> xr.Dataset:
+def sense_dataset(
+    tallies: Mapping[tuple[SenseConditions, int], SenseTally],
+    failed: Sequence[FailedTask] = (),
+) -> xr.Dataset:
     """Arrange tallies of (conditions, written) as a dataset over a full grid.
+
+    `failed` senses gave no result; they are in no count.
 
     Variables over (vdd, temperature, corner, window, written, read): `count`; and over all but
     `read`: `energy_j`, its standard error `energy_se_j`, the shares `clock_energy_j` and
-    `word_line_energy_j`, and `resolve_time_s` (mean of resolved senses) with deviation.
+    `word_line_energy_j`, `resolve_time_s` (mean of resolved senses) with deviation, and `failed`.
     """
     conditions = sorted({key[0] for key in tallies})
     axes = {
@@ -76,9 +82,15 @@ def sense_dataset(tallies: Mapping[tuple[SenseConditions, int], SenseTally]) -> 
             means["resolve_time_sd_s"][row] = _deviation(
                 tally.resolve_time_s.sum(), tally.resolve_time_squared.sum(), resolved
             )
+    lost = np.zeros((*shape, 3), dtype=np.int64)
+    for each in failed:
+        condition = each.task.conditions
+        at = tuple(axes[dim].index(getattr(condition, field)) for dim, (field, _) in AXES.items())
+        lost[(*at, WRITTEN.index(each.task.written))] += each.senses
     dims = (*AXES, "written")
     return xr.Dataset(
         {"count": ((*dims, "read"), count, {"units": "1", "long_name": "senses"})}
+        | {"failed": (dims, lost, {"units": "1", "long_name": "senses without any result"})}
         | {
             name: (dims, values, {"units": "J" if name.endswith("_j") else "s"})
             for name, values in means.items()

@@ -17,6 +17,8 @@ __all__ = [
     "OutOption",
     "PlotOption",
     "Quantity",
+    "RetryFailedOption",
+    "SchedulerOption",
     "check_plot",
     "parse_quantity",
     "print_json",
@@ -40,6 +42,17 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="Sense on the workers of this dask scheduler instead of this machine's cores.",
+    ),
+]
+RetryFailedOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Try again senses that an earlier run gave up.")
 ]
 
 PlotOption = Annotated[

@@ -4,7 +4,15 @@ from typing import Any
 
 import typer
 
-from rramsim.cli.options import DataOption, ExperimentArgument, JsonOption, OutOption, print_json
+from rramsim.cli.options import (
+    DataOption,
+    ExperimentArgument,
+    JsonOption,
+    OutOption,
+    RetryFailedOption,
+    SchedulerOption,
+    print_json,
+)
 
 __all__ = ["register", "run"]
 
@@ -13,6 +21,8 @@ def run(
     experiment: ExperimentArgument,
     out: OutOption,
     data: DataOption = None,
+    scheduler: SchedulerOption = None,
+    retry_failed: RetryFailedOption = False,
     json: JsonOption = False,
 ) -> None:
     """Sweep the circuit, count errors, train the networks, and draw the trade-off.
@@ -25,10 +35,10 @@ def run(
     from rramsim.experiment import load_experiment
     from rramsim.pipeline import RunFolder, write_provenance
 
-    chosen = load_experiment(experiment)
+    chosen = load_experiment(experiment).with_scheduler(scheduler)
     folder = RunFolder.create(out)
     images = stages.load_data(chosen, data)
-    stages.show_sweep(chosen, folder)
+    stages.show_sweep(chosen, folder, retry_failed=retry_failed)
     errors = stages.show_errors(folder)
     networks = stages.show_training(chosen, folder, images)
     table = stages.show_tradeoff(chosen, folder, images, networks)

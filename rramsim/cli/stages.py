@@ -1,5 +1,6 @@
 """The stages with their progress bars and printed summaries, as several commands show them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,23 @@ def load_data(experiment: Experiment, path: Path | None) -> Any:
     return data
 
 
-def show_sweep(experiment: Experiment, folder: RunFolder) -> None:
-    """Run the sweep with its bar."""
+def show_sweep(experiment: Experiment, folder: RunFolder, *, retry_failed: bool = False) -> None:
+    """Run the sweep with its bar, and name what failed."""
     with progress_bar("sweep", unit="senses") as update:
-        sweep_stage(experiment, folder, report=lambda p: update(p.counted, p.at_most, ""))
+        dataset = sweep_stage(
+            experiment,
+            folder,
+            retry_failed=retry_failed,
+            report=lambda p: update(
+                p.counted, p.at_most, f"({p.failed} failed)" if p.failed else ""
+            ),
+        )
+    for failed in json.loads(dataset.attrs["failed"]):
+        console.print(
+            f"failed, and in no count: {failed['senses']} senses, {failed['task']}: "
+            f"{failed['reason']}; try them again with --retry-failed",
+            soft_wrap=True,
+        )
 
 
 def show_errors(folder: RunFolder) -> dict[str, Any]:

@@ -2,12 +2,25 @@
 
 import typer
 
-from rramsim.cli.options import ExperimentArgument, JsonOption, OutOption, print_json
+from rramsim.cli.options import (
+    ExperimentArgument,
+    JsonOption,
+    OutOption,
+    RetryFailedOption,
+    SchedulerOption,
+    print_json,
+)
 
 __all__ = ["register", "sweep"]
 
 
-def sweep(experiment: ExperimentArgument, out: OutOption, json: JsonOption = False) -> None:
+def sweep(
+    experiment: ExperimentArgument,
+    out: OutOption,
+    scheduler: SchedulerOption = None,
+    retry_failed: RetryFailedOption = False,
+    json: JsonOption = False,
+) -> None:
     """Simulate the senses of every supply, temperature, corner and window into DIR/sense.nc.
 
     Example: rramsim sweep experiments/demo.toml --out runs/demo
@@ -16,9 +29,9 @@ def sweep(experiment: ExperimentArgument, out: OutOption, json: JsonOption = Fal
     from rramsim.experiment import load_experiment
     from rramsim.pipeline import RunFolder
 
-    chosen = load_experiment(experiment)
+    chosen = load_experiment(experiment).with_scheduler(scheduler)
     folder = RunFolder.create(out)
-    stages.show_sweep(chosen, folder)
+    stages.show_sweep(chosen, folder, retry_failed=retry_failed)
     if json:
         print_json({"sense": str(folder.sense)})
     else:

@@ -1,5 +1,6 @@
 """From the sweep's dataset to error statistics with intervals."""
 
+import json
 from typing import Any
 
 from rramsim.biterrors import ErrorStatistics, conditions_of, load_dataset, statistics_at
@@ -21,6 +22,7 @@ def errors_stage(folder: RunFolder) -> dict[str, Any]:
         "status": "simulated",
         "engine": dataset.attrs["engine"],
         "resistances": dataset.attrs["resistances"],
+        "failed": json.loads(dataset.attrs["failed"]),
         "interval": "exact (Clopper-Pearson), 95 %",
         "conditions": [
             {

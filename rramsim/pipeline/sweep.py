@@ -1,18 +1,20 @@
 """The circuit campaign: bit errors, resolve times and energies over all conditions."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 
-from rramsim.biterrors import SenseTask, run_campaign, save_dataset, sense_dataset
+from rramsim.biterrors import FailedTask, SenseTask, run_campaign, save_dataset, sense_dataset
 from rramsim.biterrors.dataset import AXES
 from rramsim.circuits import SenseConditions
 from rramsim.devices import WRITTEN
 from rramsim.engines import SenseSamples, Waveforms
 from rramsim.experiment import Experiment
 from rramsim.figures import save_figure, sense_figure, waveform_figure
+from rramsim.files import folder_lock
 from rramsim.pipeline.folder import RunFolder
 
 __all__ = ["SweepProgress", "sweep_stage"]
@@ -26,19 +28,36 @@ _UNEQUAL = 1.03
 
 @dataclass(frozen=True, kw_only=True)
 class SweepProgress:
-    """Senses counted so far, and at most to count."""
+    """Senses counted so far, at most to count, and failed."""
 
     counted: int
     at_most: int
+    failed: int = 0
 
 
 def sweep_stage(
     experiment: Experiment,
     folder: RunFolder,
     *,
+    retry_failed: bool = False,
     report: Callable[[SweepProgress], None] = lambda progress: None,
 ) -> xr.Dataset:
-    """Simulate the experiment's grid into `sense.nc`, resuming what the folder holds."""
+    """Simulate the experiment's grid into `sense.nc`, resuming what the folder holds.
+
+    The dataset's attribute `failed` names what gave no result. Raises `InputError` if another
+    run is writing in the folder.
+    """
+    with folder_lock(folder.path):
+        return _sweep(experiment, folder, retry_failed=retry_failed, report=report)
+
+
+def _sweep(
+    experiment: Experiment,
+    folder: RunFolder,
+    *,
+    retry_failed: bool,
+    report: Callable[[SweepProgress], None],
+) -> xr.Dataset:
     circuit, engine = experiment.make_circuit(), experiment.make_engine()
     resistances = experiment.make_resistances()
     conditions = experiment.make_conditions()
@@ -61,9 +80,16 @@ def sweep_stage(
         rows_path=folder.rows,
         stop=experiment.make_stop_rule(),
         workers=experiment.errors.workers,
-        report=lambda p: report(SweepProgress(counted=p.counted, at_most=p.at_most)),
+        scheduler=experiment.errors.scheduler,
+        limits=experiment.make_limits(),
+        retry_failed=retry_failed,
+        report=lambda p: report(
+            SweepProgress(counted=p.counted, at_most=p.at_most, failed=p.failed)
+        ),
     )
-    dataset = sense_dataset({(t.conditions, t.written): tallies[t.id] for t in tasks})
+    dataset = sense_dataset(
+        {(t.conditions, t.written): tallies[t.id] for t in tasks}, tallies.failed
+    )
     dataset = dataset.assign(_nominal(experiment, conditions))
     dataset.attrs |= {
         "engine": engine.name,
@@ -73,6 +99,7 @@ def sweep_stage(
         "resistances": repr(resistances),
         "seed": experiment.errors.seed,
         "mismatch": int(experiment.sense.mismatch),
+        "failed": json.dumps([_failure(failed) for failed in tallies.failed]),
     }
     save_dataset(dataset, folder.sense)
     save_figure(sense_figure(dataset), folder.path, "sense")
@@ -80,6 +107,16 @@ def sweep_stage(
     figure = waveform_figure(_waveforms(experiment, shown), shown, engine=engine.name)
     save_figure(figure, folder.path, "waveforms")
     return dataset
+
+
+def _failure(failed: FailedTask) -> dict[str, object]:
+    return {
+        "task": failed.name,
+        "id": failed.task.id,
+        "chunks": list(failed.chunks),
+        "senses": failed.senses,
+        "reason": failed.reason,
+    }
 
 
 def _nominal(
