@@ -58,7 +58,8 @@ class DaskPool:
         import distributed
 
         # What goes wrong with the scheduler is said in one line, by this module.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             client = distributed.Client(
                 self.address, timeout=_CONNECT_LIMIT_S, set_as_default=False
