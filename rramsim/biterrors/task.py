@@ -16,7 +16,7 @@ __all__ = ["SenseTask", "draw_samples"]
 
 @dataclass(frozen=True, kw_only=True)
 class SenseTask:
-    """Sense `written` with resistances and mismatch drawn at random."""
+    """Sense `written` with resistances, mismatch and noise drawn at random."""
 
     circuit: SenseCircuit
     conditions: SenseConditions
@@ -25,6 +25,7 @@ class SenseTask:
     seed: int
     engine: SenseEngine
     mismatch: bool = True
+    noise: bool = False
 
     def __post_init__(self) -> None:
         if self.written not in WRITTEN:
@@ -40,7 +41,8 @@ class SenseTask:
                 self.circuit.sha256,
                 repr(self.conditions),
                 repr(self.resistances),
-                f"written {self.written}, seed {self.seed}, mismatch {self.mismatch}",
+                f"written {self.written}, seed {self.seed}, mismatch {self.mismatch}, "
+                f"noise {self.noise}",
                 self.engine.name,
             )
         )
@@ -61,6 +63,15 @@ def draw_samples(task: SenseTask, *, chunk: int, samples: int, chunk_samples: in
     r_bl, r_blb = task.resistances.draw(task.written, chunk_samples, rng)
     sites = len(task.circuit.mismatch_sites(task.conditions.corner)) if task.mismatch else 0
     mismatch = rng.standard_normal((chunk_samples, sites))
+    noise_v = None
+    if task.noise:
+        # Drawn apart, so that the devices are the same with and without noise.
+        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(chunk, 1)))
+        sigma_v = task.circuit.noise_sigma_v(task.conditions)
+        noise_v = sigma_v * rng.standard_normal(chunk_samples)[:samples]
     return SenseSamples(
-        r_bl_ohm=r_bl[:samples], r_blb_ohm=r_blb[:samples], mismatch=mismatch[:samples]
+        r_bl_ohm=r_bl[:samples],
+        r_blb_ohm=r_blb[:samples],
+        mismatch=mismatch[:samples],
+        noise_v=noise_v,
     )

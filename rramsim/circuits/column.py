@@ -12,7 +12,14 @@ __all__ = ["Column"]
 class Column:
     """Loads and timing of a read; the defaults are the design point (docs/circuit.md).
 
-    The bit line's capacitance is rows * c_row_f + c_periphery_f: 400 fF for 32 rows.
+    The bit line's capacitance is rows * c_row_f + c_periphery_f: 400 fF for 32 rows. Three things
+    are off unless they are given (docs/readouts.md):
+
+    * `r_row_ohm`, the wire resistance of one row's piece of bit line, between the amplifier and
+      `selected_row` (1 is next to the amplifier; None the last row, the worst);
+    * `leakage`, the current of the other rows' access transistors through devices of
+      `neighbour_ohm` each, the LRS being the worst;
+    * a `threshold` of the gates that take the outputs, as a share of the supply, other than half.
 
     >>> round(Column(rows=32).c_bit_line_f * 1e15)
     400
@@ -26,19 +33,50 @@ class Column:
     precharge_s: float = 300e-9
     edge_s: float = 0.1e-9
     wl_setup_s: float = 2e-9
+    threshold: float = 0.5
+    r_row_ohm: float = 0.0
+    selected_row: int | None = None
+    leakage: bool = False
+    neighbour_ohm: float = 10e3
 
     def __post_init__(self) -> None:
         if not 1 <= self.rows <= 4096:
             raise InputError(f"rows = {self.rows}: a column has 1 to 4096 rows")
+        if not 0 < self.threshold < 1:
+            raise InputError(
+                f"threshold = {self.threshold:g}: must lie between 0 and 1 (share of the supply)"
+            )
+        if self.selected_row is not None and not 1 <= self.selected_row <= self.rows:
+            raise InputError(
+                f"selected_row = {self.selected_row}: the column has rows 1 to {self.rows}"
+            )
+        if not (math.isfinite(self.r_row_ohm) and 0 <= self.r_row_ohm <= 1e4):
+            raise InputError(f"r_row_ohm = {self.r_row_ohm:g}: must be between 0 and 10k ohm")
         for name, value in asdict(self).items():
+            if name in ("r_row_ohm", "selected_row", "leakage"):
+                continue
             if not (math.isfinite(value) and value > 0):
-                unit = {"f": "F", "s": "s"}.get(name.rsplit("_", 1)[-1], "")
+                unit = {"f": "F", "s": "s", "ohm": "ohm"}.get(name.rsplit("_", 1)[-1], "")
                 raise InputError(f"{name} = {value:g}: must be above 0 {unit}".rstrip())
         if self.precharge_s < 10 * self.wl_setup_s:
             raise InputError(
                 f"precharge_s = {self.precharge_s:g}: must be at least ten times "
                 f"wl_setup_s = {self.wl_setup_s:g}"
             )
+
+    @property
+    def row(self) -> int:
+        """The selected row, counted from the amplifier."""
+        return self.rows if self.selected_row is None else self.selected_row
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """What the netlists may use by name."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in ("threshold", "selected_row", "leakage")
+        }
 
     @property
     def c_bit_line_f(self) -> float:

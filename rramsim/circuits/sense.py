@@ -6,21 +6,34 @@ not on instances).
 """
 
 import hashlib
+import math
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from rramsim.circuits.column import Column
 from rramsim.circuits.conditions import SenseConditions
 from rramsim.circuits.netlist import Netlist, Subcircuit, read_netlist
+from rramsim.circuits.readouts import (
+    ReadOut,
+    check_column,
+    check_neighbours,
+    input_lines,
+    wire_lines,
+)
 from rramsim.devices import ModelCard, Process, spice_number
 from rramsim.devices.process import netlists_folder
 from rramsim.exceptions import InputError
 
 __all__ = ["MismatchSite", "SenseCircuit", "Transistor", "sense_circuit"]
 
-PCSA_PINS = ("q", "qb", "bl", "blb", "sl", "sen", "vdd", "vss")
+_BOLTZMANN_J_K = 1.380649e-23
+_NEIGHBOUR = "neighbour_card"
+_CAPACITANCES = (
+    "cgso", "cgdo", "cgbo", "cgsl", "cgdl", "cf",
+    "cjs", "cjd", "cjsws", "cjswd", "cjswgs", "cjswgd",
+)  # fmt: skip
 _ALIASES = {"nch": "nmos", "pch": "pmos"}
 
 
@@ -50,7 +63,8 @@ class SenseCircuit:
     """A read testbench around a PCSA and a synapse; what an engine is asked to solve.
 
     `text` holds the subcircuits and the testbench with every transistor's model renamed to its
-    own copy; `transistors` lists them.
+    own copy; `transistors` lists them. `neighbours` are the resistances (r_bl_ohm, r_blb_ohm) of
+    each row of a column that is written out; those of the selected row are the sample's.
     """
 
     name: str
@@ -58,6 +72,31 @@ class SenseCircuit:
     column: Column
     text: str
     transistors: tuple[Transistor, ...]
+    read_out: ReadOut = field(default_factory=ReadOut)
+    neighbours: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def devices(self) -> tuple[str, str]:
+        """ngspice's names of the two resistors that are read."""
+        if self.read_out.name == "column":
+            row = self.column.row
+            return f"r.xcolumn.rbl{row}", f"r.xcolumn.rblb{row}"
+        return "r.xsynapse.rbl", "r.xsynapse.rblb"
+
+    def threshold_v(self, conditions: SenseConditions) -> float:
+        """The voltage at which the gates behind the outputs switch."""
+        return self.column.threshold * conditions.vdd_v
+
+    def noise_sigma_v(self, conditions: SenseConditions) -> float:
+        """Deviation of the noise between the outputs when they are let go, in volt.
+
+        The reset switches leave the sampled thermal noise kT/C on each of the two output nodes;
+        the latch's own transistors are taken to add as much again while it decides (a factor of 2,
+        assumed; how such latches make noise: Nuzzo et al. 2008, IEEE TCAS-I 55:1441). C is
+        `c_out_f` alone, the smallest that it can be.
+        """
+        kelvin = conditions.temperature_c + 273.15
+        return math.sqrt(2 * 2 * _BOLTZMANN_J_K * kelvin / self.column.c_out_f)
 
     def cards(self, corner: str) -> dict[str, ModelCard]:
         """The card of each transistor in a corner."""
@@ -96,14 +135,18 @@ class SenseCircuit:
 
     def deck(self, conditions: SenseConditions) -> str:
         """The SPICE text for some conditions: title, parameters, cards, circuit; no analysis."""
-        values = asdict(self.column) | {
+        values = self.column.parameters | {
             "vdd_v": conditions.vdd_v,
             "window_s": conditions.window_s,
         }
+        for row, pair in enumerate(self.neighbours, start=1):
+            values |= {f"r_bl_{row}_ohm": pair[0], f"r_blb_{row}_ohm": pair[1]}
         parameters = " ".join(f"{name}={value!r}" for name, value in values.items())
         cards = [
             card.renamed(_copy_name(name)) for name, card in self.cards(conditions.corner).items()
         ]
+        if self._leaks:
+            cards.append(self._neighbour_card(conditions.corner))
         return "\n".join(
             [
                 f"rramsim: {self.name}",
@@ -114,77 +157,111 @@ class SenseCircuit:
             ]
         )
 
+    @property
+    def _leaks(self) -> bool:
+        return _NEIGHBOUR in self.text
+
+    def _neighbour_card(self, corner: str) -> str:
+        """The card of the other rows' access transistors: their currents without their charges.
+
+        What they add in capacitance is in the column's `c_row_f` already.
+        """
+        access = next(t for t in self.transistors if t.name.startswith("synapse_2t2r_"))
+        card = self.process.card(
+            corner=corner, device=access.device, width_m=access.width_m, length_m=access.length_m
+        )
+        return card.with_values(dict.fromkeys(_CAPACITANCES, "0")).renamed(_NEIGHBOUR)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of netlists, column and process: the circuit's part of a task's id."""
-        value = f"{self.text}\n{self.column!r}\n{self.process.sha256}"
+        value = f"{self.text}\n{self.column!r}\n{self.process.sha256}\n{self.neighbours!r}"
         return hashlib.sha256(value.encode()).hexdigest()
 
 
 def sense_circuit(
-    *, process: Process, column: Column | None = None, netlist: Path | None = None
+    *,
+    process: Process,
+    column: Column | None = None,
+    netlist: Path | None = None,
+    read_out: ReadOut | None = None,
+    neighbours: tuple[tuple[float, float], ...] | None = None,
 ) -> SenseCircuit:
     """Build the read of a synapse from rramsim's netlists, or around the user's own PCSA.
 
     `netlist`, if given, is a file with a `.subckt pcsa` that has the pins q, qb, bl, blb, sl,
-    sen, vdd and vss in any order. Raises `InputError` for a netlist without them, or one whose
-    transistors the process does not have.
+    sen, vdd and vss in any order (and `pcsa_xnor` x and xb for that read-out). `neighbours` gives
+    the resistances of the 32 rows of the read-out "column"; None: `neighbour_ohm` everywhere.
+    Raises `InputError` for a netlist without the pins, or one whose transistors the process does
+    not have.
     """
+    read_out, column = read_out or ReadOut(), column or Column()
+    check_column(read_out, column)
     folder = netlists_folder()
-    own = read_netlist(folder / "pcsa.spice" if netlist is None else Path(netlist))
+    own = read_netlist(folder / f"{read_out.amplifier}.spice" if netlist is None else Path(netlist))
     if own.top:
         number, line = own.top[0]
         raise InputError(
             f"{own.path} line {number}: {line.split()[0]!r} stands outside a subcircuit; "
             "the sense amplifier's file holds .subckt blocks only"
         )
-    pcsa = _pcsa(own)
-    synapse = read_netlist(folder / "synapse_2t2r.spice")
+    pcsa = _pcsa(own, read_out)
+    is_column = read_out.name == "column"
+    synapse = read_netlist(folder / ("column.spice" if is_column else "synapse_2t2r.spice"))
+    behind = [read_netlist(folder / "gxnor.spice")] if read_out.name == "gxnor" else []
     testbench = read_netlist(folder / "read_testbench.spice")
     blocks: list[str] = []
     transistors: list[Transistor] = []
     for path, sub in [(own.path, s) for s in _used(own, pcsa)] + [
-        (synapse.path, s) for s in synapse.subcircuits.values()
+        (netlist.path, s) for netlist in (synapse, *behind) for s in netlist.subcircuits.values()
     ]:
         text, found = _named_transistors(sub, process, path)
         blocks.append(text)
         transistors += found
-    instance = f"xpcsa {' '.join({'vss': '0'}.get(pin, pin) for pin in pcsa.pins)} pcsa"
+    access = next((line for line in blocks[-1 - len(behind)].splitlines() if line[0] == "m"), "")
+    geometry = " ".join(field for field in access.split()[6:])
+    instance = f"xpcsa {' '.join({'vss': '0'}.get(pin, pin) for pin in pcsa.pins)} {pcsa.name}"
     for _, line in testbench.top:
-        blocks.append(instance if line.lower().startswith("xpcsa ") else line)
+        if line.lower().startswith("xpcsa "):
+            blocks += [instance, *input_lines(read_out)]
+        else:
+            blocks += [
+                each.replace("NEIGHBOUR", f"{_NEIGHBOUR} {geometry}")
+                for each in wire_lines(line, read_out, column)
+            ]
+    if is_column and neighbours is None:
+        neighbours = ((column.neighbour_ohm, column.neighbour_ohm),) * column.rows
     circuit = SenseCircuit(
-        name=own.path.stem,
+        name=own.path.stem if read_out.name in ("pcsa", "pcsa_xnor") else read_out.name,
         process=process,
-        column=column or Column(),
+        column=column,
         text="\n".join(blocks),
         transistors=tuple(transistors),
+        read_out=read_out,
+        neighbours=check_neighbours(read_out, neighbours),
     )
     for corner in process.corners:
         circuit.cards(corner)
     return circuit
 
 
-def with_column(circuit: SenseCircuit, column: Column) -> SenseCircuit:
-    """The same circuit in another column."""
-    return replace(circuit, column=column)
-
-
 def _copy_name(transistor: str) -> str:
     return f"{transistor}_card"
 
 
-def _pcsa(netlist: Netlist) -> Subcircuit:
-    pcsa = netlist.subcircuits.get("pcsa")
+def _pcsa(netlist: Netlist, read_out: ReadOut) -> Subcircuit:
+    name, pins = read_out.amplifier, read_out.pins
+    pcsa = netlist.subcircuits.get(name)
     if pcsa is None:
         raise InputError(
-            f"{netlist.path}: no '.subckt pcsa'; it has "
+            f"{netlist.path}: no '.subckt {name}'; it has "
             f"{', '.join(netlist.subcircuits) or 'no subcircuit'}"
         )
-    if sorted(pcsa.pins) != sorted(PCSA_PINS):
-        missing = [pin for pin in PCSA_PINS if pin not in pcsa.pins]
-        extra = [pin for pin in pcsa.pins if pin not in PCSA_PINS]
+    if sorted(pcsa.pins) != sorted(pins):
+        missing = [pin for pin in pins if pin not in pcsa.pins]
+        extra = [pin for pin in pcsa.pins if pin not in pins]
         raise InputError(
-            f"{netlist.path}: .subckt pcsa "
+            f"{netlist.path}: .subckt {name} "
             + " and ".join(
                 part
                 for part in (
@@ -194,7 +271,7 @@ def _pcsa(netlist: Netlist) -> Subcircuit:
                 )
                 if part
             )
-            + f"; it needs {', '.join(PCSA_PINS)}, in any order"
+            + f"; it needs {', '.join(pins)}, in any order"
         )
     return pcsa
 

@@ -5,7 +5,7 @@ includes, control blocks and everything else are refused with their line.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rramsim.exceptions import InputError
@@ -102,6 +102,16 @@ class ModelCard:
             return spice_number(match[1])
         except ValueError:
             return None
+
+    def with_values(self, values: dict[str, str]) -> "ModelCard":
+        """The card with some parameters set to other values, as texts."""
+        body = self.body
+        for name, value in values.items():
+            pattern = rf"(^|\s){re.escape(name)}\s*=\s*[^\s)]+"
+            body, found = re.subn(pattern, rf"\g<1>{name}={value}", body, flags=re.IGNORECASE)
+            if not found:
+                body = f"{body} {name}={value}"
+        return replace(self, body=body)
 
     def renamed(self, name: str) -> str:
         """The card as SPICE text under another name, so that it can be altered alone."""

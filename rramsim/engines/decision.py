@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Decision", "charge_c", "decide"]
+__all__ = ["Decision", "charge_c", "decide", "decide_product"]
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +51,36 @@ def decide(
         share = crossing[before] / (crossing[before] - crossing[before + 1])
         resolve_time_s = float(time[before] + share * (time[before + 1] - time[before]))
     return Decision(read=1 if q[-1] <= 0 else -1, resolve_time_s=resolve_time_s, margin_v=margin_v)
+
+
+def decide_product(
+    time_s: Floats, nonzero_v: Floats, sign_v: Floats, *, threshold_v: float, window_s: float
+) -> Decision:
+    """Decide what a gated XNOR's outputs say at the end of the window.
+
+    Arguments and times as for `decide`; the read is 0 while `nonzero_v` is low, else the sign that
+    `sign_v` gives. The resolve time is the start of the last stretch over which the read stays;
+    the margin is v(S) - threshold where the product is not 0, else how far NZ is below it.
+
+    >>> t = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> decide_product(t, np.array([0, 0, 1.0, 1.0]), np.zeros(4), threshold_v=0.5, window_s=3.0)
+    Decision(read=-1, resolve_time_s=1.5, margin_v=-0.5)
+    """
+    inside = (time_s > 0) & (time_s < window_s)
+    time = np.concatenate(([0.0], time_s[inside], [window_s]))
+    nonzero = np.interp(time, time_s, nonzero_v) - threshold_v
+    sign = np.interp(time, time_s, sign_v) - threshold_v
+    if nonzero[-1] <= 0:
+        return Decision(read=0, resolve_time_s=math.nan, margin_v=float(nonzero[-1]))
+    changed = (nonzero <= 0) | ((sign > 0) != (sign[-1] > 0))
+    resolve_time_s = 0.0
+    if changed.any():
+        before = int(np.flatnonzero(changed)[-1])
+        crossing = nonzero if nonzero[before] <= 0 else sign
+        share = crossing[before] / (crossing[before] - crossing[before + 1])
+        resolve_time_s = float(time[before] + share * (time[before + 1] - time[before]))
+    read = 1 if sign[-1] > 0 else -1
+    return Decision(read=read, resolve_time_s=resolve_time_s, margin_v=float(sign[-1]))
 
 
 def charge_c(time_s: Floats, current_a: Floats, *, start_s: float, stop_s: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.engines.decision import charge_c, decide
+from rramsim.engines.decision import charge_c, decide, decide_product
 from rramsim.engines.ngspice_library import (
     CircuitError,
     NgspiceSession,
@@ -65,13 +65,14 @@ class NgspiceEngine:
                 f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
                 f"{len(sites)} varying parameters"
             )
-        deck = self._deck(circuit, conditions)
+        deck = self._deck(circuit, conditions, noise=samples.noise_v is not None)
         try:
             session.load(deck)
         except CircuitError as error:
             raise InputError(f"{circuit.name}: {error}") from error
         generation = session.generation
         columns = _Columns(len(samples))
+        bl, blb = circuit.devices
         traces: list[Waveforms] = []
         drawn = sites[: samples.mismatch.shape[1]]
         for index in range(len(samples)):
@@ -80,8 +81,11 @@ class NgspiceEngine:
                 session.load(deck)
                 generation = session.generation
             try:
-                session.command(f"alter r.xsynapse.rbl = {samples.r_bl_ohm[index]:.9g}")
-                session.command(f"alter r.xsynapse.rblb = {samples.r_blb_ohm[index]:.9g}")
+                session.command(f"alter {bl} = {samples.r_bl_ohm[index]:.9g}")
+                session.command(f"alter {blb} = {samples.r_blb_ohm[index]:.9g}")
+                if samples.noise_v is not None:
+                    pulse = _noise_pulse(circuit, samples.noise_v[index])
+                    session.command(f"alter @inoise[pulse] = [ {pulse} ]")
                 for site, deviate in zip(drawn, samples.mismatch[index], strict=True):
                     value = site.nominal + deviate * site.sigma
                     session.command(f"altermod {site.model} {site.parameter} = {value:.9g}")
@@ -94,17 +98,35 @@ class NgspiceEngine:
             session.discard_results()
         return columns.outcome(tuple(traces))
 
-    def _deck(self, circuit: SenseCircuit, conditions: SenseConditions) -> str:
+    def _deck(
+        self, circuit: SenseCircuit, conditions: SenseConditions, *, noise: bool = False
+    ) -> str:
         stop_s = 2 * circuit.column.precharge_s + conditions.window_s
+        saved = (*_SAVED, *(n for n in circuit.read_out.outputs if n not in _SAVED))
         return "\n".join(
             [
                 circuit.deck(conditions),
+                *([f"inoise q qb pulse({_noise_pulse(circuit, 0.0)})"] if noise else []),
                 f".options reltol={self.reltol!r} trtol={self.trtol!r} {self.extra_options}",
-                f".save {' '.join(f'v({node})' for node in _SAVED)} i(vdd) i(vsen) i(vwl)",
+                f".save {' '.join(f'v({node})' for node in saved)} i(vdd) i(vsen) i(vwl)",
                 f".tran {circuit.column.edge_s!r} {stop_s!r} 0 {self.max_step_s!r}",
                 ".end",
             ]
         )
+
+
+def _noise_pulse(circuit: SenseCircuit, noise_v: float) -> str:
+    """The pulse of current from Q to QB that changes v(QB) - v(Q) by `noise_v` as SEN has risen.
+
+    Half of the charge c_out * noise_v moves from one output's capacitor to the other's.
+    """
+    column = circuit.column
+    current_a = column.c_out_f * noise_v / 2 / column.edge_s
+    edge_s = column.edge_s / 100
+    return (
+        f"0 {current_a:.9g} {column.precharge_s + column.edge_s!r} {edge_s!r} {edge_s!r} "
+        f"{column.edge_s - edge_s!r} 1"
+    )
 
 
 class _Columns:
@@ -143,12 +165,16 @@ def _read_out(
     stop_s = 2 * column.precharge_s + window_s
     if time.size < 2 or time[-1] < stop_s * (1 - 1e-9):
         return None
-    nodes = {name: session.vector(name) for name in _SAVED}
+    names = dict.fromkeys((*_SAVED, *circuit.read_out.outputs))
+    nodes = {name: session.vector(name) for name in names}
     currents = [session.vector(name) for name in _SOURCES]
     if not all(np.isfinite(v).all() for v in (*nodes.values(), *currents)):
         return None
     since_edge = time - column.precharge_s - column.edge_s / 2
-    decision = decide(since_edge, nodes["q"], nodes["qb"], threshold_v=vdd_v / 2, window_s=window_s)
+    judge = decide_product if circuit.read_out.name == "gxnor" else decide
+    outputs = (nodes[name] for name in circuit.read_out.outputs)
+    threshold_v = circuit.threshold_v(conditions)
+    decision = judge(since_edge, *outputs, threshold_v=threshold_v, window_s=window_s)
     # The cycle that is paid for: from the word line's edge to the end of the recharge. A driver
     # hangs on the supply while its line is high and on ground otherwise, so the supply pays for
     # the net charge of the high phase; what flows back at the falling edge is lost.

@@ -20,11 +20,14 @@ class SenseSamples:
 
     `r_bl_ohm`, `r_blb_ohm`: shape (samples,). `mismatch`: shape (samples, sites), in standard
     deviations, in the order of `SenseCircuit.mismatch_sites`; (samples, 0) for no mismatch.
+    `noise_v`: shape (samples,), what noise adds to v(QB) - v(Q) as the outputs are let go, in volt
+    (`SenseCircuit.noise_sigma_v` is its deviation); None for no noise.
     """
 
     r_bl_ohm: Floats
     r_blb_ohm: Floats
     mismatch: Floats
+    noise_v: Floats | None = None
 
     def __post_init__(self) -> None:
         for name in ("r_bl_ohm", "r_blb_ohm"):
@@ -37,6 +40,10 @@ class SenseSamples:
                 f"samples differ in number: {len(self.r_bl_ohm)} r_bl_ohm, "
                 f"{len(self.r_blb_ohm)} r_blb_ohm, {len(self.mismatch)} rows of mismatch"
             )
+        if self.noise_v is not None and (
+            len(self.noise_v) != len(self) or not np.isfinite(self.noise_v).all()
+        ):
+            raise InputError("noise_v: must be one finite voltage for each sample")
 
     def __len__(self) -> int:
         return len(self.r_bl_ohm)
