@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from rramsim.biterrors import StopRule, WorkLimits
 from rramsim.biterrors.dask_pool import DaskPool
 from rramsim.biterrors.local_pool import LocalPool
-from rramsim.circuits import Column, SenseCircuit, SenseConditions, sense_circuit
+from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import (
     LogNormal,
     MismatchCoefficient,
@@ -213,18 +213,24 @@ class ColumnSection(_Section):
     precharge_s: Quantity = Column.precharge_s
     edge_s: Quantity = Column.edge_s
     wl_setup_s: Quantity = Column.wl_setup_s
+    threshold: Quantity = Column.threshold
+    r_row_ohm: Quantity = Column.r_row_ohm
+    selected_row: int | None = Column.selected_row
+    leakage: bool = Column.leakage
+    neighbour_ohm: Quantity = Column.neighbour_ohm
 
 
 class SenseSection(_Section):
     """[sense]: the circuit and the conditions; every list is an axis of the sweep."""
 
-    circuit: Literal["pcsa"] = "pcsa"
+    circuit: Literal["pcsa", "pcsa_xnor", "gxnor", "column"] = "pcsa"
     netlist: str | None = None
     vdd_v: ListOf[Quantity] = [1.2]
     temperature_c: ListOf[Quantity] = [27.0]
     corner: ListOf[str] = ["tt"]
     window_s: ListOf[Quantity] = [50e-9]
     mismatch: bool = True
+    noise: bool = False
 
 
 class ErrorsSection(_Section):
@@ -313,6 +319,7 @@ class Experiment(_Section):
         return sense_circuit(
             process=self.make_process(),
             column=Column(**self.column.model_dump()),
+            read_out=ReadOut(name=self.sense.circuit),
             netlist=None if netlist is None else self.folder / netlist,
         )
 

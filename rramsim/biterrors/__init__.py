@@ -17,6 +17,7 @@ from rramsim.biterrors.dataset import (
     sense_dataset,
     statistics_at,
 )
+from rramsim.biterrors.differences import RateDifference
 from rramsim.biterrors.rates import Rate
 from rramsim.biterrors.statistics import READ_LABELS, ErrorStatistics
 from rramsim.biterrors.tally import SenseTally
@@ -30,6 +31,7 @@ __all__ = [
     "ErrorStatistics",
     "FailedTask",
     "Rate",
+    "RateDifference",
     "SenseTally",
     "SenseTask",
     "StopRule",

@@ -93,7 +93,7 @@ class SenseCircuit:
         The reset switches leave the sampled thermal noise kT/C on each of the two output nodes;
         the latch's own transistors are taken to add as much again while it decides (a factor of 2,
         assumed; how such latches make noise: Nuzzo et al. 2008, IEEE TCAS-I 55:1441). C is
-        `c_out_f` alone, the smallest that it can be.
+        `c_out_f`; with the transistors' own charge on the node, some 15 % less arrives.
         """
         kelvin = conditions.temperature_c + 273.15
         return math.sqrt(2 * 2 * _BOLTZMANN_J_K * kelvin / self.column.c_out_f)

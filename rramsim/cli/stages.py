@@ -16,6 +16,7 @@ from rramsim.pipeline import (
     choose_data,
     errors_stage,
     network_plans,
+    shares_stage,
     sweep_stage,
     tradeoff_stage,
     train_stage,
@@ -24,8 +25,10 @@ from rramsim.pipeline import (
 __all__ = [
     "load_data",
     "print_errors",
+    "print_shares",
     "print_tradeoff",
     "show_errors",
+    "show_shares",
     "show_sweep",
     "show_tradeoff",
     "show_training",
@@ -60,6 +63,27 @@ def show_sweep(experiment: Experiment, folder: RunFolder, *, retry_failed: bool 
             f"{failed['reason']}; try them again with --retry-failed",
             soft_wrap=True,
         )
+
+
+def show_shares(experiment: Experiment, folder: RunFolder) -> dict[str, Any]:
+    """Run the shares stage with its bar."""
+    with progress_bar("shares", unit="senses") as update:
+        return shares_stage(experiment, folder, report=lambda p: update(p.counted, p.at_most, ""))
+
+
+def print_shares(value: dict[str, Any]) -> None:
+    """Print error rates with everything on and with each source off."""
+    table = Table(title="error rates, one source off at a time (simulated)", title_justify="left")
+    for name in ("conditions", "switched off", "type 1: flip", "type 2: ±1→0", "type 3: 0→±1"):
+        table.add_column(name, justify="right")
+    table.add_column("of type 3")
+    for row in value["conditions"]:
+        for name, entry in {"nothing": row["all"], **row["without"]}.items():
+            fall = entry.get("type3_fall")
+            share = "" if not fall or fall["share"] is None else f"{100 * fall['share']:.0f} %"
+            rates = (_rate(entry[kind]) for kind in ("type1", "type2", "type3"))
+            table.add_row(row["label"], name, *rates, share)
+    Console(width=max(Console().width, 118)).print(table)
 
 
 def show_errors(folder: RunFolder) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
 from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
 from rramsim.figures.errors import error_rates_figure, error_table_figure
 from rramsim.figures.sense import sense_figure
+from rramsim.figures.shares import shares_figure
 from rramsim.figures.style import save_figure
 from rramsim.figures.waveforms import waveform_figure
 
@@ -17,5 +18,6 @@ __all__ = [
     "pulse_figure",
     "save_figure",
     "sense_figure",
+    "shares_figure",
     "waveform_figure",
 ]

@@ -4,6 +4,7 @@ from rramsim.pipeline.data import choose_data
 from rramsim.pipeline.errors import errors_stage
 from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.provenance import write_provenance
+from rramsim.pipeline.shares import shares_stage
 from rramsim.pipeline.sweep import SweepProgress, sweep_stage
 from rramsim.pipeline.tradeoff import tradeoff_stage
 from rramsim.pipeline.train import TrainedNetwork, network_plans, train_stage
@@ -15,6 +16,7 @@ __all__ = [
     "choose_data",
     "errors_stage",
     "network_plans",
+    "shares_stage",
     "sweep_stage",
     "tradeoff_stage",
     "train_stage",

@@ -71,6 +71,7 @@ def _sweep(
             seed=experiment.errors.seed,
             engine=engine,
             mismatch=experiment.sense.mismatch,
+            noise=experiment.sense.noise,
         )
         for condition in conditions
         for written in WRITTEN
@@ -99,6 +100,7 @@ def _sweep(
         "resistances": repr(resistances),
         "seed": experiment.errors.seed,
         "mismatch": int(experiment.sense.mismatch),
+        "noise": int(experiment.sense.noise),
         "failed": json.dumps([_failure(failed) for failed in tallies.failed]),
     }
     save_dataset(dataset, folder.sense)
