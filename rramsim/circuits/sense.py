@@ -75,6 +75,16 @@ class SenseCircuit:
     read_out: ReadOut = field(default_factory=ReadOut)
     neighbours: tuple[tuple[float, float], ...] = ()
 
+    def __post_init__(self) -> None:
+        # Wires and leakage stand in the text: a column that is exchanged later has none of them.
+        wires = self.read_out.name != "column" and self.column.r_row_ohm > 0
+        leaks = self.column.leakage and self.column.rows > 1
+        if wires != ("rwirebl" in self.text) or leaks != self._leaks:
+            raise InputError(
+                "a column with other wires or leakage needs a circuit of its own: "
+                "sense_circuit(column=...)"
+            )
+
     @property
     def devices(self) -> tuple[str, str]:
         """ngspice's names of the two resistors that are read."""

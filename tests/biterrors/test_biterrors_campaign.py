@@ -15,6 +15,7 @@ from campaign_engines import FAST_NGSPICE, RuleEngine, task
 from rramsim.biterrors import StopRule, WorkLimits, run_campaign
 from rramsim.biterrors.rows import RowFile
 from rramsim.biterrors.task import draw_samples
+from rramsim.biterrors.worker import PackedTask, WorkerProcess
 from rramsim.exceptions import InputError, MachineError
 
 EVERY = StopRule(relative_error=1e-9, max_samples=600)
@@ -289,3 +290,23 @@ def test_wrong_number_of_workers(tmp_path, wrong):
 def test_wrong_limits(wrong):
     with pytest.raises(InputError, match="must be"):
         WorkLimits(**wrong)
+
+
+def resident_mb(pid):
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.parametrize("senses", [400, pytest.param(5_000, marks=pytest.mark.slow)])
+def test_a_workers_memory_does_not_grow(senses):
+    sensed = task(FAST_NGSPICE)
+    packed, worker = PackedTask.of(sensed), WorkerProcess()
+    try:
+        for chunk in range(1 + senses // 100):
+            tally = worker.sense(packed, (sensed.id, chunk, 100), limit_s=300)
+            assert tally.samples == 100
+            if chunk == 0:
+                first_mb = resident_mb(worker.pid)
+        assert resident_mb(worker.pid) - first_mb < 20
+    finally:
+        worker.end()

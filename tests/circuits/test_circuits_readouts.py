@@ -1,6 +1,7 @@
 """Read-outs, wires, leakage, threshold and noise, solved by ngspice."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -167,6 +168,8 @@ def test_noise_is_drawn_apart_from_the_devices():
         (lambda: circuit(selected_row=0), "selected_row = 0"),
         (lambda: circuit(r_row_ohm=-1.0), "r_row_ohm = -1: must be between 0 and 10k ohm"),
         (lambda: circuit(r_row_ohm=math.nan), "r_row_ohm = nan"),
+        (lambda: replace(circuit(), column=Column(leakage=True)), "needs a circuit of its own"),
+        (lambda: replace(circuit(), column=Column(r_row_ohm=1.0)), "needs a circuit of its own"),
         (lambda: circuit(threshold=1.0), "threshold = 1: must lie between 0 and 1"),
         (lambda: circuit(neighbour_ohm=0.0), "neighbour_ohm = 0: must be above 0 ohm"),
         (lambda: samples((1e4, 1e5), noise_v=np.array([math.nan])), "noise_v: must be one finite"),
