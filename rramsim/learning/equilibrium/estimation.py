@@ -1,0 +1,270 @@
+"""Estimate a batch's gradient by equilibrium propagation."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from rramsim.exceptions import InputError
+from rramsim.learning.equilibrium.gradients import (
+    primitive_gradient,
+    readout_gradient,
+    vector_field_gradient,
+)
+from rramsim.learning.equilibrium.losses import loss_values, one_hot
+from rramsim.learning.equilibrium.network import Clamped, EquilibriumNetwork
+from rramsim.learning.equilibrium.references import bptt_gradient
+from rramsim.learning.equilibrium.relaxation import Nudge, Relaxation, relax
+from rramsim.learning.equilibrium.settings import EstimatorSettings
+
+__all__ = ["GradientEstimate", "estimate_gradient"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientEstimate:
+    """The mean gradient of a batch, by parameter name, and how it came about.
+
+    `loss` is the mean loss and `correct` the number of right answers at the free equilibrium (for
+    "continuous", at the mean over a turn). `dropped` samples did not settle and are left out;
+    `fell_back` samples did not settle at complex points and were estimated from two real ones.
+    """
+
+    gradients: dict[str, Tensor]
+    loss: Tensor
+    correct: Tensor
+    samples: int
+    dropped: int = 0
+    fell_back: int = 0
+
+
+def estimate_gradient(
+    network: EquilibriumNetwork,
+    images: Tensor,
+    labels: Tensor,
+    settings: EstimatorSettings,
+    *,
+    generator: torch.Generator | None = None,
+) -> GradientEstimate:
+    """Estimate the gradient of the mean loss of images (B, C, H, W) with labels (B,).
+
+    Images are floats of the network's type. `generator` draws the noise and the random sign.
+    Raises `InputError` if no sample settles, or for complex points on a network that is not
+    holomorphic.
+    """
+    targets = one_hot(labels, network.spec.classes, network.dtype)
+    clamped = network.clamp(images)
+    if settings.estimator == "continuous":
+        return _continuous(network, clamped, targets, settings, generator)
+    free = relax(
+        network,
+        clamped.drive,
+        network.initial_states(len(images)),
+        steps=settings.free_steps,
+        noise=settings.noise,
+        generator=generator,
+        order=settings.order,
+    )
+    loss = loss_values(network, free.states, targets)
+    correct = (network.scores(free.states).argmax(dim=1) == labels).sum()
+    if settings.estimator == "bptt":
+        gradients = bptt_gradient(
+            network, images, free.states, targets, steps=settings.nudged_steps, order=settings.order
+        )
+        return GradientEstimate(
+            gradients=gradients, loss=loss.mean(), correct=correct, samples=len(images)
+        )
+    nudged, coefficients = _nudged(network, clamped, free, targets, settings, generator)
+    points = len(nudged.residual) // len(images)
+    came_to_rest = free.settled(settings.motion_allowed)
+    kept = came_to_rest & nudged.settled(settings.motion_allowed).view(points, -1).all(dim=0)
+    gradients = _gradients(network, clamped, free, nudged, targets, coefficients, kept, settings)
+    count = int(kept.sum())
+    fell_back = 0
+    if settings.is_complex and not bool(kept.all()):
+        # What does not settle in complex numbers may settle in real ones.
+        simpler = replace(settings, points=2)
+        real, real_coefficients = _nudged(network, clamped, free, targets, simpler, generator)
+        settled = real.settled(settings.motion_allowed).view(2, -1).all(dim=0)
+        rest = ~kept & came_to_rest & settled
+        more = _gradients(network, clamped, free, real, targets, real_coefficients, rest, simpler)
+        gradients = {name: value + more[name] for name, value in gradients.items()}
+        fell_back = int(rest.sum())
+        count += fell_back
+    if count == 0:
+        raise InputError(_diverged(free, nudged, settings))
+    return GradientEstimate(
+        gradients={name: value / count for name, value in gradients.items()},
+        loss=loss.mean(),
+        correct=correct,
+        samples=len(images),
+        dropped=len(images) - count,
+        fell_back=fell_back,
+    )
+
+
+def _diverged(free: Relaxation, nudged: Relaxation, settings: EstimatorSettings) -> str:
+    which = nudged if bool(free.settled(settings.motion_allowed).any()) else free
+    phase = "nudged" if which is nudged else "free"
+    return (
+        f"the dynamics do not settle ({phase} phase: {which.report(settings.motion_allowed)}); "
+        "lower beta, gain or learning_rate, or raise the steps"
+    )
+
+
+def _nudged(
+    network: EquilibriumNetwork,
+    clamped: Clamped,
+    free: Relaxation,
+    targets: Tensor,
+    settings: EstimatorSettings,
+    generator: torch.Generator | None,
+) -> tuple[Relaxation, Tensor]:
+    """Relax at every nudge from the free equilibrium, all points in one batch.
+
+    Returns the relaxation (points * B) and the coefficients, one a point and then the free one.
+    """
+    sign = 1.0
+    if settings.estimator == "random-sign":
+        sign = 1.0 if float(torch.rand((), generator=generator)) < 0.5 else -1.0
+    dtype = network.dtype
+    if settings.is_complex:
+        dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
+
+    def numbers(values: list[complex]) -> Tensor:
+        chosen = values if settings.is_complex else [value.real for value in values]
+        return torch.tensor(chosen, dtype=dtype, device=network.device)
+
+    betas = numbers([sign * beta for beta in settings.nudges()])
+    points, samples = len(betas), len(targets)
+    relaxation = relax(
+        network,
+        _repeated(clamped.drive, points),
+        [_repeated(state.to(dtype), points) for state in free.states],
+        steps=settings.nudged_steps,
+        nudge=Nudge(
+            beta=betas.repeat_interleave(samples)[:, None], targets=_repeated(targets, points)
+        ),
+        noise=settings.noise,
+        generator=generator,
+        order=settings.order,
+    )
+    every = [sign * c for c in (*settings.coefficients(), complex(settings.free_coefficient))]
+    return relaxation, numbers(every)
+
+
+def _repeated(values: Tensor, times: int) -> Tensor:
+    return values.repeat(times, *(1,) * (values.dim() - 1)) if times > 1 else values
+
+
+def _gradients(
+    network: EquilibriumNetwork,
+    clamped: Clamped,
+    free: Relaxation,
+    nudged: Relaxation,
+    targets: Tensor,
+    coefficients: Tensor,
+    kept: Tensor,
+    settings: EstimatorSettings,
+) -> dict[str, Tensor]:
+    """Gradient summed over the samples that are kept."""
+    samples = len(kept)
+    keep = kept.to(network.dtype)
+    points = len(coefficients) - 1
+    each = coefficients[:-1].repeat_interleave(samples) * keep.repeat(points)
+    at_rest = _real(coefficients[-1]) * keep
+    # A state that is not finite would still spoil a sum in which it counts zero times.
+    states = [torch.where(_like(keep.repeat(points) > 0, s), s, 0.0) for s in nudged.states]
+    free_states = [torch.where(_like(kept, s), s, 0.0) for s in free.states]
+    if network.spec.wiring == "asymmetric":
+        gradients = vector_field_gradient(
+            network,
+            clamped,
+            free_states,
+            states,
+            each,
+            at_rest,
+            shared=settings.shared_update,
+        )
+    else:
+        gradients = primitive_gradient(network, clamped, states, each)
+        if settings.free_coefficient:
+            rest = primitive_gradient(network, clamped, free_states, at_rest)
+            gradients = {name: value + rest[name] for name, value in gradients.items()}
+    return gradients | readout_gradient(network, free_states, targets, keep)
+
+
+def _continuous(
+    network: EquilibriumNetwork,
+    clamped: Clamped,
+    targets: Tensor,
+    settings: EstimatorSettings,
+    generator: torch.Generator | None,
+) -> GradientEstimate:
+    """Let beta turn; collect the first Fourier coefficient over every turn but the first."""
+    samples = len(targets)
+    dtype = torch.complex128 if network.dtype == torch.float64 else torch.complex64
+    states = network.initial_states(samples, dtype=dtype)
+    mean = [torch.zeros_like(state.real) for state in states]
+    settled = torch.ones(samples, dtype=torch.bool, device=network.device)
+    turns = settings.periods - 1
+    collected: list[tuple[list[Tensor], complex]] = []
+    for turn in range(settings.periods):
+        for beta, coefficient in zip(settings.nudges(), settings.coefficients(), strict=True):
+            strength = torch.full((samples, 1), beta, dtype=dtype, device=network.device)
+            relaxation = relax(
+                network,
+                clamped.drive,
+                states,
+                steps=settings.nudged_steps,
+                nudge=Nudge(beta=strength, targets=targets),
+                noise=settings.noise,
+                generator=generator,
+                order=settings.order,
+            )
+            states = relaxation.states
+            if turn == 0:
+                continue
+            settled &= relaxation.settled(settings.motion_allowed)
+            collected.append((states, coefficient / turns))
+            mean = [m + s.real for m, s in zip(mean, states, strict=True)]
+    count = int(settled.sum())
+    if count == 0:
+        raise InputError(
+            f"the dynamics do not settle ({relaxation.report(settings.motion_allowed)}); "
+            "lower beta, gain or learning_rate, or raise the steps"
+        )
+    keep = settled.to(network.dtype)
+    mean = [torch.where(_like(settled, m), m / (turns * settings.points), 0.0) for m in mean]
+    gradients: dict[str, Tensor] = readout_gradient(network, mean, targets, keep)
+    for states, coefficient in collected:
+        finite = [torch.where(_like(settled, s), s, 0.0) for s in states]
+        if network.spec.wiring == "asymmetric":
+            part = vector_field_gradient(
+                network,
+                clamped,
+                mean,
+                finite,
+                coefficient * keep.to(dtype),
+                torch.zeros_like(keep),
+                shared=settings.shared_update,
+            )
+        else:
+            part = primitive_gradient(network, clamped, finite, coefficient * keep.to(dtype))
+        for name, value in part.items():
+            gradients[name] = gradients[name] + value if name in gradients else value
+    right = network.scores(mean).argmax(dim=1) == targets.argmax(dim=1)
+    return GradientEstimate(
+        gradients={name: value / count for name, value in gradients.items()},
+        loss=loss_values(network, mean, targets)[settled].mean(),
+        correct=(right & settled).sum(),
+        samples=samples,
+        dropped=samples - count,
+    )
+
+
+def _like(mask: Tensor, state: Tensor) -> Tensor:
+    return mask.view(-1, *(1,) * (state.dim() - 1))
+
+
+def _real(value: Tensor) -> Tensor:
+    return value.real if value.is_complex() else value
