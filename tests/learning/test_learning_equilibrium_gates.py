@@ -254,9 +254,9 @@ def test_an_asymmetric_network_with_equal_weights_is_a_symmetric_one():
                 continue
             back = name.replace("forward", "backward")
             # Tied weights: the exact gradient by the shared weight is the sum of the two.
-            wanted = exact[name] + exact[back] if back in exact else exact[name]
-            times = 2.0 if back in exact and back != name else 1.0
-            error = (times * found[name] - wanted).norm() / wanted.norm()
+            tied = back != name and back in exact
+            wanted = exact[name] + exact[back] if tied else exact[name]
+            error = ((2.0 if tied else 1.0) * found[name] - wanted).norm() / wanted.norm()
             assert float(error) < 1e-4, name
 
 
