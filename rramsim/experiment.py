@@ -9,7 +9,7 @@ import tomllib
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -34,6 +34,9 @@ from rramsim.devices import (
 from rramsim.devices.cards import read_text
 from rramsim.engines import NgspiceEngine, SenseEngine
 from rramsim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
 
 __all__ = ["Experiment", "load_experiment"]
 
@@ -261,6 +264,7 @@ class TrainingSection(_Section):
     `min_steps` raises `epochs` on a small data set until that many batches have been seen.
     """
 
+    rule: Literal["backprop", "ep", "holomorphic-ep", "ternary-ep"] = "backprop"
     data: Literal["auto", "cifar10", "digits"] = "auto"
     epochs: int = 10
     min_steps: int = Field(default=0, ge=0, le=10_000_000)
@@ -270,6 +274,53 @@ class TrainingSection(_Section):
     bfloat16: bool | None = None
     device: str = "cpu"
     errors_vdd_v: ListOf[Quantity | Literal["none"]] = ["none"]
+
+
+class EquilibriumSection(_Section):
+    """[equilibrium]: the energy-based network and how it settles, for every rule but "backprop".
+
+    What is left out is as `EquilibriumSpec`, `EstimatorSettings`, `DescentSettings` and `FlipRule`
+    have it.
+    """
+
+    channels: ListOf[int] | None = None
+    paddings: ListOf[int] | None = None
+    hidden: ListOf[int] | None = None
+    activation: str | None = None
+    pooling: Literal["max", "softmax", "none"] | None = None
+    loss: Literal["squared", "cross-entropy"] | None = None
+    wiring: Literal["symmetric", "asymmetric"] | None = None
+    gain: Quantity | None = None
+    pixels: Literal["unit", "standardised"] | None = None
+    estimator: (
+        Literal["one-sided", "random-sign", "symmetric", "holomorphic", "continuous", "bptt"] | None
+    ) = None
+    beta: Quantity | None = None
+    points: int | None = None
+    free_steps: int | None = None
+    nudged_steps: int | None = None
+    periods: int | None = None
+    noise: Quantity | None = None
+    order: Literal["synchronous", "asynchronous"] | None = None
+    settle_tolerance: Quantity | None = None
+    shared_update: bool | None = None
+    learning_rates: ListOf[Quantity] | None = None
+    momentum: Quantity | None = None
+    weight_decay: Quantity | None = None
+    levels: Literal["binary", "ternary"] | None = None
+    averaging: Quantity | None = None
+    threshold: Quantity | None = None
+    zero_share: Quantity | None = None
+    endurance_writes: Quantity | None = None
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """The keys among `names` that were given, lists as tuples."""
+        values = {name: getattr(self, name) for name in names}
+        return {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 class TestSection(_Section):
@@ -290,6 +341,7 @@ class Experiment(_Section):
     errors: ErrorsSection = ErrorsSection()
     network: NetworkSection = NetworkSection()
     training: TrainingSection = TrainingSection()
+    equilibrium: EquilibriumSection = EquilibriumSection()
     test: TestSection = TestSection()
     folder: Path = Field(default=Path(), description="where relative paths start")
 
@@ -365,6 +417,83 @@ class Experiment(_Section):
         errors = self.errors.model_copy(update={"scheduler": address})
         return self.model_copy(update={"errors": errors}).check()
 
+    def make_equilibrium(
+        self, input_shape: tuple[int, int, int], classes: int
+    ) -> "tuple[EquilibriumSpec, EquilibriumTraining]":
+        """The energy-based network and its training, for images of this shape.
+
+        Raises `InputError` for keys that go with another rule.
+        """
+        # PyTorch takes seconds to load; only these rules need it here.
+        from rramsim.learning.equilibrium import (
+            DescentSettings,
+            EquilibriumSpec,
+            EquilibriumTraining,
+            EstimatorSettings,
+            FlipRule,
+        )
+
+        section, training = self.equilibrium, self.training
+        given = section.given
+        flips = given("levels", "averaging", "threshold", "zero_share", "endurance_writes")
+        if training.rule != "ternary-ep" and flips:
+            raise InputError(f"[equilibrium] {next(iter(flips))}: goes with rule = 'ternary-ep'")
+        holomorphic = training.rule == "holomorphic-ep"
+        estimator = section.estimator or ("holomorphic" if holomorphic else "symmetric")
+        if holomorphic != (estimator in ("holomorphic", "continuous")):
+            raise InputError(
+                f"[equilibrium] estimator = {estimator!r}: does not go with [training] rule = "
+                f"{training.rule!r}"
+            )
+        spec = EquilibriumSpec(
+            input_shape=input_shape,
+            classes=classes,
+            **given(
+                "channels", "paddings", "hidden", "activation", "pooling", "loss", "wiring", "gain"
+            ),
+        )
+        settings = EstimatorSettings(
+            **{"points": 4 if holomorphic else 2}
+            | {"estimator": estimator}
+            | given(
+                "beta",
+                "points",
+                "free_steps",
+                "nudged_steps",
+                "periods",
+                "noise",
+                "order",
+                "settle_tolerance",
+                "shared_update",
+            )
+        )
+        if settings.is_complex and not spec.holomorphic:
+            raise InputError(
+                f"[equilibrium] activation = {spec.activation!r}, pooling = {spec.pooling!r}: not "
+                "holomorphic; use 'sigmoid' or 'smooth-clip' with 'softmax' or 'none', or points "
+                "= 2"
+            )
+        descent = given("momentum", "weight_decay")
+        rates = section.learning_rates
+        if rates is None and training.learning_rate is not None:
+            rates = [training.learning_rate]
+        if rates is not None:
+            descent["learning_rate"] = tuple(rates)
+        chosen: dict[str, Any] = given("pixels")
+        if training.batch is not None:
+            chosen["batch"] = training.batch
+        made = EquilibriumTraining(
+            estimator=settings,
+            descent=DescentSettings(**descent),
+            flips=FlipRule(**flips) if training.rule == "ternary-ep" else None,
+            epochs=training.epochs,
+            seed=training.seed,
+            device=training.device,
+            **chosen,
+        )
+        made.descent.rates(spec.build(seed=0))
+        return spec, made
+
     def check(self) -> "Experiment":
         """Build every value once, so that what cannot be is refused before any work is done."""
         self.make_circuit()
@@ -377,6 +506,23 @@ class Experiment(_Section):
             DaskPool(address=self.errors.scheduler, limits=limits)
         if self.errors.workers is not None:
             LocalPool(workers=self.errors.workers, limits=limits)
+        if self.training.rule == "backprop":
+            if "equilibrium" in self.model_fields_set:
+                raise InputError("[equilibrium]: goes with a [training] rule other than 'backprop'")
+        else:
+            if "network" in self.model_fields_set:
+                raise InputError(
+                    "[network]: goes with [training] rule = 'backprop'; describe the network in "
+                    "[equilibrium]"
+                )
+            # Any image will do for a look at the keys; its size is checked with the data.
+            self.make_equilibrium((3, 32, 32), 10)
+            injected = [v for v in self.training.errors_vdd_v if v != "none"]
+            if injected and self.training.rule != "ternary-ep":
+                raise InputError(
+                    f"[training] errors_vdd_v = {injected[0]}: read errors are defined for ternary "
+                    "weights; use rule = 'ternary-ep' or 'backprop'"
+                )
         simulated = set(self.sense.vdd_v)
         for vdd_v in self.training.errors_vdd_v:
             if vdd_v != "none" and vdd_v not in simulated:

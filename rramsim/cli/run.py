@@ -13,6 +13,7 @@ from rramsim.cli.options import (
     SchedulerOption,
     print_json,
 )
+from rramsim.exceptions import InputError
 
 __all__ = ["register", "run"]
 
@@ -36,6 +37,11 @@ def run(
     from rramsim.pipeline import RunFolder, write_provenance
 
     chosen = load_experiment(experiment).with_scheduler(scheduler)
+    if chosen.training.rule != "backprop":
+        raise InputError(
+            f"{experiment}: [training] rule = {chosen.training.rule!r}: the trade-off knows "
+            "networks of rule 'backprop' only; use rramsim sweep, then rramsim train"
+        )
     folder = RunFolder.create(out)
     images = stages.load_data(chosen, data)
     stages.show_sweep(chosen, folder, retry_failed=retry_failed)

@@ -12,6 +12,7 @@ from rramsim.cli.progress import console, progress_bar
 from rramsim.experiment import Experiment
 from rramsim.pipeline import (
     RunFolder,
+    TrainedEquilibrium,
     TrainedNetwork,
     choose_data,
     errors_stage,
@@ -19,14 +20,17 @@ from rramsim.pipeline import (
     shares_stage,
     sweep_stage,
     tradeoff_stage,
+    train_equilibrium_stage,
     train_stage,
 )
 
 __all__ = [
     "load_data",
+    "print_equilibrium",
     "print_errors",
     "print_shares",
     "print_tradeoff",
+    "show_equilibrium_training",
     "show_errors",
     "show_shares",
     "show_sweep",
@@ -110,6 +114,25 @@ def show_training(
     return trained
 
 
+def show_equilibrium_training(
+    experiment: Experiment, folder: RunFolder, data: Any
+) -> tuple[TrainedEquilibrium, ...]:
+    """Train by equilibrium propagation, with a bar over all epochs."""
+    total = len(experiment.training.errors_vdd_v) * experiment.training.epochs
+    done = 0
+    with progress_bar("train", unit="epochs") as update:
+        update(0, total, "")
+
+        def report(plan: Any, metrics: Any) -> None:
+            nonlocal done
+            done += 1
+            update(done, total, f"{plan.network_name}: {100 * metrics.test_accuracy:.1f} %")
+
+        trained = train_equilibrium_stage(experiment, folder, data, report=report)
+        update(total, total, "")
+    return trained
+
+
 def show_tradeoff(
     experiment: Experiment,
     folder: RunFolder,
@@ -143,6 +166,28 @@ def print_errors(value: dict[str, Any]) -> None:
             str(row["unconverged"]["events"]),
         )
     Console(width=max(Console().width, 118)).print(table)
+
+
+def print_equilibrium(trained: tuple[TrainedEquilibrium, ...]) -> None:
+    """Print accuracy, samples that did not settle, and what the devices were written."""
+    for one in trained:
+        result = one.result
+        errors = one.plan.trained_with
+        errors = "" if errors == "none" else f", with the read errors of {errors} V"
+        text = f"{one.plan.network_name}{errors}: test accuracy {result.test}"
+        if result.dropped or result.fell_back:
+            text += (
+                f"; {100 * result.dropped:.2g} % of training samples did not settle and were left "
+                f"out, {100 * result.fell_back:.2g} % settled at real points only"
+            )
+        wear = result.total_wear
+        if wear is not None:
+            text += (
+                f"; {wear.mean_writes:.3g} writes per device in the mean, {wear.most} at most, "
+                f"{100 * wear.most_of_endurance:.2g} % of an endurance of "
+                f"{wear.endurance_writes:g}"
+            )
+        Console(soft_wrap=True, highlight=False).print(text)
 
 
 def print_tradeoff(table: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 import typer
 
 from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json
+from rramsim.exceptions import InputError
 
 __all__ = ["register", "tradeoff"]
 
@@ -19,6 +20,11 @@ def tradeoff(folder: FolderArgument, data: DataOption = None, json: JsonOption =
 
     where = RunFolder.existing(folder)
     experiment = where.load_experiment()
+    if experiment.training.rule != "backprop":
+        raise InputError(
+            f"{folder}: trained with rule = {experiment.training.rule!r}; the trade-off knows "
+            "networks of rule 'backprop' only"
+        )
     images = stages.load_data(experiment, data)
     table = stages.show_tradeoff(experiment, where, images)
     if json:

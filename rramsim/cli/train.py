@@ -15,6 +15,8 @@ def train(
 ) -> None:
     """Train the experiment's networks into DIR/training.csv and DIR/networks/.
 
+    [training] rule chooses how: "backprop", "ep", "holomorphic-ep" or "ternary-ep".
+
     Example: rramsim train experiments/demo.toml --out runs/demo
     """
     from rramsim.cli import stages
@@ -24,6 +26,15 @@ def train(
     chosen = load_experiment(experiment)
     folder = RunFolder.create(out)
     images = stages.load_data(chosen, data)
+    if chosen.training.rule != "backprop":
+        settled = stages.show_equilibrium_training(chosen, folder, images)
+        if json:
+            names = [one.plan.network_name for one in settled]
+            print_json({"training": str(folder.training), "data": images.label, "networks": names})
+        else:
+            stages.print_equilibrium(settled)
+            typer.echo(str(folder.training))
+        return
     trained = stages.show_training(chosen, folder, images)
     if json:
         networks = [t.plan.spec.name for t in trained]

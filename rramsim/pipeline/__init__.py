@@ -8,10 +8,12 @@ from rramsim.pipeline.shares import shares_stage
 from rramsim.pipeline.sweep import SweepProgress, sweep_stage
 from rramsim.pipeline.tradeoff import tradeoff_stage
 from rramsim.pipeline.train import TrainedNetwork, network_plans, train_stage
+from rramsim.pipeline.train_equilibrium import TrainedEquilibrium, train_equilibrium_stage
 
 __all__ = [
     "RunFolder",
     "SweepProgress",
+    "TrainedEquilibrium",
     "TrainedNetwork",
     "choose_data",
     "errors_stage",
@@ -19,6 +21,7 @@ __all__ = [
     "shares_stage",
     "sweep_stage",
     "tradeoff_stage",
+    "train_equilibrium_stage",
     "train_stage",
     "write_provenance",
 ]

@@ -59,6 +59,11 @@ class RunFolder:
         return self.path / "training.csv"
 
     @property
+    def wear(self) -> Path:
+        """Writes of the devices of networks that learned on them."""
+        return self.path / "wear.csv"
+
+    @property
     def networks(self) -> Path:
         """Folder of trained networks and checkpoints."""
         return self.path / "networks"

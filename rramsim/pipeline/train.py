@@ -27,7 +27,14 @@ from rramsim.learning import (
 from rramsim.networks import BinaryFlips, NetworkSpec, TransitionErrors, WeightErrors
 from rramsim.pipeline.folder import RunFolder
 
-__all__ = ["NetworkPlan", "TrainedNetwork", "network_plans", "train_stage", "weight_errors"]
+__all__ = [
+    "NetworkPlan",
+    "TrainedNetwork",
+    "network_plans",
+    "statistics_of_supply",
+    "train_stage",
+    "weight_errors",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +108,7 @@ def network_plans(
         for vdd_v in training.errors_vdd_v:
             errors = None
             if vdd_v != "none":
-                errors = weight_errors(_statistics(folder, float(vdd_v)), weights)
+                errors = weight_errors(statistics_of_supply(folder, float(vdd_v)), weights)
             plans.append(
                 NetworkPlan(
                     spec=spec,
@@ -171,7 +178,7 @@ def trained_networks(
     return tuple(trained)
 
 
-def _statistics(folder: RunFolder, vdd_v: float) -> ErrorStatistics:
+def statistics_of_supply(folder: RunFolder, vdd_v: float) -> ErrorStatistics:
     """The error statistics at a supply, at the first temperature, corner and window."""
     dataset = load_dataset(folder.sense)
     for conditions in conditions_of(dataset):

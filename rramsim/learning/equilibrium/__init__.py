@@ -4,31 +4,54 @@ from rramsim.learning.equilibrium.activations import ACTIVATIONS, Activation, ac
 from rramsim.learning.equilibrium.estimation import GradientEstimate, estimate_gradient
 from rramsim.learning.equilibrium.losses import loss_values, one_hot
 from rramsim.learning.equilibrium.network import Clamped, EquilibriumNetwork, EquilibriumSpec
+from rramsim.learning.equilibrium.pixels import Pixels
 from rramsim.learning.equilibrium.references import (
     bptt_gradient,
     bptt_increments,
     fixed_point_gradient,
 )
 from rramsim.learning.equilibrium.relaxation import Nudge, Relaxation, relax
+from rramsim.learning.equilibrium.saving import load_equilibrium, save_equilibrium
 from rramsim.learning.equilibrium.settings import Estimator, EstimatorSettings
+from rramsim.learning.equilibrium.ternary import FlipRule, TernaryMemory, Wear
+from rramsim.learning.equilibrium.training import (
+    EquilibriumResult,
+    EquilibriumTraining,
+    equilibrium_accuracy,
+    train_equilibrium,
+)
+from rramsim.learning.equilibrium.updates import DescentSettings, RealWeights, TernaryWeights
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
     "Clamped",
+    "DescentSettings",
     "EquilibriumNetwork",
+    "EquilibriumResult",
     "EquilibriumSpec",
+    "EquilibriumTraining",
     "Estimator",
     "EstimatorSettings",
+    "FlipRule",
     "GradientEstimate",
     "Nudge",
+    "Pixels",
+    "RealWeights",
     "Relaxation",
+    "TernaryMemory",
+    "TernaryWeights",
+    "Wear",
     "activation",
     "bptt_gradient",
     "bptt_increments",
+    "equilibrium_accuracy",
     "estimate_gradient",
     "fixed_point_gradient",
+    "load_equilibrium",
     "loss_values",
     "one_hot",
     "relax",
+    "save_equilibrium",
+    "train_equilibrium",
 ]

@@ -1,0 +1,341 @@
+"""Train an energy-based network by equilibrium propagation, resumable to the same bits."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rramsim.exceptions import InputError
+from rramsim.learning.augmentation import BatchSource
+from rramsim.learning.checkpoints import read_tensors, write_tensors
+from rramsim.learning.equilibrium.estimation import estimate_gradient
+from rramsim.learning.equilibrium.network import EquilibriumNetwork, EquilibriumSpec
+from rramsim.learning.equilibrium.pixels import PixelKind, Pixels
+from rramsim.learning.equilibrium.relaxation import relax
+from rramsim.learning.equilibrium.settings import EstimatorSettings
+from rramsim.learning.equilibrium.ternary import FlipRule, Wear
+from rramsim.learning.equilibrium.updates import (
+    DescentSettings,
+    RealWeights,
+    TernaryWeights,
+    Weights,
+)
+from rramsim.learning.evaluation import Accuracy
+from rramsim.learning.image_data import ImageData
+from rramsim.learning.training import EpochMetrics
+from rramsim.networks import WeightErrors
+
+__all__ = [
+    "EquilibriumResult",
+    "EquilibriumTraining",
+    "equilibrium_accuracy",
+    "train_equilibrium",
+]
+
+_FORMAT = "rramsim equilibrium training 1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquilibriumTraining:
+    """How an energy-based network is trained.
+
+    With `flips` the weights are binary or ternary devices (`TernaryWeights`), else real numbers.
+    `pixels` "unit" takes images from 0 to 1, "standardised" with mean 0 and deviation 1 in each
+    channel. Raises `InputError` for a value out of range.
+    """
+
+    estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
+    descent: DescentSettings = field(default_factory=DescentSettings)
+    flips: FlipRule | None = None
+    epochs: int = 10
+    batch: int = 20
+    seed: int = 0
+    pixels: PixelKind = "unit"
+    augment: bool = True
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("epochs", 1, 100_000),
+            ("batch", 1, 1_000_000),
+            ("seed", 0, 2**62),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise InputError(f"{name} = {value!r}: must be a whole number from {low} to {high}")
+        if self.pixels not in ("unit", "standardised"):
+            raise InputError(f"pixels = {self.pixels!r}: must be 'unit' or 'standardised'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquilibriumResult:
+    """A trained network as it was written (without read errors).
+
+    `test` is measured after the last epoch with the read errors and the noise of training acting.
+    `wear` counts writes, by weight name, of ternary or binary weights. `dropped` and `fell_back`
+    are shares of training samples: did not settle at all, or only at real points.
+    """
+
+    spec: EquilibriumSpec
+    settings: EquilibriumTraining
+    network: EquilibriumNetwork
+    pixels: Pixels
+    rows: tuple[EpochMetrics, ...]
+    test: Accuracy
+    wear: dict[str, Wear]
+    dropped: float
+    fell_back: float
+    label: str
+
+    @property
+    def total_wear(self) -> Wear | None:
+        """The writes of all layers together."""
+        total: Wear | None = None
+        for wear in self.wear.values():
+            total = wear if total is None else total + wear
+        return total
+
+
+def train_equilibrium(
+    spec: EquilibriumSpec,
+    data: ImageData,
+    settings: EquilibriumTraining,
+    *,
+    errors: WeightErrors | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[EpochMetrics], None] | None = None,
+) -> EquilibriumResult:
+    """Train a network on `data`; with `errors` every batch reads its ternary weights anew.
+
+    One read serves all phases of a batch. With `checkpoint` the state after each epoch is written
+    there and a run that finds it goes on from it, to the same bits on the CPU. `progress` is called
+    after each epoch. Raises `InputError` if the network does not take these images, if the
+    checkpoint belongs to another run, if the dynamics of a whole batch do not settle, or if a
+    weight stops being finite (nothing is written then).
+    """
+    if spec.input_shape != data.input_shape or spec.classes != len(data.classes):
+        raise InputError(
+            f"{spec.name} takes images {spec.input_shape} of {spec.classes} classes, "
+            f"{data.label} has {data.input_shape} of {len(data.classes)}"
+        )
+    if errors is not None and settings.flips is None:
+        raise InputError("read errors are defined for ternary or binary weights: give flips")
+    try:
+        device = torch.device(settings.device)
+        network = spec.build(seed=settings.seed).to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device = {settings.device!r}: PyTorch has no such device here; 'cpu' always works"
+        ) from error
+    weights: Weights
+    if settings.flips is None:
+        weights = RealWeights(network, settings.descent)
+    else:
+        weights = TernaryWeights(network, settings.descent, settings.flips, errors)
+    pixels = Pixels.of(data, settings.pixels)
+    source = BatchSource(
+        torch.from_numpy(data.train_images).to(device),
+        torch.from_numpy(data.train_labels).to(device),
+        crop_pixels=data.crop_pixels if settings.augment else 0,
+        flip=data.flip and settings.augment,
+    )
+    test_images = torch.from_numpy(data.test_images).to(device)
+    test_labels = torch.from_numpy(data.test_labels).to(device)
+    identity = _identity(spec, data, settings, errors)
+    rows: list[EpochMetrics] = []
+    counts = torch.zeros(3, dtype=torch.int64)
+    test: Accuracy | None = None
+    if checkpoint is not None and Path(checkpoint).exists():
+        rows, test = _resume(Path(checkpoint), identity, weights, counts)
+    for epoch in range(len(rows) + 1, settings.epochs + 1):
+        started = time.perf_counter()
+        loss, share, rate = _epoch(weights, source, pixels, settings, epoch, counts)
+        generator = torch.Generator(device=device).manual_seed(_seeds(settings, epoch)[2])
+        test = equilibrium_accuracy(
+            weights.read(),
+            pixels,
+            test_images,
+            test_labels,
+            settings=settings.estimator,
+            generator=generator,
+        )
+        row = EpochMetrics(
+            epoch=epoch,
+            train_loss=loss,
+            train_accuracy=share,
+            test_accuracy=test.value,
+            seconds=time.perf_counter() - started,
+            learning_rate=rate,
+        )
+        rows.append(row)
+        if checkpoint is not None:
+            _save(Path(checkpoint), identity, weights, rows, test, counts)
+        if progress is not None:
+            progress(row)
+    assert test is not None
+    seen = max(1, int(counts[0]))
+    return EquilibriumResult(
+        spec=spec,
+        settings=settings,
+        network=weights.network,
+        pixels=pixels,
+        rows=tuple(rows),
+        test=test,
+        wear={n: m.wear() for n, m in weights.memories.items()}
+        if isinstance(weights, TernaryWeights)
+        else {},
+        dropped=int(counts[1]) / seen,
+        fell_back=int(counts[2]) / seen,
+        label=data.label,
+    )
+
+
+def equilibrium_accuracy(
+    network: EquilibriumNetwork,
+    pixels: Pixels,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    settings: EstimatorSettings,
+    generator: torch.Generator | None = None,
+    batch: int = 500,
+) -> Accuracy:
+    """Let uint8 images (N, C, H, W) settle freely and count those classified right."""
+    correct = 0
+    for start in range(0, len(labels), batch):
+        prepared = pixels.prepare(images[start : start + batch], network.dtype)
+        free = relax(
+            network,
+            network.clamp(prepared).drive,
+            network.initial_states(len(prepared)),
+            steps=settings.free_steps,
+            noise=settings.noise,
+            generator=generator,
+            order=settings.order,
+        )
+        answers = network.scores(free.states).argmax(dim=1)
+        correct += int((answers == labels[start : start + batch]).sum())
+    return Accuracy(correct=correct, total=len(labels))
+
+
+def _seeds(settings: EquilibriumTraining, epoch: int) -> tuple[int, int, int, int]:
+    state = np.random.SeedSequence([settings.seed, epoch, 0xE9]).generate_state(4, np.uint32)
+    return int(state[0]), int(state[1]), int(state[2]), int(state[3])
+
+
+def _epoch(
+    weights: Weights,
+    source: BatchSource,
+    pixels: Pixels,
+    settings: EquilibriumTraining,
+    epoch: int,
+    counts: Tensor,
+) -> tuple[float, float, float]:
+    """Train for one epoch; return the mean loss, the share of right answers, the last rate."""
+    # Every generator starts anew from (seed, epoch): an epoch is the same resumed or not.
+    order, noise, _, reads = _seeds(settings, epoch)
+    network = weights.network
+    generator = torch.Generator(device=network.device).manual_seed(noise)
+    weights.start_epoch(reads)
+    per_epoch = -(-len(source) // settings.batch)
+    losses: list[Tensor] = []
+    right: list[Tensor] = []
+    seen = 0
+    batches = source.epoch(settings.batch, generator=torch.Generator().manual_seed(order))
+    share = 1.0
+    for step, (images, labels) in enumerate(batches):
+        share = settings.descent.rate_at(
+            (epoch - 1) * per_epoch + step, settings.epochs * per_epoch
+        )
+        try:
+            estimate = estimate_gradient(
+                weights.read(),
+                pixels.prepare(images, network.dtype),
+                labels,
+                settings.estimator,
+                generator=generator,
+            )
+        except InputError as error:
+            raise InputError(f"epoch {epoch}, batch {step + 1}: {error}") from error
+        weights.update(estimate.gradients, share=share)
+        losses.append(estimate.loss)
+        right.append(estimate.correct)
+        seen += len(labels)
+        counts += torch.tensor([len(labels), estimate.dropped, estimate.fell_back])
+    loss = torch.stack(losses).mean()
+    checks = [loss, *(p.sum() for p in weights.network.parameters.values())]
+    if not all(bool(torch.isfinite(value)) for value in checks):
+        raise InputError(
+            f"training diverged in epoch {epoch} (the loss is {float(loss)}): learning_rate = "
+            f"{settings.descent.learning_rate} is too high; nothing was saved from it"
+        )
+    rate = settings.descent.learning_rate[0] * share
+    return float(loss), float(torch.stack(right).sum()) / seen, rate
+
+
+def _identity(
+    spec: EquilibriumSpec,
+    data: ImageData,
+    settings: EquilibriumTraining,
+    errors: WeightErrors | None,
+) -> str:
+    """All that decides the result, as text. The device is left out: a run may move."""
+    chosen = {key: value for key, value in asdict(settings).items() if key != "device"}
+    digest = hashlib.sha256()
+    for values in (data.train_images, data.train_labels, data.test_images, data.test_labels):
+        digest.update(np.ascontiguousarray(values).data)
+    return json.dumps(
+        {
+            "network": asdict(spec),
+            "settings": chosen,
+            "data": digest.hexdigest(),
+            "errors": None if errors is None else errors.describe(),
+        },
+        sort_keys=True,
+    )
+
+
+def _save(
+    path: Path,
+    identity: str,
+    weights: Weights,
+    rows: list[EpochMetrics],
+    test: Accuracy,
+    counts: Tensor,
+) -> None:
+    write_tensors(
+        path,
+        {
+            "format": _FORMAT,
+            "identity": identity,
+            "state": {name: value.cpu() for name, value in weights.state().items()},
+            "counts": counts,
+            "rows": json.dumps([asdict(row) for row in rows]),
+            "test": json.dumps(asdict(test)),
+        },
+    )
+
+
+def _resume(
+    path: Path, identity: str, weights: Weights, counts: Tensor
+) -> tuple[list[EpochMetrics], Accuracy]:
+    values = read_tensors(path, wanted=_FORMAT)
+    if values.get("identity") != identity:
+        raise InputError(
+            f"{path}: the checkpoint of another run (network, settings, data or errors differ); "
+            "remove it or name another file"
+        )
+    try:
+        weights.load(values["state"])
+        counts.copy_(values["counts"])
+        rows = [EpochMetrics(**row) for row in json.loads(values["rows"])]
+        test = Accuracy(**json.loads(values["test"]))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: not a whole rramsim checkpoint ({error})") from error
+    return rows, test
