@@ -1,0 +1,32 @@
+"""Resistive networks that settle and learn in the circuit."""
+
+from rramsim.learning.resistive.learning import (
+    ResistiveEpoch,
+    ResistiveTask,
+    Settle,
+    resistive_gradient,
+    train_resistive,
+)
+from rramsim.learning.resistive.network import (
+    Diode,
+    ResistiveNetwork,
+    ResistiveSpec,
+    source_voltages,
+)
+from rramsim.learning.resistive.solver import solve
+from rramsim.learning.resistive.spice import SpiceNetwork, deck
+
+__all__ = [
+    "Diode",
+    "ResistiveEpoch",
+    "ResistiveNetwork",
+    "ResistiveSpec",
+    "ResistiveTask",
+    "Settle",
+    "SpiceNetwork",
+    "deck",
+    "resistive_gradient",
+    "solve",
+    "source_voltages",
+    "train_resistive",
+]
