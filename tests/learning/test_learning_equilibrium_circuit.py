@@ -132,11 +132,11 @@ def test_what_cannot_be_is_refused(network, task):
         resistive_gradient(network, solve, task.train_v, task.train_targets_v, beta_s=0.0)
     with pytest.raises(InputError, match=r"^beta_s = -1: the outputs run away"):
         solve(network, task.train_v[:2], targets_v=task.train_targets_v[:2], beta_s=-1.0)
-    with pytest.raises(InputError, match="^hidden = 0: must be a whole number"):
+    with pytest.raises(InputError, match=r"^hidden = 0: must be a whole number"):
         ResistiveSpec(features=3, hidden=0)
     with pytest.raises(InputError, match="must be above 0 and ascending"):
         ResistiveSpec(features=3, low_s=1e-3)
-    with pytest.raises(InputError, match="^side = 3: must divide"):
+    with pytest.raises(InputError, match=r"^side = 3: must divide"):
         ResistiveTask.of(load_images("digits"), (0, 1), side=3)
     with pytest.raises(InputError, match="must be two"):
         ResistiveTask.of(load_images("digits"), (1, 1))
