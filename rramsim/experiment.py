@@ -310,6 +310,7 @@ class EquilibriumSection(_Section):
     levels: Literal["binary", "ternary"] | None = None
     averaging: Quantity | None = None
     threshold: Quantity | None = None
+    most_moves: Quantity | None = None
     zero_share: Quantity | None = None
     endurance_writes: Quantity | None = None
 
@@ -435,7 +436,9 @@ class Experiment(_Section):
 
         section, training = self.equilibrium, self.training
         given = section.given
-        flips = given("levels", "averaging", "threshold", "zero_share", "endurance_writes")
+        flips = given(
+            "levels", "averaging", "threshold", "most_moves", "zero_share", "endurance_writes"
+        )
         if training.rule != "ternary-ep" and flips:
             raise InputError(f"[equilibrium] {next(iter(flips))}: goes with rule = 'ternary-ep'")
         holomorphic = training.rule == "holomorphic-ep"

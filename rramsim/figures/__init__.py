@@ -2,6 +2,11 @@
 
 from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
 from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
+from rramsim.figures.equilibrium import (
+    gradient_bias_figure,
+    learning_curves_figure,
+    noise_robustness_figure,
+)
 from rramsim.figures.errors import error_rates_figure, error_table_figure
 from rramsim.figures.sense import sense_figure
 from rramsim.figures.shares import shares_figure
@@ -13,6 +18,9 @@ __all__ = [
     "energy_accuracy_figure",
     "error_rates_figure",
     "error_table_figure",
+    "gradient_bias_figure",
+    "learning_curves_figure",
+    "noise_robustness_figure",
     "probability_figure",
     "programming_figure",
     "pulse_figure",

@@ -68,7 +68,7 @@ class Dense:
         """Return the derivative of upper . P(w * lower) by `lower`."""
         del kept
         back = _per_part(lambda s: functional.linear(s, weight.t()), upper)
-        return back.view(-1, *self.lower_shape)
+        return back.unflatten(1, self.lower_shape)
 
     def weight_gradient(self, upper: Tensor, lower: Tensor, kept: None) -> Tensor:
         """Return Re of the derivative of upper . P(w * lower) by the weight, batch summed."""

@@ -197,15 +197,20 @@ class EquilibriumNetwork:
 
     def initial_states(self, batch: int, *, dtype: torch.dtype | None = None) -> list[Tensor]:
         """All neurons at zero."""
-        return [
+        states = [
             torch.zeros(
                 (batch, *connection.upper_shape), dtype=dtype or self.dtype, device=self.device
             )
             for connection in self.connections
         ]
+        # Channels last: on a CPU its pools take a tenth of the time.
+        return [
+            s.contiguous(memory_format=torch.channels_last) if s.dim() == 4 else s for s in states
+        ]
 
     def clamp(self, images: Tensor) -> "Clamped":
         """Clamp images (B, C, H, W): their drive of the first layer is worked out once."""
+        images = images.contiguous(memory_format=torch.channels_last)
         drive, kept = self.connections[0].forward(images, self.weight(0))
         return Clamped(images=images, drive=self._biased(drive, 0), kept=kept)
 

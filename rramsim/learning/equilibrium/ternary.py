@@ -27,6 +27,9 @@ class FlipRule:
     exceeds threshold * sqrt(averaging) * g, with g the root mean square of its layer's gradients so
     far: gradients that are pure noise leave m at a deviation of g * sqrt(averaging / 2). After a
     write the average of that weight starts anew: what it gathered spoke of the weight that was.
+    Of those that would move, at most the share `most_moves` of the layer's weights does so in one
+    update, those with the largest m first: neurons are never negative, so the weights of a neuron
+    tend to ask for the same move together, and all of them at once would overshoot.
     `zero_share` of the ternary weights start at 0. `endurance_writes`: writes that a device
     survives; HfO2 devices written fast and weakly last about 1e6 (taken from the literature, not
     measured here). Raises `InputError` for a value out of range.
@@ -35,6 +38,7 @@ class FlipRule:
     levels: Literal["binary", "ternary"] = "ternary"
     averaging: float = 0.01
     threshold: float = 1.5
+    most_moves: float = 1e-3
     zero_share: float = 1.0 / 3.0
     endurance_writes: float = 1e6
 
@@ -44,6 +48,7 @@ class FlipRule:
         for name, low, high in (
             ("averaging", 0.0, 1.0),
             ("threshold", 0.0, 1e6),
+            ("most_moves", 0.0, 1.0),
             ("endurance_writes", 0.0, 1e18),
         ):
             value = getattr(self, name)
@@ -135,6 +140,13 @@ class TernaryMemory:
         step = 2.0 if rule.levels == "binary" else 1.0
         target = (self.levels + step * wanted).clamp(-1.0, 1.0)
         moved = target != self.levels
+        most = max(1, round(rule.most_moves * moved.numel()))
+        if int(moved.sum()) > most:
+            asked = torch.where(moved, self.average.abs(), 0.0).flatten()
+            chosen = torch.topk(asked, most).indices
+            moved = torch.zeros_like(asked, dtype=torch.bool).index_fill_(0, chosen, True)
+            moved = moved.view_as(self.levels)
+            target = torch.where(moved, target, self.levels)
         self._count(self.levels, target)
         self.levels = target
         self.average.masked_fill_(moved, 0.0)
