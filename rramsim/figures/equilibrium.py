@@ -13,9 +13,9 @@ _MARKERS = "osd^vPX"
 def gradient_bias_figure(table: pd.DataFrame, *, caption: str) -> Figure:
     """Relative error of the gradient against beta, both logarithmic, one line an estimator.
 
-    `table` has columns `estimator`, `beta` and `relative_error`. Grey lines show the powers.
+    `table` has columns `estimator`, `beta` and `relative_error`.
     """
-    figure, (ax,) = new_figure(width=6.0, height=4.4)
+    figure, (ax,) = new_figure(width=7.4, height=4.2)
     for index, (name, rows) in enumerate(table.groupby("estimator", sort=False)):
         rows = rows.sort_values("beta")
         style = f"-{_MARKERS[index % len(_MARKERS)]}"
@@ -24,7 +24,10 @@ def gradient_bias_figure(table: pd.DataFrame, *, caption: str) -> Figure:
             label=str(name),
         )  # fmt: skip
     ax.set(xlabel="nudge |β|", ylabel="relative error of the gradient")
-    ax.legend(ncols=2)
+    betas = sorted(set(table.beta))
+    ax.set_xticks(betas, labels=[f"{beta:g}" for beta in betas])
+    ax.set_xticks([], minor=True)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     note(figure, [caption])
     return figure
 
