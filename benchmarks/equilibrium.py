@@ -6,6 +6,7 @@
   noise   digits: test error against the noise in the neurons, small-beta EP against holomorphic EP
   digits  digits: learning curves of every rule's experiment, several seeds
   wear    digits: ternary EP with read errors of the array, accuracy and writes per device
+  circuit two classes of digits learned by a resistive network, in ngspice and by the fast solver
   cifar   CIFAR-10: one-sided EP, symmetric EP and back-propagation through time, equal budgets
 
 Rows go to benchmarks/results/equilibrium_NAME.csv as they are measured; what is there is not
@@ -47,6 +48,14 @@ from rramsim.learning.equilibrium import (
     one_hot,
     relax,
     train_equilibrium,
+)
+from rramsim.learning.resistive import (
+    ResistiveSpec,
+    ResistiveTask,
+    Settle,
+    SpiceNetwork,
+    solve,
+    train_resistive,
 )
 from rramsim.networks import TransitionErrors, WeightErrors
 
@@ -181,7 +190,7 @@ def _noise(options: argparse.Namespace) -> Iterator[Piece]:
     classic = replace(holomorphic, estimator="one-sided", beta=0.1)
     small = replace(holomorphic, estimator="one-sided", beta=0.02)
     for seed in options.seeds:
-        for noise in (0.0, 0.04):
+        for noise in (0.0, 0.01, 0.02, 0.04):
             for name, estimator in (
                 ("one-sided EP, β = 0.02", small),
                 ("one-sided EP, β = 0.1", classic),
@@ -235,6 +244,37 @@ def _wear(options: argparse.Namespace) -> Iterator[Piece]:
             yield {"error_rate": rate, "seed": seed}, measure
 
 
+def _circuit(options: argparse.Namespace) -> Iterator[Piece]:
+    task = ResistiveTask.of(load_images("digits"), (4, 9))
+    network = ResistiveSpec(features=16).build(seed=0)
+
+    def measure(engine: str) -> list[Row]:
+        settle: Settle = SpiceNetwork(network).solve if engine == "ngspice" else solve
+        started = time.perf_counter()
+        learned, rows = train_resistive(
+            network, task, settle, epochs=5, batch=16, learning_rate_s2_per_v2=1e-7
+        )
+        seconds = time.perf_counter() - started
+        few = task.test_v[:20]
+        difference = settle(learned, few) / solve(learned, few) - 1.0
+        return [
+            {
+                "epoch": row.epoch,
+                "train_loss_v2": row.train_loss_v2,
+                "test_accuracy": row.test_accuracy,
+                "seconds_of_all_epochs": round(seconds, 2),
+                "largest_relative_voltage_difference": float(np.abs(difference).max()),
+            }
+            for row in rows
+        ]
+
+    for engine in ("ngspice", "fast solver"):
+        yield (
+            {"engine": engine, "task": "digits 4 and 9, 4 x 4 pixels"},
+            lambda engine=engine: measure(engine),  # type: ignore[misc]
+        )
+
+
 def _cifar(options: argparse.Namespace) -> Iterator[Piece]:
     path = None if options.data is None else Path(options.data)
     data = load_images("cifar10", path=path)
@@ -281,6 +321,7 @@ PIECES: dict[str, Callable[[argparse.Namespace], Iterator[Piece]]] = {
     "noise": _noise,
     "digits": _digits,
     "wear": _wear,
+    "circuit": _circuit,
     "cifar": _cifar,
 }
 
