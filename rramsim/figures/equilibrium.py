@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rramsim.figures.style import COLOURS, new_figure, note
 
@@ -67,6 +68,7 @@ def learning_curves_figure(table: pd.DataFrame, *, caption: str) -> Figure:
     ax.set_yscale("log")
     ax.set_yticks([1, 2, 5, 10, 20, 50, 100], labels=["1", "2", "5", "10", "20", "50", "100"])
     ax.set(xlabel="epoch", ylabel="test error (%)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     note(figure, [caption])
     return figure
