@@ -31,7 +31,7 @@ def sense(
     max_step: Annotated[Quantity, typer.Option(help="ngspice's largest time step.")] = "2n",
     tolerance: Annotated[
         Quantity, typer.Option(help="Local error of batch's time steps in volt.")
-    ] = "1m",
+    ] = "2m",
     plot: Annotated[
         Path | None, typer.Option(help="Draw the waveforms into this file (.png, .svg, .pdf).")
     ] = None,

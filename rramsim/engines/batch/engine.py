@@ -32,7 +32,7 @@ class BatchEngine:
     threads (None: every core that this process may use); results do not depend on it.
     """
 
-    tolerance_v: float = 1e-3
+    tolerance_v: float = 2e-3
     threads: int | None = None
 
     def __post_init__(self) -> None:

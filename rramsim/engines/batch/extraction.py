@@ -23,7 +23,7 @@ __all__ = ["Extraction", "card_text", "current_coefficients", "extract", "grids"
 Floats = NDArray[np.float64]
 
 _FINE_V, _LAYER_V = 0.05, 0.16
-_RAMP_V_PER_S = 1e9
+_RAMP_V_PER_S = 2e9
 _OPTIONS = ".options reltol=1e-6 abstol=1e-16 vntol=1e-9 trtol=1e6 method=trap"
 
 
@@ -149,19 +149,14 @@ def _charges(
     for vsb in layers_v.tolist():
         places += [(f"{vsb + low!r}", f"{vsb!r}+x", f"{vsb!r}")]
     places += [(f"{low!r}+x", f"{coarse.start_v!r}+x", "0.0+x")]
-    currents, x_v = _ramp(session, kind, places, low - 0.1, high + 0.05)
-    grid_lines = np.empty((len(places), 3, fine.points))
-    for at, line in enumerate(currents):
-        for terminal in range(3):
-            grid_lines[at, terminal] = CubicSpline(x_v, line[terminal])(fine.values_v)
+    lines_c, x_v = _ramp(session, kind, places, low - 2 * fine.step_v, high + fine.step_v, fine.step_v)
+    grid_lines = CubicSpline(x_v, lines_c, axis=-1)(fine.values_v)
     n_vds, n_vsb = coarse.points, len(layers_v)
     gate_lines = grid_lines[: n_vds * n_vsb].reshape(n_vsb, n_vds, 3, fine.points)
     gate_lines = gate_lines - gate_lines[..., :1]
     drain_lines = grid_lines[n_vds * n_vsb : -1, :, :: 2]
     drain_lines = drain_lines - drain_lines[..., :1]
-    source_line = np.stack(
-        [CubicSpline(fine.values_v, line)(layers_v) for line in grid_lines[-1]], axis=-1
-    )
+    source_line = CubicSpline(fine.values_v, grid_lines[-1], axis=-1)(layers_v).T
     charge = np.zeros((n_vsb, fine.points, n_vds, 4))
     charge[..., :3] = (
         np.transpose(gate_lines, (0, 3, 1, 2))
@@ -177,6 +172,7 @@ def _ramp(
     places: list[tuple[str, str, str]],
     low: float,
     high: float,
+    fine_step_v: float,
 ) -> tuple[Floats, Floats]:
     """Charges (places, terminals, times) along a ramp of x, and x at these times."""
     sign = kind.sign
@@ -203,19 +199,19 @@ def _ramp(
                 lines.append(f"v{letter}{k} {letter}{k} 0 {constant}")
                 saved.append(f"v{letter}{k}")
     duration = (high - low) / _RAMP_V_PER_S
-    step = 0.02 / _RAMP_V_PER_S
-    start = 10 * step
+    step = fine_step_v / _RAMP_V_PER_S
+    start = 4 * step
     lines += [
         f"vx x 0 dc {low!r} pwl(0 {low!r} {start!r} {low!r} {start + duration!r} {high!r})",
         _options(kind),
         f".save v(x) {' '.join(f'i({name})' for name in saved)}",
-        f".dc vx {low!r} {high + 0.005!r} 0.02",
+        f".dc vx {low!r} {high + 0.005!r} {fine_step_v!r}",
         f".tran {step!r} {start + duration!r} 0 {step!r}",
         ".end",
     ]
     session.load("\n".join(lines))
     names = [f"{name}#branch" for name in saved]
-    session.command(f"dc vx {low!r} {high + 0.005!r} 0.02")
+    session.command(f"dc vx {low!r} {high + 0.005!r} {fine_step_v!r}")
     swept = session.vector("x")
     if swept.size == 0:
         swept = session.vector("v-sweep")
@@ -230,14 +226,12 @@ def _ramp(
     first = int(np.flatnonzero(x_v > low + 1e-9)[0]) - 1
     time, x_v = time[first:], x_v[first:]
     keep = np.concatenate(([True], np.diff(x_v) > 1e-9))
-    charges = []
-    for through, all_of_it in zip(direct, total, strict=True):
-        # ngspice counts what flows into a source's first node as positive.
-        displacement = -(all_of_it[first:] - CubicSpline(swept, through)(x_v))
-        moved = np.diff(time) * (displacement[1:] + displacement[:-1]) / 2
-        charges.append(np.concatenate(([0.0], np.cumsum(moved)))[keep])
+    # ngspice counts what flows into a source's first node as positive.
+    displacement = CubicSpline(swept, np.stack(direct), axis=1)(x_v) - np.stack(total)[:, first:]
+    moved = np.diff(time) * (displacement[:, 1:] + displacement[:, :-1]) / 2
+    charges = np.concatenate((np.zeros((len(saved), 1)), np.cumsum(moved, axis=1)), axis=1)[:, keep]
     shape = (len(places), 3, int(keep.sum()))
-    return np.stack(charges).reshape(shape), x_v[keep]
+    return charges.reshape(shape), x_v[keep]
 
 
 def _run(session: NgspiceSession) -> None:

@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ def kernel_source(topology: Topology, *, q: str, qb: str) -> str:
     )
 
 
+@lru_cache(maxsize=64)
 def load_kernel(topology: Topology, *, q: str, qb: str) -> Kernel:
     """The compiled `run` for a circuit; compiles for about ten seconds the first time."""
     return _load(kernel_source(topology, q=q, qb=qb))

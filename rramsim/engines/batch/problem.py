@@ -34,11 +34,14 @@ class Solver:
     """Accuracy of the march; see `stepping.march`."""
 
     tolerance_v: float
-    newton_v: float = 3e-3
-    first_s: float = 2e-12
+    newton_v: float = 1e-2
+    first_s: float = 1e-11
     largest_s: float = 50e-9
     smallest_s: float = 1e-16
     extra_weight: float = 8.0
+    relaxed: float = 2.0
+    newton_floor: float = 0.3
+    weight_floor: float = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,9 @@ def make_problem(circuit: SenseCircuit, conditions: SenseConditions, solver: Sol
             solver.extra_weight,
             -_MARGIN_V,
             high_v + _MARGIN_V,
+            start_s,
+            solver.relaxed,
+            solver.newton_floor,
         ]
     )
     order = [resistors.index(name) for name in _DEVICES]
@@ -115,7 +121,7 @@ def make_problem(circuit: SenseCircuit, conditions: SenseConditions, solver: Sol
     topology = _with_resistors(topology, order)
     return Problem(
         topology=topology,
-        before=(corners, kinks, pulses, setup, hold, held, start, _weights(topology)),
+        before=(corners, kinks, pulses, setup, hold, held, start, _weights(topology, solver.weight_floor)),
         after=(
             np.array([1 / r.value for r in topology.circuit.resistors]),
             np.array([c.value for c in flat.capacitors] or [0.0]),
@@ -202,7 +208,7 @@ def _initial(topology: Topology) -> tuple[Floats, Floats, Floats]:
     return held, np.where(fixed, 1e3, 1e-12), held.copy()
 
 
-def _weights(topology: Topology) -> Floats:
+def _weights(topology: Topology, floor: float) -> Floats:
     """Weight of each node's local error: nodes with little charge move the outputs little."""
     load = np.full(len(topology.unknown), 6e-15)
     for capacitor in topology.circuit.capacitors:
@@ -210,7 +216,7 @@ def _weights(topology: Topology) -> Floats:
             if name in topology.unknown:
                 load[topology.unknown.index(name)] += capacitor.value
     output = min(load[topology.unknown.index(name)] for name in ("q", "qb"))
-    return np.clip(load / output, 0.05, 1.0)
+    return np.clip(load / output, floor, 1.0)
 
 
 class _Layout:

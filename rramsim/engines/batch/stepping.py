@@ -33,10 +33,11 @@ def march(
 
     `corners` times to hit, with `kinks` where a source bends; `marks[corner, source]` receives
     the charge that each source delivered until then. `setup`: tolerance_v, newton_v, first_s,
-    largest_s, smallest_s, threshold_v, edge middle, strobe, extra weight, low_v, high_v.
+    largest_s, smallest_s, threshold_v, edge middle, strobe, extra weight, low_v, high_v, begin,
+    relaxed: before `begin` and after the strobe the tolerance is `relaxed` times wider.
     """
     tolerance, newton_v, first, largest, smallest = setup[:5]
-    threshold, edge, strobe, extra, low, high = setup[5:11]
+    threshold, edge, strobe, extra, low, high, begin, relaxed = setup[5:13]
     v, v1, v2, guess = work[0, :N], work[1, :N], work[2, :N], work[3, :N]
     q, i, q1, i1 = work[4, :N], work[5, :N], work[6, :N], work[7, :N]
     rhs, dv, free, target = work[8, :N], work[9, :N], work[10, :N], work[11, :N]
@@ -51,6 +52,9 @@ def march(
     for f in range(DRIVEN):
         u[f] = pulses[f, 0]
         through[f] = 0.0
+    newton_weight = work[19, :N]
+    for k in range(N):
+        newton_weight[k] = max(weight[k], setup[13])
     settled = False
     for _ in range(60):
         system(v, u, 0.0, rhs, hold, held, gr, cc, tab, off, grid, dim, par, body, gain, q, i, qs, is_, dv)  # noqa: E501
@@ -107,12 +111,13 @@ def march(
             for _ in range(10):
                 system(target, u, c, rhs, free, held, gr, cc, tab, off, grid, dim, par, body, gain, q, i, qs, is_, dv)  # noqa: E501
                 solves += 1
-                most = 0.0
+                most, largest_move = 0.0, 0.0
                 for k in range(N):
-                    most = max(most, abs(dv[k]))
+                    most = max(most, newton_weight[k] * abs(dv[k]))
+                    largest_move = max(largest_move, abs(dv[k]))
                     moved = target[k] + min(max(dv[k], -0.3), 0.3)
                     target[k] = min(max(moved, low), high)
-                if most < newton_v:
+                if most < newton_v and largest_move < 0.25:
                     met = True
                     break
             # Local error from the difference to the extrapolation.
@@ -126,6 +131,8 @@ def march(
                     worst = max(worst, weight[k] * abs(target[k] - guess[k]))
                 apart = abs((target[Q] - guess[Q]) - (target[QB] - guess[QB]))
                 worst = ratio * max(worst, extra * apart) / tolerance
+                if now <= begin or now > strobe:
+                    worst /= relaxed
             if (not met or worst > 1.5) and h > smallest:
                 for k in range(N):
                     q[k] = q1[k]

@@ -11,7 +11,7 @@ __all__ = ["MAX_NODES", "Topology", "build_topology"]
 MAX_NODES = 40
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Topology:
     """A circuit's nodes: `unknown` are solved for, `driven` hang on a source or are ground.
 
