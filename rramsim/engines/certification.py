@@ -99,7 +99,8 @@ class Agreement:
     def as_dict(self) -> dict[str, float | int | None]:
         """For JSON; NaN becomes None."""
         return {
-            k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()
+            k: None if isinstance(v, float) and math.isnan(v) else v
+            for k, v in asdict(self).items()
         }
 
 
@@ -133,9 +134,7 @@ def agreement(
     time = np.concatenate(times) if times else np.zeros(0)
     energy = np.concatenate(energies) if energies else np.zeros(0)
     compared = samples - unconverged
-    interval = (
-        binomtest(same, compared).proportion_ci(0.95, method="exact") if compared else None
-    )
+    interval = binomtest(same, compared).proportion_ci(0.95, method="exact") if compared else None
 
     def at(values: np.ndarray, q: float) -> float:
         return float(np.quantile(values, q)) if values.size else math.nan

@@ -54,7 +54,7 @@ def certify_campaign(
     if fault:
         raise MachineError(
             f"engine {tasks[0].engine.name} disagrees with {reference.name}: {fault}; "
-            f"see {folder.path / 'certification.json'}, or use engine = \"ngspice\""
+            f'see {folder.path / "certification.json"}, or use engine = "ngspice"'
         )
     return found
 

@@ -12,9 +12,7 @@ from rramsim.engines.batch.topology import Topology
 
 __all__ = ["system_source"]
 
-ARGUMENTS = (
-    "v, u, c, rhs, hold, held, gr, cc, tab, off, grid, dim, par, body, gain, q, i, qs, is_, dv"
-)
+ARGUMENTS = "v, u, c, rhs, hold, held, model, q, i, qs, is_, dv"
 _HEADER = '''
 @njit(forceinline=True, error_model="numpy", fastmath={"contract", "nsz"})
 def system({arguments}):
@@ -40,7 +38,8 @@ class _Writer:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self.n = len(topology.unknown)
-        self.lines = [f"v{k} = v[{k}]" for k in range(self.n)]
+        self.lines = ["gr, cc, tab, off, grid, dim, par, body, gain = model"]
+        self.lines += [f"v{k} = v[{k}]" for k in range(self.n)]
         self.lines += [f"u{k} = u[{k}]" for k in range(1, len(topology.driven))]
         # Node keys: ("v", k) unknown, ("u", k) driven, ground is None.
         self.charge: dict[tuple[str, int], list[str]] = defaultdict(list)
@@ -173,19 +172,19 @@ class _Writer:
         n = self.n
         pattern: set[tuple[int, int]] = {(k, k) for k in range(n)}
         for k in range(n):
-            row = ("v", k)
+            node = ("v", k)
             self.lines += [
-                f"q_{k} = {self.total(self.charge[row])}",
-                f"i_{k} = {self.total(self.current[row])}",
+                f"q_{k} = {self.total(self.charge[node])}",
+                f"i_{k} = {self.total(self.current[node])}",
                 f"f{k} = c * q_{k} + i_{k} + rhs[{k}] + hold[{k}] * (v{k} - held[{k}])",
             ]
             for m in range(n):
                 parts = []
-                if self.c_terms[row, m]:
-                    self.lines.append(f"c_{k}_{m} = {self.total(self.c_terms[row, m])}")
+                if self.c_terms[node, m]:
+                    self.lines.append(f"c_{k}_{m} = {self.total(self.c_terms[node, m])}")
                     parts.append(f"c * c_{k}_{m}")
-                if self.g_terms[row, m]:
-                    self.lines.append(f"g_{k}_{m} = {self.total(self.g_terms[row, m])}")
+                if self.g_terms[node, m]:
+                    self.lines.append(f"g_{k}_{m} = {self.total(self.g_terms[node, m])}")
                     parts.append(f"g_{k}_{m}")
                 if k == m:
                     parts.append(f"hold[{k}]")

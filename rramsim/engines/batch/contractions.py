@@ -6,6 +6,8 @@ turns the vectors into AVX2, AVX-512 or NEON instructions, whatever the processo
 depends on its automatic vectorisation.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
 from typing import Any
 
 from llvmlite import ir
@@ -137,7 +139,7 @@ class _Writer:
 
 
 @intrinsic
-def current3(typing: Any, data: Any, at: Any, stride_s: Any, stride_g: Any, s: Any, g: Any, d: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def current3(typing: Any, data: Any, at: Any, stride_s: Any, stride_g: Any, s: Any, g: Any, d: Any):
     """Current and its derivatives over (vgs, vds, vsb) in grid units, from cubic coefficients."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -171,7 +173,7 @@ def current3(typing: Any, data: Any, at: Any, stride_s: Any, stride_g: Any, s: A
 
 
 @intrinsic
-def current2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def current2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):
     """Current and its derivatives over (vgs, vds), and a zero; see `current3`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -193,7 +195,7 @@ def current2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):  #
 
 
 @intrinsic
-def charge3(typing: Any, data: Any, at: Any, stride_s: Any, stride_g: Any, s: Any, g: Any, d: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def charge3(typing: Any, data: Any, at: Any, stride_s: Any, stride_g: Any, s: Any, g: Any, d: Any):
     """Charges of (gate, drain, source), then their derivatives over vgs, over vds, over vsb."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -223,7 +225,7 @@ def charge3(typing: Any, data: Any, at: Any, stride_s: Any, stride_g: Any, s: An
 
 
 @intrinsic
-def charge2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def charge2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):
     """Charges of (gate, drain, source), then their derivatives over vgs and over vds."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -244,7 +246,7 @@ def charge2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):  # 
 
 
 @intrinsic
-def shift1(typing: Any, data: Any, at: Any, z: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def shift1(typing: Any, data: Any, at: Any, z: Any):
     """Shift of the gate, its slope over z, and two zeros: a cubic spline over z."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -260,7 +262,7 @@ def shift1(typing: Any, data: Any, at: Any, z: Any):  # type: ignore[no-untyped-
 
 
 @intrinsic
-def shift2(typing: Any, data: Any, at: Any, stride: Any, z: Any, vsb: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def shift2(typing: Any, data: Any, at: Any, stride: Any, z: Any, vsb: Any):
     """Shift (row one + vsb times row two), its slopes over z and over vsb, and a zero."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

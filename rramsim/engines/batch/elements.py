@@ -91,7 +91,7 @@ def flatten(deck: str) -> FlatCircuit:
     for line in lines:
         key = line.split()[0]
         if key == ".model":
-            _, name, kind, body = (line.split(maxsplit=3) + [""])[:4]
+            _, name, kind, body = [*line.split(maxsplit=3), ""][:4]
             build.models[name] = (kind, body)
         elif key == ".subckt":
             fields = re.sub(r"\s*=\s*", "=", line).split()

@@ -15,7 +15,7 @@ from rramsim.engines.batch.tables import TABLE_VERSION
 from rramsim.engines.protocol import SenseOutcome, SenseSamples, Waveforms
 from rramsim.exceptions import InputError
 
-__all__ = ["BatchEngine"]
+__all__ = ["BatchEngine", "outcome_of"]
 
 Floats = NDArray[np.float64]
 
@@ -66,12 +66,17 @@ class BatchEngine:
                 f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
                 f"{problem.sites} varying parameters"
             )
-        out, marks, traces = self._solve(problem, samples, waveforms)
-        return _outcome(problem, conditions, out, marks, traces)
+        out, marks, traces = self.solve(problem, samples, waveforms=waveforms)
+        return outcome_of(problem, conditions, out, marks, traces)
 
-    def _solve(
-        self, problem: Problem, samples: SenseSamples, waveforms: bool
+    def solve(
+        self, problem: Problem, samples: SenseSamples, *, waveforms: bool = False
     ) -> tuple[Floats, Floats, tuple[Waveforms, ...]]:
+        """Raw results of a problem that was made: `out` (samples, 6), `marks`, waveforms.
+
+        The columns of `out` are read, resolve time, margin, converged, steps, Newton solutions;
+        `marks` (samples, corners, driven nodes) are the charges delivered until each corner.
+        """
         # numba takes a second to import: only those who simulate wait for it.
         from rramsim.engines.batch.kernel import load_kernel
 
@@ -142,7 +147,7 @@ def _problem(circuit: SenseCircuit, conditions: SenseConditions, solver: Solver)
     return _cached_problem(circuit.sha256, _Same(circuit), conditions, solver)
 
 
-def _outcome(
+def outcome_of(
     problem: Problem,
     conditions: SenseConditions,
     out: Floats,

@@ -149,12 +149,14 @@ def _charges(
     for vsb in layers_v.tolist():
         places += [(f"{vsb + low!r}", f"{vsb!r}+x", f"{vsb!r}")]
     places += [(f"{low!r}+x", f"{coarse.start_v!r}+x", "0.0+x")]
-    lines_c, x_v = _ramp(session, kind, places, low - 2 * fine.step_v, high + fine.step_v, fine.step_v)
-    grid_lines = CubicSpline(x_v, lines_c, axis=-1)(fine.values_v)
+    along, x_v = _ramp(
+        session, kind, places, low - 2 * fine.step_v, high + fine.step_v, fine.step_v
+    )
+    grid_lines = CubicSpline(x_v, along, axis=-1)(fine.values_v)
     n_vds, n_vsb = coarse.points, len(layers_v)
     gate_lines = grid_lines[: n_vds * n_vsb].reshape(n_vsb, n_vds, 3, fine.points)
     gate_lines = gate_lines - gate_lines[..., :1]
-    drain_lines = grid_lines[n_vds * n_vsb : -1, :, :: 2]
+    drain_lines = grid_lines[n_vds * n_vsb : -1, :, ::2]
     drain_lines = drain_lines - drain_lines[..., :1]
     source_line = CubicSpline(fine.values_v, grid_lines[-1], axis=-1)(layers_v).T
     charge = np.zeros((n_vsb, fine.points, n_vds, 4))

@@ -87,7 +87,9 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
         )
     design = _design(parameters)
     supply_v = kind.reach_v - 0.5
-    drains_v, bodies_v = (0.05, 0.5 * supply_v), (0.0,) if kind.tied else (0.0, 0.35 * supply_v)
+    drains_v = (0.05, 0.5 * supply_v)
+    body_v = 0.35 * supply_v
+    bodies_v = (0.0,) if kind.tied else (0.0, body_v)
     x_v = np.arange(-0.5, kind.reach_v + 0.3, 0.02)
     try:
         currents = _currents(kind, design, drains_v, bodies_v, x_v)
@@ -101,7 +103,7 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
         level = np.log(1e-7)
         body = (
             np.interp(level, nominal[1, 1], x_v) - np.interp(level, nominal[0, 1], x_v)
-        ) / bodies_v[1]
+        ) / body_v
     shifts = np.empty((len(design), 2, grid.points))
     for index, curve in enumerate(varied):
         found = []
@@ -117,7 +119,7 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
                 )
             )
         shifts[index, 0] = found[0]
-        shifts[index, 1] = 0.0 if kind.tied else (found[1] - found[0]) / bodies_v[1]
+        shifts[index, 1] = 0.0 if kind.tied else (found[1] - found[0]) / body_v
     basis = np.prod(design[:, None, :] ** powers[None], axis=-1)
     # Samples beyond three sigma are rare: they bend the fit less.
     weight = np.exp(-np.sum(design**2, axis=1) / 36)[:, None]
@@ -157,9 +159,7 @@ def _currents(
         for a, vsb in enumerate(bodies_v):
             for b, vds in enumerate(drains_v):
                 tag = f"{index}_{a}_{b}"
-                lines.append(
-                    instance_text(kind, tag, f"d{tag} g{a} s{a} 0", f"device{index}")
-                )
+                lines.append(instance_text(kind, tag, f"d{tag} g{a} s{a} 0", f"device{index}"))
                 lines.append(f"vd{tag} d{tag} 0 {sign * (vsb + vds)!r}")
                 names.append(f"vd{tag}")
     sweep = f"{float(x_v[0])!r} {float(x_v[-1]) + 0.005!r} 0.02"

@@ -1,6 +1,7 @@
 """A sense circuit under some conditions as the arrays that the compiled code takes."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,14 @@ class Problem:
     z_coefficients: int
 
 
-def make_problem(circuit: SenseCircuit, conditions: SenseConditions, solver: Solver) -> Problem:
-    """Parse the deck, fetch the tables, lay out the arrays.
+def make_problem(
+    circuit: SenseCircuit,
+    conditions: SenseConditions,
+    solver: Solver,
+    *,
+    table_of: Callable[[TransistorKind], DeviceTable] = device_table,
+) -> Problem:
+    """Parse the deck, fetch the tables (by default from the cache or ngspice), lay out arrays.
 
     Raises `InputError` for what the batch engine cannot solve.
     """
@@ -87,7 +94,7 @@ def make_problem(circuit: SenseCircuit, conditions: SenseConditions, solver: Sol
     reach_v = next((c for c in _CLASSES_V if high_v <= c), high_v) + _REACH_V
     sites = circuit.mismatch_sites(conditions.corner)
     tables = [
-        device_table(_kind(flat, mosfet, sites, conditions.temperature_c, reach_v))
+        table_of(_kind(flat, mosfet, sites, conditions.temperature_c, reach_v))
         for mosfet in flat.mosfets
     ]
     column, window_s = circuit.column, conditions.window_s
@@ -121,7 +128,16 @@ def make_problem(circuit: SenseCircuit, conditions: SenseConditions, solver: Sol
     topology = _with_resistors(topology, order)
     return Problem(
         topology=topology,
-        before=(corners, kinks, pulses, setup, hold, held, start, _weights(topology, solver.weight_floor)),
+        before=(
+            corners,
+            kinks,
+            pulses,
+            setup,
+            hold,
+            held,
+            start,
+            _weights(topology, solver.weight_floor),
+        ),
         after=(
             np.array([1 / r.value for r in topology.circuit.resistors]),
             np.array([c.value for c in flat.capacitors] or [0.0]),
@@ -173,8 +189,6 @@ def _kind(
 
 def _with_resistors(topology: Topology, order: list[int]) -> Topology:
     """The topology with the synapse's devices as its first two resistors."""
-    from dataclasses import replace
-
     resistors = tuple(topology.circuit.resistors[k] for k in order)
     return replace(topology, circuit=replace(topology.circuit, resistors=resistors))
 

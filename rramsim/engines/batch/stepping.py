@@ -8,6 +8,8 @@ Method: charge-based trapezoidal rule, steps chosen by the local error that the 
 quadratic extrapolation shows, one short backward-Euler step after each corner of a source.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
 import math
 from typing import Any
 
@@ -25,14 +27,13 @@ READ, RESOLVE, MARGIN, CONVERGED, STEPS, SOLVES = range(6)
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
 def march(
-    corners, kinks, pulses, setup, hold, held, start, weight,
-    gr, cc, tab, off, grid, dim, par, body, gain,
-    out, marks, trace, work,
-):  # type: ignore[no-untyped-def] # fmt: skip
+    corners, kinks, pulses, setup, hold, held, start, weight, model, out, marks, trace, work
+):  # fmt: skip
     """Simulate one sample.
 
     `corners` times to hit, with `kinks` where a source bends; `marks[corner, source]` receives
-    the charge that each source delivered until then. `setup`: tolerance_v, newton_v, first_s,
+    the charge that each source delivered until then. `model` is what `system` needs to know of
+    the circuit. `setup`: tolerance_v, newton_v, first_s,
     largest_s, smallest_s, threshold_v, edge middle, strobe, extra weight, low_v, high_v, begin,
     relaxed: before `begin` and after the strobe the tolerance is `relaxed` times wider.
     """
@@ -57,7 +58,7 @@ def march(
         newton_weight[k] = max(weight[k], setup[13])
     settled = False
     for _ in range(60):
-        system(v, u, 0.0, rhs, hold, held, gr, cc, tab, off, grid, dim, par, body, gain, q, i, qs, is_, dv)  # noqa: E501
+        system(v, u, 0.0, rhs, hold, held, model, q, i, qs, is_, dv)
         most = 0.0
         for k in range(N):
             most = max(most, abs(dv[k]))
@@ -109,7 +110,7 @@ def march(
                 is1[f] = is_[f]
             met = False
             for _ in range(10):
-                system(target, u, c, rhs, free, held, gr, cc, tab, off, grid, dim, par, body, gain, q, i, qs, is_, dv)  # noqa: E501
+                system(target, u, c, rhs, free, held, model, q, i, qs, is_, dv)
                 solves += 1
                 most, largest_move = 0.0, 0.0
                 for k in range(N):
@@ -158,7 +159,10 @@ def march(
                 # Which output crossed, and when: the quadratic through the last three points.
                 node = Q if (target[Q] > threshold) != (v[Q] > threshold) else QB
                 since = t + h * crossing(
-                    v[node] - threshold, target[node] - threshold, v1[node] - threshold, h1 / h,
+                    v[node] - threshold,
+                    target[node] - threshold,
+                    v1[node] - threshold,
+                    h1 / h,
                     history >= 1,
                 )
             elif differ and now <= edge:
@@ -208,7 +212,7 @@ def march(
 
 
 @njit(nogil=True, error_model="numpy")
-def source(pulses, f, t):  # type: ignore[no-untyped-def]
+def source(pulses, f, t):
     """Voltage of a PULSE source (first period) at a time."""
     v1, v2 = pulses[f, 0], pulses[f, 1]
     x = t - pulses[f, 2]
@@ -226,7 +230,7 @@ def source(pulses, f, t):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def crossing(a, b, before, ratio, curved):  # type: ignore[no-untyped-def]
+def crossing(a, b, before, ratio, curved):
     """Share of a step at which a quantity crosses zero: a at 0, b at 1, `before` at -ratio."""
     x = a / (a - b)
     if curved:
@@ -245,7 +249,7 @@ def run(
     first, last, corners, kinks, pulses, setup, hold, held, start, weight,
     conductance, varied, cc, tab, off, grid, dim, body,
     deviates, site_of, powers, power_of, shift, log_gain, out, marks, trace, work, par, gain,
-):  # type: ignore[no-untyped-def] # fmt: skip
+):  # fmt: skip
     """Simulate the samples from `first` to `last`.
 
     `varied` (samples, 2): conductances of the first two resistors in `conductance`, which are
@@ -277,6 +281,6 @@ def run(
             gain[k] = math.exp(b)
         march(
             corners, kinks, pulses, setup, hold, held, start, weight,
-            gr, cc, tab, off, grid, dim, par, body, gain,
+            (gr, cc, tab, off, grid, dim, par, body, gain),
             out[sample], marks[sample], trace, work,
         )  # fmt: skip

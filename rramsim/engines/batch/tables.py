@@ -30,7 +30,7 @@ class Grid:
     @property
     def values_v(self) -> Floats:
         """The grid's points; shape (points,)."""
-        return self.start_v + self.step_v * np.arange(self.points)
+        return np.asarray(self.start_v + self.step_v * np.arange(self.points), dtype=float)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,8 @@
 are kept inside the tables, so that no voltage reads outside of them.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
 from numba import njit
 
 from rramsim.engines.batch.contractions import (
@@ -22,7 +24,7 @@ _jit = njit(forceinline=True, error_model="numpy", fastmath={"contract", "nsz"})
 
 
 @_jit
-def _place(v, start, inverse, count):  # type: ignore[no-untyped-def]
+def _place(v, start, inverse, count):
     """Cell and place inside it of a cubic spline."""
     x = (v - start) * inverse
     cell = min(max(int(x), 0), count - 4)
@@ -30,7 +32,7 @@ def _place(v, start, inverse, count):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _centre(v, start, inverse, count):  # type: ignore[no-untyped-def]
+def _centre(v, start, inverse, count):
     """Cell and place inside it of a quadratic spline."""
     x = (v - start) * inverse
     cell = min(max(int(x + 0.5), 0), count - 3)
@@ -38,7 +40,7 @@ def _centre(v, start, inverse, count):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def tied_current(gs, ds, tab, at, grid, dim, par, gain):  # type: ignore[no-untyped-def]
+def tied_current(gs, ds, tab, at, grid, dim, par, gain):
     """Current, then its derivatives over vgs and vds; source on the bulk."""
     cell, t = _place(min(max(gs, grid[12]), grid[14]), grid[12], grid[13], dim[6])
     shift, slope, _, _ = shift1(par, cell, t)
@@ -52,7 +54,7 @@ def tied_current(gs, ds, tab, at, grid, dim, par, gain):  # type: ignore[no-unty
 
 
 @_jit
-def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain):  # type: ignore[no-untyped-def]
+def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain):
     """Current, then its derivatives over vgs, vds and vsb."""
     z = gs - body * sb
     cell, t = _place(min(max(z, grid[12]), grid[14]), grid[12], grid[13], dim[6])
@@ -75,7 +77,7 @@ def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain):  # type: igno
 
 
 @_jit
-def tied_charge(gs, ds, tab, at, grid, dim):  # type: ignore[no-untyped-def]
+def tied_charge(gs, ds, tab, at, grid, dim):
     """Charges (gate, drain, source), their derivatives over vgs, over vds."""
     g, tg = _centre(gs, grid[6], grid[7], dim[3])
     d, td = _centre(ds, grid[8], grid[9], dim[4])
@@ -85,7 +87,7 @@ def tied_charge(gs, ds, tab, at, grid, dim):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def free_charge(gs, ds, sb, tab, at, grid, dim):  # type: ignore[no-untyped-def]
+def free_charge(gs, ds, sb, tab, at, grid, dim):
     """Charges (gate, drain, source), their derivatives over vgs, over vds, over vsb."""
     g, tg = _centre(gs, grid[6], grid[7], dim[3])
     d, td = _centre(ds, grid[8], grid[9], dim[4])
