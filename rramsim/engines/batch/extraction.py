@@ -18,7 +18,7 @@ from rramsim.engines.batch.tables import Grid, TransistorKind
 from rramsim.engines.ngspice_library import CircuitError, NgspiceSession, ngspice_session
 from rramsim.exceptions import InputError
 
-__all__ = ["Extraction", "card_text", "current_coefficients", "extract", "grids", "instance_text"]
+__all__ = ["Extraction", "card_text", "current_errors", "extract", "grids", "instance_text"]
 
 Floats = NDArray[np.float64]
 
@@ -249,10 +249,41 @@ def _vector(session: NgspiceSession, name: str, shape: tuple[int, ...]) -> Float
     return values.reshape(shape)
 
 
-def current_coefficients(
-    table: Floats, grids_v: Floats, vgs: float, vds: float, vsb: float
-) -> float:
-    """The nominal current from its coefficients, for checks."""
-    where = [(v - g[0]) / g[1] for v, g in zip((vgs, vds, vsb), grids_v[:3], strict=True)]
-    at = (where[0], where[1]) if table.ndim == 2 else (where[2], where[0], where[1])
-    return float(evaluate(table, at, 3))
+def current_errors(kind: TransistorKind, found: Extraction) -> tuple[float, float, float]:
+    """Errors of the tabulated current halfway between grid points, against ngspice.
+
+    Returns the 95th percentile and the largest relative error where more than 1 nA flows at
+    vds > 0, and the 95th percentile as an equivalent gate voltage.
+    """
+    fine, _, layer = grids(kind)
+    every = 4
+    check = Grid(
+        start_v=fine.start_v + 0.5 * fine.step_v,
+        step_v=every * fine.step_v,
+        points=(fine.points - 1) // every,
+    )
+    layers_v = np.zeros(1) if kind.tied else layer.values_v[3:10:3] + 0.5 * layer.step_v
+    try:
+        theirs = _currents(ngspice_session(), kind, check, layers_v)
+    except CircuitError as error:
+        raise InputError(f"ngspice refuses the {kind.kind} card: {error}") from error
+    relative, gate_v = [], []
+    for s, vsb in enumerate(layers_v):
+        for g, vgs in enumerate(check.values_v):
+            for d, vds in enumerate(check.values_v):
+                if vds <= 0 or theirs[s, g, d] < 1e-9:
+                    continue
+                at = [(v - start) / step for v, (start, step) in
+                      zip((vgs, vds, vsb), found.grids_v[:3], strict=True)]  # fmt: skip
+                where = (at[0], at[1]) if kind.tied else (at[2], at[0], at[1])
+                ours = float(evaluate(found.current, where, 3))
+                slope = float(evaluate(found.current, where, 3, 0 if kind.tied else 1))
+                relative.append(abs(ours / theirs[s, g, d] - 1))
+                gate_v.append(abs((ours - theirs[s, g, d]) / slope) * fine.step_v)
+    if not relative:
+        raise InputError(f"the {kind.kind} card lets no current flow up to {kind.reach_v:g} V")
+    return (
+        float(np.quantile(relative, 0.95)),
+        float(np.max(relative)),
+        float(np.quantile(gate_v, 0.95)),
+    )

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rramsim.engines.batch.extraction import extract
+from rramsim.engines.batch.extraction import current_errors, extract
 from rramsim.engines.batch.mismatch import fit_mismatch, z_grid
 from rramsim.engines.batch.tables import (
     DeviceTable,
@@ -40,5 +40,5 @@ def make_table(kind: TransistorKind) -> DeviceTable:
         log_gain=fit.log_gain,
         z_grid_v=np.array([z.start_v, z.step_v]),
         body=np.array([fit.body]),
-        report=np.array([np.quantile(fit.residual_v, 0.95), fit.residual_v.max()]),
+        report=np.array([*current_errors(kind, found), np.quantile(fit.residual_v, 0.95)]),
     )

@@ -14,7 +14,7 @@ from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.batch.topology import Topology, build_topology
 from rramsim.exceptions import InputError
 
-__all__ = ["Problem", "Solver", "make_problem"]
+__all__ = ["Problem", "Solver", "make_problem", "transistor_kind"]
 
 Floats = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def make_problem(
     reach_v = next((c for c in _CLASSES_V if high_v <= c), high_v) + _REACH_V
     sites = circuit.mismatch_sites(conditions.corner)
     tables = [
-        table_of(_kind(flat, mosfet, sites, conditions.temperature_c, reach_v))
+        table_of(transistor_kind(flat, mosfet, sites, conditions.temperature_c, reach_v))
         for mosfet in flat.mosfets
     ]
     column, window_s = circuit.column, conditions.window_s
@@ -162,13 +162,14 @@ def make_problem(
     )
 
 
-def _kind(
+def transistor_kind(
     flat: FlatCircuit,
     mosfet: Mosfet,
     sites: tuple[MismatchSite, ...],
     temperature_c: float,
     reach_v: float,
 ) -> TransistorKind:
+    """What the table of a transistor depends on; raises `InputError` if its model is missing."""
     if mosfet.model not in flat.models:
         raise InputError(f"'{mosfet.line}': no model {mosfet.model!r}")
     kind, card = flat.models[mosfet.model]
