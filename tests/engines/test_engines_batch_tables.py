@@ -124,7 +124,7 @@ def test_nominal_currents_agree_with_ngspice_between_the_grid_points(pcsa, name)
     seen = theirs > 1e-9
     error = abs(ours / theirs - 1)[seen]
     assert seen.sum() > 30
-    assert np.quantile(error, 0.95) < 0.01 and error.max() < 0.03
+    assert np.quantile(error, 0.95) < 0.01 and error.max() < 0.05
 
 
 @pytest.mark.parametrize("name", ["xpcsa.mn1", "xpcsa.mp1"])

@@ -184,9 +184,8 @@ def outcome_of(
 def _waveforms(problem: Problem, trace: Floats) -> Waveforms:
     filled = int(np.flatnonzero(trace[:, 0])[-1]) + 1
     names = (*problem.topology.unknown, *problem.topology.driven)
-    edge_s = problem.before[3][6]
     return Waveforms(
-        time_s=trace[:filled, 0] - edge_s,
+        time_s=trace[:filled, 0] - problem.edge_s,
         voltages_v={
             name: trace[:filled, 1 + k].copy() for k, name in enumerate(names) if name != "0"
         },

@@ -45,7 +45,7 @@ class Solver:
     weight_floor: float = 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """Arrays in the order of `stepping.run`, and where the results are found."""
 
@@ -54,6 +54,8 @@ class Problem:
     after: tuple[Any, ...]
     sources: dict[str, int]
     corners: Floats
+    tables: tuple[DeviceTable, ...]
+    edge_s: float
     start_s: float
     fall_s: float
     sites: int
@@ -154,6 +156,8 @@ def make_problem(
         ),
         sources={s.name: k for k, s in enumerate(flat.sources, start=1)},
         corners=corners,
+        tables=tuple(tables),
+        edge_s=edge_s,
         start_s=start_s,
         fall_s=fall_s,
         sites=len(sites),

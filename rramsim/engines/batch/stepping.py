@@ -188,7 +188,7 @@ def march(
                 grow = 3.0 if worst < 1e-4 else min(3.0, 0.9 * worst ** (-1.0 / 3.0))
                 h = min(largest, h * max(0.3, grow))
             else:
-                h = 2.0 * h
+                h = min(largest, 2.0 * h)
             if steps > 200000:
                 return
         for f in range(DRIVEN):
