@@ -68,6 +68,15 @@ def test_an_element_in_a_users_amplifier_is_refused_with_its_line(pcsa):
         BatchEngine().sense(circuit, SenseConditions(vdd_v=1.2), SenseSamples.nominal(1e4, 1e5))
 
 
+def test_a_window_shorter_than_the_edge_is_refused(pcsa):
+    column = replace(pcsa.column, edge_s=5e-9)
+    conditions = SenseConditions(vdd_v=1.2, window_s=2e-9)
+    with pytest.raises(InputError, match="window shorter than the edge"):
+        BatchEngine().sense(
+            replace(pcsa, column=column), conditions, SenseSamples.nominal(1e4, 1e5)
+        )
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"tolerance_v": 0.0}, "tolerance_v"), ({"threads": 0}, "threads")],

@@ -123,7 +123,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _cached_problem(
     circuit_sha256: str, circuit: "_Same", conditions: SenseConditions, solver: Solver
 ) -> Problem:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def make_problem(
     )
     order = [resistors.index(name) for name in _DEVICES]
     order += [k for k in range(len(resistors)) if k not in order]
-    layout = _Layout(tables)
+    layout = _layout(tuple(tables))
     held, hold, start = _initial(topology)
     topology = _with_resistors(topology, order)
     return Problem(
@@ -238,10 +239,16 @@ def _weights(topology: Topology, floor: float) -> Floats:
     return np.clip(load / output, floor, 1.0)
 
 
+@lru_cache(maxsize=32)
+def _layout(tables: tuple[DeviceTable, ...]) -> "_Layout":
+    """One layout for all supplies of a temperature and corner: some megabytes each."""
+    return _Layout(tables)
+
+
 class _Layout:
     """Tables of all transistors in one array, each kind once."""
 
-    def __init__(self, tables: list[DeviceTable]) -> None:
+    def __init__(self, tables: tuple[DeviceTable, ...]) -> None:
         first = tables[0]
         pieces: list[Floats] = []
         offsets: dict[int, tuple[int, int]] = {}

@@ -62,7 +62,7 @@ class TransistorKind:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DeviceTable:
     """Splines of one transistor's current and charges, and how mismatch moves them.
 
