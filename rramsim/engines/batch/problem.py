@@ -42,7 +42,7 @@ class Solver:
     smallest_s: float = 1e-16
     extra_weight: float = 8.0
     relaxed: float = 2.0
-    newton_floor: float = 0.3
+    newton_floor: float = 1.0
     weight_floor: float = 0.05
 
 
