@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -128,6 +129,6 @@ def load_table(path: Path) -> DeviceTable | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             table = DeviceTable(**{field.name: stored[field.name] for field in fields(DeviceTable)})
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return table if np.isfinite(table.current).all() and np.isfinite(table.charge).all() else None
