@@ -1,5 +1,6 @@
 """Certification of a campaign: a random share of its samples, sensed again by ngspice."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ __all__ = ["certify_campaign", "certify_engine", "random_cases"]
 
 def certify_campaign(
     tasks: tuple[SenseTask, ...],
-    tallies: dict[str, SenseTally],
+    tallies: Mapping[str, SenseTally],
     folder: RunFolder,
     *,
     samples: int,
