@@ -32,7 +32,7 @@ from rramsim.devices import (
     spice_number,
 )
 from rramsim.devices.cards import read_text
-from rramsim.engines import NgspiceEngine, SenseEngine
+from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
 from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -237,10 +237,16 @@ class SenseSection(_Section):
 
 
 class ErrorsSection(_Section):
-    """[errors]: how the bit-error rates are counted."""
+    """[errors]: how the bit-error rates are counted.
 
-    engine: Literal["ngspice"] = "ngspice"
+    `max_step_s` is ngspice's largest step, `tolerance_v` batch's local error; `certify_samples`
+    of a batch campaign are sensed again by ngspice.
+    """
+
+    engine: Literal["ngspice", "batch"] = "ngspice"
     max_step_s: Quantity = NgspiceEngine.max_step_s
+    tolerance_v: Quantity = BatchEngine.tolerance_v
+    certify_samples: int = Field(default=200, ge=0)
     relative_error: Quantity = 0.1
     max_samples: int = 1000
     workers: int | None = None
@@ -399,6 +405,9 @@ class Experiment(_Section):
 
     def make_engine(self) -> SenseEngine:
         """The engine that senses."""
+        if self.errors.engine == "batch":
+            # One thread: a campaign runs as many processes as there are cores.
+            return BatchEngine(tolerance_v=self.errors.tolerance_v, threads=1)
         return NgspiceEngine(max_step_s=self.errors.max_step_s)
 
     def make_stop_rule(self) -> StopRule:

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,7 +13,18 @@ from rramsim.exceptions import InputError, MachineError
 __all__ = ["doctor", "register"]
 
 
-def doctor(data: DataOption = None, json: JsonOption = False) -> None:
+_CERTIFIED_SAMPLES = 150
+"""Samples of `--certify`: over all corners and the whole range of supplies and temperatures."""
+
+
+def doctor(
+    data: DataOption = None,
+    certify: Annotated[
+        bool,
+        typer.Option("--certify", help="Also compare engine batch with ngspice (a minute)."),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
     """Test the simulator, the processes, the cores, the GPU and the data, and say how to mend.
 
     Example: rramsim doctor
@@ -26,6 +38,8 @@ def doctor(data: DataOption = None, json: JsonOption = False) -> None:
         ("torch", _torch),
         ("data", lambda: _data(data)),
     ]
+    if certify:
+        checks.append(("certify", _certify))
     results: dict[str, dict[str, object]] = {}
     for name, check in checks:
         try:
@@ -69,6 +83,16 @@ def _sense() -> str:
     if reads != [1, -1, 0]:
         raise MachineError(f"ngspice read {reads} where +1, -1, 0 was written; is it 36 or newer?")
     return "+1, -1 and 0 are read right at 1.2 V"
+
+
+def _certify() -> str:
+    from rramsim.pipeline.certify import certify_engine
+
+    found = certify_engine(samples=_CERTIFIED_SAMPLES, seed=1)
+    fault = found.fault()
+    if fault:
+        raise MachineError(f"engine batch disagrees with ngspice: {fault}")
+    return f"batch against ngspice: {found.text}"
 
 
 def _cores() -> str:

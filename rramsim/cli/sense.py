@@ -14,6 +14,7 @@ __all__ = ["register", "sense"]
 
 class _Engine(StrEnum):
     ngspice = "ngspice"
+    batch = "batch"
 
 
 def sense(
@@ -27,7 +28,10 @@ def sense(
     netlist: Annotated[
         Path | None, typer.Option(help="A netlist of your own with .subckt pcsa.")
     ] = None,
-    max_step: Annotated[Quantity, typer.Option(help="Largest time step in second.")] = "2n",
+    max_step: Annotated[Quantity, typer.Option(help="ngspice's largest time step.")] = "2n",
+    tolerance: Annotated[
+        Quantity, typer.Option(help="Local error of batch's time steps in volt.")
+    ] = "2m",
     plot: Annotated[
         Path | None, typer.Option(help="Draw the waveforms into this file (.png, .svg, .pdf).")
     ] = None,
@@ -39,7 +43,7 @@ def sense(
     """
     from rramsim.circuits import SenseConditions, sense_circuit
     from rramsim.devices import load_process
-    from rramsim.engines import NgspiceEngine, SenseSamples
+    from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseSamples
     from rramsim.exceptions import InputError, MachineError
 
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
@@ -51,7 +55,9 @@ def sense(
         window_s=parse_quantity("--window", window),
     )
     samples = SenseSamples.nominal(parse_quantity("--r-bl", r_bl), parse_quantity("--r-blb", r_blb))
-    solver = NgspiceEngine(max_step_s=parse_quantity("--max-step", max_step))
+    solver: SenseEngine = NgspiceEngine(max_step_s=parse_quantity("--max-step", max_step))
+    if engine is _Engine.batch:
+        solver = BatchEngine(tolerance_v=parse_quantity("--tolerance", tolerance), threads=1)
     circuit = sense_circuit(process=load_process("sky130-5v"), netlist=netlist)
     outcome = solver.sense(circuit, conditions, samples, waveforms=plot is not None)
     if not outcome.converged[0]:

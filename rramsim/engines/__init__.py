@@ -1,6 +1,8 @@
 """Engines that solve a sense circuit for a batch of samples."""
 
 from rramsim.engines.access_transistor import AccessTransistor, access_transistor_table
+from rramsim.engines.batch import BatchEngine
+from rramsim.engines.certification import Agreement, Limits, agreement, certify
 from rramsim.engines.ngspice import NgspiceEngine
 from rramsim.engines.ngspice_library import ngspice_version
 from rramsim.engines.protocol import SenseEngine, SenseOutcome, SenseSamples, Waveforms
@@ -8,12 +10,17 @@ from rramsim.engines.rram_cell import apply_pulse_in_ngspice
 
 __all__ = [
     "AccessTransistor",
+    "Agreement",
+    "BatchEngine",
+    "Limits",
     "NgspiceEngine",
     "SenseEngine",
     "SenseOutcome",
     "SenseSamples",
     "Waveforms",
     "access_transistor_table",
+    "agreement",
     "apply_pulse_in_ngspice",
+    "certify",
     "ngspice_version",
 ]

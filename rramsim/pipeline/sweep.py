@@ -15,6 +15,7 @@ from rramsim.engines import SenseSamples, Waveforms
 from rramsim.experiment import Experiment
 from rramsim.figures import save_figure, sense_figure, waveform_figure
 from rramsim.files import folder_lock
+from rramsim.pipeline.certify import certify_campaign
 from rramsim.pipeline.folder import RunFolder
 
 __all__ = ["SweepProgress", "sweep_stage"]
@@ -91,9 +92,21 @@ def _sweep(
     dataset = sense_dataset(
         {(t.conditions, t.written): tallies[t.id] for t in tasks}, tallies.failed
     )
+    certificate = "the reference itself"
+    if experiment.errors.engine != "ngspice":
+        certificate = "not certified (certify_samples = 0)"
+        if experiment.errors.certify_samples:
+            certificate = certify_campaign(
+                tasks,
+                tallies,
+                folder,
+                samples=experiment.errors.certify_samples,
+                seed=experiment.errors.seed,
+            ).text
     dataset = dataset.assign(_nominal(experiment, conditions))
     dataset.attrs |= {
         "engine": engine.name,
+        "certification": certificate,
         "circuit": circuit.name,
         "circuit_sha256": circuit.sha256,
         "process": circuit.process.name,

@@ -1,0 +1,192 @@
+"""The batch engine: many samples of one circuit, solved natively."""
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.engines.batch.problem import Problem, Solver, make_problem
+from rramsim.engines.batch.tables import TABLE_VERSION
+from rramsim.engines.protocol import SenseOutcome, SenseSamples, Waveforms
+from rramsim.exceptions import InputError
+
+__all__ = ["BatchEngine", "outcome_of"]
+
+Floats = NDArray[np.float64]
+
+_METHOD_VERSION = 2
+_CHUNK = 64
+_TRACE_POINTS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchEngine:
+    """rramsim's own simulator: tables of the transistors, compiled node equations.
+
+    `tolerance_v` is the local error that a time step may make at an output. `threads` bounds the
+    threads (None: every core that this process may use); results do not depend on it.
+    """
+
+    tolerance_v: float = 2e-3
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.tolerance_v) and 0 < self.tolerance_v <= 0.1):
+            raise InputError(f"tolerance_v = {self.tolerance_v:g}: must be above 0 and at most 0.1")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads = {self.threads}: must be at least 1")
+
+    @property
+    def name(self) -> str:
+        """Name, version and settings, as they enter a task's id."""
+        return f"batch {_METHOD_VERSION}.{TABLE_VERSION} (tolerance {self.tolerance_v:g} V)"
+
+    def prepare(self, circuit: SenseCircuit, conditions: SenseConditions) -> None:
+        """Extract and compile what `sense` will need; it does so itself otherwise."""
+        one = SenseSamples.nominal(10e3, 350e3)
+        self.sense(circuit, conditions, one)
+
+    def sense(
+        self,
+        circuit: SenseCircuit,
+        conditions: SenseConditions,
+        samples: SenseSamples,
+        *,
+        waveforms: bool = False,
+    ) -> SenseOutcome:
+        """Sense every sample; raises `InputError` for a circuit that this engine cannot solve."""
+        problem = _problem(circuit, conditions, Solver(tolerance_v=self.tolerance_v))
+        if samples.mismatch.shape[1] not in (0, problem.sites):
+            raise InputError(
+                f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
+                f"{problem.sites} varying parameters"
+            )
+        out, marks, traces = self.solve(problem, samples, waveforms=waveforms)
+        return outcome_of(problem, conditions, out, marks, traces)
+
+    def solve(
+        self, problem: Problem, samples: SenseSamples, *, waveforms: bool = False
+    ) -> tuple[Floats, Floats, tuple[Waveforms, ...]]:
+        """Raw results of a problem that was made: `out` (samples, 6), `marks`, waveforms.
+
+        The columns of `out` are read, resolve time, margin, converged, steps, Newton solutions;
+        `marks` (samples, corners, driven nodes) are the charges delivered until each corner.
+        """
+        # numba takes a second to import: only those who simulate wait for it.
+        from rramsim.engines.batch.kernel import load_kernel
+
+        run = load_kernel(problem.topology, q="q", qb="qb")
+        count = len(samples)
+        n, driven = len(problem.topology.unknown), len(problem.topology.driven)
+        varied = np.ascontiguousarray(
+            np.column_stack([1 / samples.r_bl_ohm, 1 / samples.r_blb_ohm]), dtype=float
+        )
+        deviates = np.ascontiguousarray(samples.mismatch, dtype=float)
+        out = np.zeros((count, 6))
+        marks = np.zeros((count, problem.corners.size, driven))
+        conductance, cc, tab, off, grid, dim, body, *mismatch = problem.after
+        trace = np.zeros((_TRACE_POINTS if waveforms else 0, 1 + n + driven))
+
+        def solve(first: int, last: int) -> None:
+            run(
+                first, last, *problem.before, conductance, varied, cc, tab, off, grid, dim, body,
+                deviates, *mismatch, out, marks, trace,
+                np.zeros((20, max(n, driven))),
+                np.zeros((problem.transistors, 2 * problem.z_coefficients + 4)),
+                np.ones(problem.transistors),
+            )  # fmt: skip
+
+        if waveforms:
+            traces = []
+            for index in range(count):
+                trace[:, 0] = 0.0
+                solve(index, index + 1)
+                if out[index, 3]:
+                    traces.append(_waveforms(problem, trace))
+            return out, marks, tuple(traces)
+        threads = self.threads or _cores()
+        starts = range(0, count, _CHUNK)
+        if threads == 1 or len(starts) == 1:
+            solve(0, count)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(lambda first: solve(first, min(first + _CHUNK, count)), starts))
+        return out, marks, ()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=256)
+def _cached_problem(
+    circuit_sha256: str, circuit: "_Same", conditions: SenseConditions, solver: Solver
+) -> Problem:
+    return make_problem(circuit.circuit, conditions, solver)
+
+
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """A circuit that the cache does not compare: its hash stands beside it."""
+
+    circuit: SenseCircuit
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def _problem(circuit: SenseCircuit, conditions: SenseConditions, solver: Solver) -> Problem:
+    return _cached_problem(circuit.sha256, _Same(circuit), conditions, solver)
+
+
+def outcome_of(
+    problem: Problem,
+    conditions: SenseConditions,
+    out: Floats,
+    marks: Floats,
+    traces: tuple[Waveforms, ...],
+) -> SenseOutcome:
+    """Reads and energies; the definitions are those of the ngspice engine."""
+    converged = out[:, 3] > 0
+    at = {time: int(np.argmin(abs(problem.corners - time))) for time in
+          (problem.start_s, problem.fall_s)}  # fmt: skip
+    begin, fall, end = at[problem.start_s], at[problem.fall_s], problem.corners.size - 1
+
+    def charge(source: str, until: int) -> Floats:
+        k = problem.sources[source]
+        return np.asarray(marks[:, until, k] - marks[:, begin, k])
+
+    supply = conditions.vdd_v * charge("vdd", end)
+    clock = conditions.vdd_v * charge("vsen", fall)
+    word_line = conditions.vdd_v * charge("vwl", fall)
+    unknown = np.where(converged, 0.0, np.nan)
+    resolve = np.where(converged & (out[:, 0] != 0), out[:, 1], np.nan)
+    return SenseOutcome(
+        read=out[:, 0].astype(np.int8),
+        resolve_time_s=resolve,
+        margin_v=out[:, 2] + unknown,
+        energy_j=supply + clock + word_line + unknown,
+        clock_energy_j=clock + unknown,
+        word_line_energy_j=word_line + unknown,
+        converged=converged,
+        waveforms=traces,
+    )
+
+
+def _waveforms(problem: Problem, trace: Floats) -> Waveforms:
+    filled = int(np.flatnonzero(trace[:, 0])[-1]) + 1
+    names = (*problem.topology.unknown, *problem.topology.driven)
+    return Waveforms(
+        time_s=trace[:filled, 0] - problem.edge_s,
+        voltages_v={
+            name: trace[:filled, 1 + k].copy() for k, name in enumerate(names) if name != "0"
+        },
+    )

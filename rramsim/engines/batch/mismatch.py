@@ -1,0 +1,211 @@
+"""How a card's varying parameters move a transistor's current, by finite differences in ngspice.
+
+The foundry varies model parameters (oxide thickness, subthreshold offset and slope). Each set of
+values is turned into what the tables understand: an equivalent shift of the gate voltage, which
+depends on the inversion level, and a gain,
+
+    I(vgs, vds, vsb; p) = exp(b(p)) * I(vgs + shift(z, vsb; p), vds, vsb; 0),  z = vgs - body vsb.
+
+A change of the current factor moves linear and saturated operation alike as a factor and unlike
+as a shift: b is what makes the shifts found at a small and at a large vds agree. shift and b are
+fitted as polynomials in the deviates.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.engines.batch.extraction import card_text, instance_text
+from rramsim.engines.batch.splines import coefficients
+from rramsim.engines.batch.tables import Grid, TransistorKind
+from rramsim.engines.ngspice_library import CircuitError, ngspice_session
+from rramsim.exceptions import InputError
+
+__all__ = ["MismatchFit", "fit_mismatch", "monomials", "z_grid"]
+
+Floats = NDArray[np.float64]
+
+_FLOOR_A = 1e-12
+"""Below this current a shift is not looked for: 1 pA moves 60 fF by 1 uV in the window."""
+
+_GAIN_ABOVE_A = 3e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class MismatchFit:
+    """Polynomials of the shift and of the gain; see `DeviceTable`."""
+
+    powers: NDArray[np.int64]
+    shift: Floats
+    log_gain: Floats
+    body: float
+    residual_v: Floats
+
+
+def z_grid(kind: TransistorKind) -> Grid:
+    """The grid of the inversion coordinate z."""
+    step = max(0.075, kind.reach_v / 32)
+    points = int(np.ceil((kind.reach_v + 0.2) / step)) + 1
+    return Grid(start_v=-0.3, step_v=step, points=points)
+
+
+def monomials(parameters: int) -> NDArray[np.int64]:
+    """Exponents of the polynomial: all of degree one and two, and cubes; no constant.
+
+    >>> monomials(1).tolist()
+    [[1], [2], [3]]
+    """
+    unit = np.eye(parameters, dtype=np.int64)
+    rows = [*unit, *(2 * unit), *(unit[a] + unit[b] for a, b in combinations(range(parameters), 2))]
+    return np.array([*rows, *(3 * unit)], dtype=np.int64).reshape(-1, parameters)
+
+
+def _design(parameters: int) -> Floats:
+    """Deviates to try: along each axis, in each plane's diagonals, and some at random."""
+    unit = np.eye(parameters)
+    rows = [s * u for u in unit for s in (-5.0, -3.0, -1.5, 1.5, 3.0, 5.0)]
+    for a, b in combinations(range(parameters), 2):
+        rows += [3 * (s * unit[a] + r * unit[b]) for s in (-1, 1) for r in (-1, 1)]
+    rng = np.random.default_rng(20240229)
+    rows += list(2.0 * rng.standard_normal((4 * parameters, parameters)))
+    return np.array(rows)
+
+
+def fit_mismatch(kind: TransistorKind) -> MismatchFit:
+    """Fit the polynomials; raises `InputError` if ngspice refuses the card."""
+    grid, parameters = z_grid(kind), len(kind.varying)
+    powers = monomials(parameters)
+    if parameters == 0:
+        return MismatchFit(
+            powers=np.zeros((0, 0), dtype=np.int64),
+            shift=np.zeros((0, 2, grid.points + 2)),
+            log_gain=np.zeros(0),
+            body=0.0,
+            residual_v=np.zeros(1),
+        )
+    design = _design(parameters)
+    supply_v = kind.reach_v - 0.5
+    drains_v = (0.05, 0.5 * supply_v)
+    body_v = 0.35 * supply_v
+    bodies_v = (0.0,) if kind.tied else (0.0, body_v)
+    x_v = np.arange(-0.5, kind.reach_v + 0.3, 0.02)
+    try:
+        currents = _currents(kind, design, drains_v, bodies_v, x_v)
+    except CircuitError as error:
+        raise InputError(f"ngspice refuses the {kind.kind} card: {error}") from error
+    logs = np.log(np.maximum(currents, _FLOOR_A * 1e-3))  # (1 + designs, vsb, vds, x)
+    nominal, varied = logs[0], logs[1:]
+    log_gain = np.array([_gain(nominal, curve, x_v) for curve in varied])
+    body = 0.0
+    if not kind.tied:
+        level = np.log(1e-7)
+        body = (
+            np.interp(level, nominal[1, 1], x_v) - np.interp(level, nominal[0, 1], x_v)
+        ) / body_v
+    shifts = np.empty((len(design), 2, grid.points))
+    for index, curve in enumerate(varied):
+        found = []
+        for layer, vsb in enumerate(bodies_v):
+            at = grid.values_v + body * vsb
+            found.append(
+                np.mean(
+                    [
+                        _shift(nominal[layer, k], curve[layer, k] - log_gain[index], x_v, at)
+                        for k in range(len(drains_v))
+                    ],
+                    axis=0,
+                )
+            )
+        shifts[index, 0] = found[0]
+        shifts[index, 1] = 0.0 if kind.tied else (found[1] - found[0]) / body_v
+    basis = np.prod(design[:, None, :] ** powers[None], axis=-1)
+    # Samples beyond three sigma are rare: they bend the fit less.
+    weight = np.exp(-np.sum(design**2, axis=1) / 36)[:, None]
+    fitted = np.linalg.lstsq(
+        weight * basis,
+        weight * np.column_stack([shifts.reshape(len(design), -1), log_gain]),
+        rcond=None,
+    )[0]
+    residual = (basis @ fitted[:, :-1]).reshape(shifts.shape)[:, 0] - shifts[:, 0]
+    inside = np.sum(design**2, axis=1) <= 18.1
+    return MismatchFit(
+        powers=powers,
+        shift=coefficients(fitted[:, :-1].reshape(len(powers), 2, grid.points), (2,), 3),
+        log_gain=np.ascontiguousarray(fitted[:, -1]),
+        body=float(body),
+        residual_v=np.abs(residual[inside]),
+    )
+
+
+def _currents(
+    kind: TransistorKind,
+    design: Floats,
+    drains_v: tuple[float, ...],
+    bodies_v: tuple[float, ...],
+    x_v: Floats,
+) -> Floats:
+    """Drain currents (1 + designs, vsb, vds, x); the first is the nominal transistor."""
+    session = ngspice_session()
+    sign = kind.sign
+    lines = ["mismatch"]
+    for a, vsb in enumerate(bodies_v):
+        lines.append(f"vs{a} s{a} 0 {sign * vsb!r}")
+        lines.append(f"eg{a} g{a} s{a} x 0 {sign}")
+    names = []
+    for index in range(len(design) + 1):
+        lines.append(card_text(kind, f"device{index}"))
+        for a, vsb in enumerate(bodies_v):
+            for b, vds in enumerate(drains_v):
+                tag = f"{index}_{a}_{b}"
+                lines.append(instance_text(kind, tag, f"d{tag} g{a} s{a} 0", f"device{index}"))
+                lines.append(f"vd{tag} d{tag} 0 {sign * (vsb + vds)!r}")
+                names.append(f"vd{tag}")
+    sweep = f"{float(x_v[0])!r} {float(x_v[-1]) + 0.005!r} 0.02"
+    lines += [
+        "vx x 0 0",
+        ".options reltol=1e-6 abstol=1e-16 vntol=1e-9 "
+        f"gmin={kind.gmin_s!r} temp={kind.temperature_c!r}",
+        f".save {' '.join(f'i({name})' for name in names)}",
+        f".dc vx {sweep}",
+        ".end",
+    ]
+    session.load("\n".join(lines))
+    for index, deviates in enumerate(design, start=1):
+        for (name, nominal, sigma), deviate in zip(kind.varying, deviates, strict=True):
+            if deviate:
+                session.command(f"altermod device{index} {name} = {nominal + deviate * sigma:.9g}")
+    faults = session.run()
+    found = [-sign * session.vector(f"{name}#branch") for name in names]
+    session.discard_results()
+    if faults or any(f.size != x_v.size or not np.isfinite(f).all() for f in found):
+        raise CircuitError(faults[0] if faults else "a sweep of the transistor ended early")
+    return np.stack(found).reshape(len(design) + 1, len(bodies_v), len(drains_v), x_v.size)
+
+
+def _gain(nominal: Floats, curve: Floats, x_v: Floats) -> float:
+    """The b for which the shifts at both vds agree best, over all vsb, above threshold."""
+    upper = lower = 0.0
+    for layer in range(nominal.shape[0]):
+        usable = (nominal[layer, 0] > np.log(_GAIN_ABOVE_A)) & (x_v < x_v[-1] - 0.3)
+        change = (curve - nominal)[layer][:, usable]
+        slope = np.gradient(nominal[layer], x_v, axis=-1)[:, usable]
+        off = change[0] / slope[0] - change[1] / slope[1]
+        lever = 1 / slope[0] - 1 / slope[1]
+        upper += float(np.sum(off * lever))
+        lower += float(np.sum(lever * lever))
+    return upper / lower if lower > 0 else 0.0
+
+
+def _shift(nominal: Floats, curve: Floats, x_v: Floats, at: Floats) -> Floats:
+    """The gate shift that gives the nominal curve the other's value; held beyond its range."""
+    rising = nominal > np.log(_FLOOR_A)
+    rising &= np.concatenate((np.diff(nominal) > 1e-6, [False]))
+    start = int(np.argmax(rising)) if rising.any() else 0
+    wanted = np.interp(at, x_v, curve)
+    found = np.interp(wanted, nominal[start:], x_v[start:]) - at
+    valid = (wanted > nominal[start]) & (wanted < nominal[-1]) & (at < x_v[-1])
+    if not valid.any():
+        return np.zeros_like(at)
+    return np.interp(at, at[valid], found[valid])

@@ -1,0 +1,289 @@
+"""A sense circuit under some conditions as the arrays that the compiled code takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.circuits import MismatchSite, SenseCircuit, SenseConditions
+from rramsim.engines.batch.elements import FlatCircuit, Mosfet, flatten
+from rramsim.engines.batch.library import device_table
+from rramsim.engines.batch.tables import DeviceTable, TransistorKind
+from rramsim.engines.batch.topology import Topology, build_topology
+from rramsim.exceptions import InputError
+
+__all__ = ["Problem", "Solver", "make_problem", "transistor_kind"]
+
+Floats = NDArray[np.float64]
+
+_DEVICES = ("xsynapse.rbl", "xsynapse.rblb")
+_MARGIN_V = 0.7
+"""Nodes may swing this far beyond the supplies (charge injected by clock edges), as far as the
+junctions let them."""
+
+_REACH_V = 0.5
+"""Differences of voltages are tabulated this far beyond the supply."""
+
+_CLASSES_V = (1.4, 2.0, 2.8, 4.0, 5.6)
+"""Supplies share tables up to these, so that a sweep of the supply extracts once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solver:
+    """Accuracy of the march; see `stepping.march`."""
+
+    tolerance_v: float
+    newton_v: float = 1e-2
+    first_s: float = 1e-11
+    largest_s: float = 50e-9
+    smallest_s: float = 1e-16
+    extra_weight: float = 8.0
+    relaxed: float = 2.0
+    newton_floor: float = 1.0
+    weight_floor: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """Arrays in the order of `stepping.run`, and where the results are found."""
+
+    topology: Topology
+    before: tuple[Any, ...]
+    after: tuple[Any, ...]
+    sources: dict[str, int]
+    corners: Floats
+    tables: tuple[DeviceTable, ...]
+    edge_s: float
+    start_s: float
+    fall_s: float
+    sites: int
+    transistors: int
+    z_coefficients: int
+
+
+def make_problem(
+    circuit: SenseCircuit,
+    conditions: SenseConditions,
+    solver: Solver,
+    *,
+    table_of: Callable[[TransistorKind], DeviceTable] = device_table,
+) -> Problem:
+    """Parse the deck, fetch the tables (by default from the cache or ngspice), lay out arrays.
+
+    Raises `InputError` for what the batch engine cannot solve.
+    """
+    try:
+        flat = flatten(circuit.deck(conditions))
+        topology = build_topology(flat)
+    except InputError as error:
+        raise InputError(f"{circuit.name}: {error}") from error
+    resistors = [r.name for r in flat.resistors]
+    for name in _DEVICES:
+        if name not in resistors:
+            raise InputError(f"{circuit.name}: no resistor {name}, the synapse's device")
+    for output in ("q", "qb"):
+        if output not in topology.unknown:
+            raise InputError(f"{circuit.name}: node {output!r} is not solved for")
+    levels = [level for source in flat.sources for level in source.pulse[:2]]
+    if min(levels) < 0:
+        raise InputError(
+            f"{circuit.name}: a source goes down to {min(levels):g} V; the batch engine takes "
+            "sources of 0 V and above; use ngspice"
+        )
+    high_v = max(levels)
+    reach_v = next((c for c in _CLASSES_V if high_v <= c), high_v) + _REACH_V
+    sites = circuit.mismatch_sites(conditions.corner)
+    tables = [
+        table_of(transistor_kind(flat, mosfet, sites, conditions.temperature_c, reach_v))
+        for mosfet in flat.mosfets
+    ]
+    column, window_s = circuit.column, conditions.window_s
+    edge_s = column.precharge_s + column.edge_s / 2
+    start_s, fall_s = column.precharge_s - column.wl_setup_s, column.precharge_s + window_s
+    strobe_s, stop_s = edge_s + window_s, 2 * column.precharge_s + window_s
+    pulses = np.array([[0.0, 0, 0, 1, 1, 1, 1e9], *(s.pulse for s in flat.sources)])
+    corners, kinks = _corners(pulses, [edge_s, strobe_s, start_s, fall_s, stop_s], stop_s)
+    setup = np.array(
+        [
+            solver.tolerance_v,
+            solver.newton_v,
+            solver.first_s,
+            solver.largest_s,
+            solver.smallest_s,
+            conditions.vdd_v / 2,
+            edge_s,
+            strobe_s,
+            solver.extra_weight,
+            -_MARGIN_V,
+            high_v + _MARGIN_V,
+            start_s,
+            solver.relaxed,
+            solver.newton_floor,
+        ]
+    )
+    order = [resistors.index(name) for name in _DEVICES]
+    order += [k for k in range(len(resistors)) if k not in order]
+    layout = _layout(tuple(tables))
+    held, hold, start = _initial(topology)
+    topology = _with_resistors(topology, order)
+    return Problem(
+        topology=topology,
+        before=(
+            corners,
+            kinks,
+            pulses,
+            setup,
+            hold,
+            held,
+            start,
+            _weights(topology, solver.weight_floor),
+        ),
+        after=(
+            np.array([1 / r.value for r in topology.circuit.resistors]),
+            np.array([c.value for c in flat.capacitors] or [0.0]),
+            layout.tab,
+            layout.off,
+            layout.grid,
+            layout.dim,
+            layout.body,
+            layout.site_of(flat, sites),
+            layout.powers,
+            layout.power_of,
+            layout.shift,
+            layout.log_gain,
+        ),
+        sources={s.name: k for k, s in enumerate(flat.sources, start=1)},
+        corners=corners,
+        tables=tuple(tables),
+        edge_s=edge_s,
+        start_s=start_s,
+        fall_s=fall_s,
+        sites=len(sites),
+        transistors=len(flat.mosfets),
+        z_coefficients=int(layout.dim[6]),
+    )
+
+
+def transistor_kind(
+    flat: FlatCircuit,
+    mosfet: Mosfet,
+    sites: tuple[MismatchSite, ...],
+    temperature_c: float,
+    reach_v: float,
+) -> TransistorKind:
+    """What the table of a transistor depends on; raises `InputError` if its model is missing."""
+    if mosfet.model not in flat.models:
+        raise InputError(f"'{mosfet.line}': no model {mosfet.model!r}")
+    kind, card = flat.models[mosfet.model]
+    return TransistorKind(
+        kind=kind,
+        card=card,
+        parameters=mosfet.parameters,
+        temperature_c=temperature_c,
+        reach_v=reach_v,
+        tied=mosfet.nodes[2] == mosfet.nodes[3],
+        varying=tuple(
+            (site.parameter, site.nominal, site.sigma)
+            for site in sites
+            if site.model == mosfet.model
+        ),
+    )
+
+
+def _with_resistors(topology: Topology, order: list[int]) -> Topology:
+    """The topology with the synapse's devices as its first two resistors."""
+    resistors = tuple(topology.circuit.resistors[k] for k in order)
+    return replace(topology, circuit=replace(topology.circuit, resistors=resistors))
+
+
+def _corners(
+    pulses: Floats, wanted: list[float], stop_s: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Times to hit exactly, ascending, and where a source's slope changes."""
+    bends = []
+    for v1, v2, delay, rise, fall, width, period in pulses:
+        if v1 == v2:
+            continue
+        if delay + period < stop_s:
+            raise InputError(
+                f"a PULSE repeats after {period:g} s; the batch engine takes one pulse per read"
+            )
+        bends += list(delay + np.cumsum([0.0, rise, width, fall]))
+    times = list(wanted)
+    for bend in bends:
+        if 0 < bend < stop_s and min(abs(bend - t) for t in times) > 1e-16:
+            times.append(float(bend))
+    corners = np.array(sorted(t for t in set(times) if 0 < t <= stop_s))
+    kinks = np.array([any(abs(t - bend) <= 1e-16 for bend in bends) for t in corners])
+    return corners, kinks
+
+
+def _initial(topology: Topology) -> tuple[Floats, Floats, Floats]:
+    """Held voltages, the conductances that hold them, and where the solution starts from."""
+    held = np.array([topology.circuit.initial_v.get(name, 0.0) for name in topology.unknown])
+    fixed = np.array([name in topology.circuit.initial_v for name in topology.unknown])
+    return held, np.where(fixed, 1e3, 1e-12), held.copy()
+
+
+def _weights(topology: Topology, floor: float) -> Floats:
+    """Weight of each node's local error: nodes with little charge move the outputs little."""
+    load = np.full(len(topology.unknown), 6e-15)
+    for capacitor in topology.circuit.capacitors:
+        for name in capacitor.nodes:
+            if name in topology.unknown:
+                load[topology.unknown.index(name)] += capacitor.value
+    output = min(load[topology.unknown.index(name)] for name in ("q", "qb"))
+    return np.clip(load / output, floor, 1.0)
+
+
+@lru_cache(maxsize=32)
+def _layout(tables: tuple[DeviceTable, ...]) -> "_Layout":
+    """One layout for all supplies of a temperature and corner: some megabytes each."""
+    return _Layout(tables)
+
+
+class _Layout:
+    """Tables of all transistors in one array, each kind once."""
+
+    def __init__(self, tables: tuple[DeviceTable, ...]) -> None:
+        first = tables[0]
+        pieces: list[Floats] = []
+        offsets: dict[int, tuple[int, int]] = {}
+        size = 0
+        for table in tables:
+            if id(table) not in offsets:
+                offsets[id(table)] = (size, size + table.current.size)
+                pieces += [table.current.ravel(), table.charge.ravel()]
+                size += table.current.size + table.charge.size
+        self.tab = np.concatenate([*pieces, np.zeros(8)])
+        self.off = np.array([offsets[id(table)] for table in tables])
+        cells = [
+            *(table.current.shape for table in tables if table.current.ndim == 3),
+            (5, *first.current.shape[-2:]),
+        ]
+        layers, gates, drains = cells[0]
+        charge_drains = first.charge.shape[-2]
+        z = first.shift.shape[-1]
+        self.dim = np.array([gates, drains, layers, gates, charge_drains, layers, z])
+        grid = [(start, 1 / step) for start, step in first.grids_v]
+        z_start, z_step = first.z_grid_v
+        self.grid = np.array(
+            [*np.ravel(grid), z_start, 1 / z_step, z_start + z_step * (z - 3)], dtype=float
+        )
+        self.body = np.array([table.body[0] for table in tables])
+        width = max(table.powers.shape[1] for table in tables)
+        self.powers = np.concatenate(
+            [np.pad(t.powers, ((0, 0), (0, width - t.powers.shape[1]))) for t in tables]
+        ).astype(np.int64)
+        self.power_of = np.cumsum([0, *(len(t.powers) for t in tables)])
+        self.shift = np.concatenate([t.shift.reshape(len(t.powers), 2 * z) for t in tables])
+        self.log_gain = np.concatenate([t.log_gain for t in tables])
+
+    @staticmethod
+    def site_of(flat: FlatCircuit, sites: tuple[MismatchSite, ...]) -> NDArray[np.int64]:
+        """The first mismatch site of each transistor."""
+        models = [site.model for site in sites]
+        return np.array([models.index(m.model) if m.model in models else 0 for m in flat.mosfets])

@@ -1,0 +1,134 @@
+"""A transistor as tables: what the batch engine knows about a card at one temperature."""
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.exceptions import InputError
+from rramsim.files import atomic_path
+
+__all__ = ["DeviceTable", "Grid", "TransistorKind", "cache_folder", "load_table", "save_table"]
+
+Floats = NDArray[np.float64]
+
+TABLE_VERSION = 2
+"""Raise it when the extraction changes, so that older caches are not read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A uniform grid of voltages in volt."""
+
+    start_v: float
+    step_v: float
+    points: int
+
+    @property
+    def values_v(self) -> Floats:
+        """The grid's points; shape (points,)."""
+        return np.asarray(self.start_v + self.step_v * np.arange(self.points), dtype=float)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransistorKind:
+    """What determines a table: card, instance, temperature, and the voltages to cover.
+
+    `varying` lists the card's mismatch parameters as (name, nominal, sigma); `tied` tells that
+    the source hangs on the bulk, which leaves two voltages of three.
+    """
+
+    kind: str
+    card: str
+    parameters: tuple[tuple[str, float], ...]
+    temperature_c: float
+    reach_v: float
+    tied: bool
+    varying: tuple[tuple[str, float, float], ...]
+    gmin_s: float = 1e-12
+
+    @property
+    def sign(self) -> int:
+        """+1 for an n-channel transistor, -1 for a p-channel one."""
+        return 1 if self.kind == "nmos" else -1
+
+    @property
+    def sha256(self) -> str:
+        """Content hash, the name of the table in the cache."""
+        text = f"{TABLE_VERSION} {self!r}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeviceTable:
+    """Splines of one transistor's current and charges, and how mismatch moves them.
+
+    Voltages are those of an n-channel transistor (a p-channel one's are mirrored), relative to
+    the source: vgs, vds and vsb. `current` (vsb, vgs, vds) holds cubic coefficients of the drain
+    current in ampere; `charge` (vsb, vgs, vds, 4) quadratic ones of the charges on gate, drain
+    and source in coulomb (the fourth is zero). Where the source is tied to the bulk the axis vsb
+    is missing. `grids_v` has the rows (start, step) of vgs, vds, vsb of the current, then of the
+    charge.
+
+    Mismatch acts as I(vgs + shift(z, vsb)) * exp(b), z = vgs - body * vsb; shift and b are
+    polynomials in the deviates with the exponents `powers` (terms, parameters); `shift`
+    (terms, 2, points) holds cubic coefficients over z of the shift at vsb = 0 and of its slope
+    over vsb, `log_gain` (terms,) those of b. `z_grid_v` is (start, step); `body` (1,).
+
+    `report`: the errors in the table against ngspice at points off the grid, see `REPORT`.
+    """
+
+    current: Floats
+    charge: Floats
+    grids_v: Floats
+    powers: NDArray[np.int64]
+    shift: Floats
+    log_gain: Floats
+    z_grid_v: Floats
+    body: Floats
+    report: Floats
+
+
+REPORT = (
+    "relative error of currents above 1 nA, 95th percentile",
+    "relative error of currents above 1 nA, largest",
+    "equivalent gate voltage of the current's error in volt, 95th percentile",
+    "error of the gate shift by mismatch in volt, deviates within 3 sigma, 95th percentile",
+)
+"""What the numbers in `DeviceTable.report` mean."""
+
+
+def cache_folder() -> Path:
+    """Where tables and compiled kernels are kept: `RRAMSIM_CACHE`, or the user's cache."""
+    named = os.environ.get("RRAMSIM_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME")
+    root = Path(named) if named else (Path(base) if base else Path.home() / ".cache") / "rramsim"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{root}: cannot make the cache folder ({error.strerror}); "
+            "name another in the environment variable RRAMSIM_CACHE"
+        ) from error
+    return root
+
+
+def save_table(table: DeviceTable, path: Path) -> None:
+    """Write a table whole or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        arrays = {field.name: getattr(table, field.name) for field in fields(table)}
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def load_table(path: Path) -> DeviceTable | None:
+    """Read a table; None if there is none, or none that can be used."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            table = DeviceTable(**{field.name: stored[field.name] for field in fields(DeviceTable)})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return table if np.isfinite(table.current).all() and np.isfinite(table.charge).all() else None

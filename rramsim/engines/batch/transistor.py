@@ -1,0 +1,111 @@
+"""One transistor's current and charges from its tables, compiled; used by generated code.
+
+`grid` holds (start, 1 / step) of vgs, vds, vsb of the current, of the charge, then of z;
+`dim` the numbers of coefficients (vgs, vds, vsb) of current and charge, and of z. Cell numbers
+are kept inside the tables, so that no voltage reads outside of them.
+"""
+
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
+from numba import njit
+
+from rramsim.engines.batch.contractions import (
+    charge2,
+    charge3,
+    current2,
+    current3,
+    shift1,
+    shift2,
+)
+
+__all__ = ["free_charge", "free_current", "tied_charge", "tied_current"]
+
+_jit = njit(forceinline=True, error_model="numpy", fastmath={"contract", "nsz"})
+
+
+@_jit
+def _place(v, start, inverse, count):
+    """Cell and place inside it of a cubic spline."""
+    x = (v - start) * inverse
+    cell = min(max(int(x), 0), count - 4)
+    return cell, x - cell
+
+
+@_jit
+def _centre(v, start, inverse, count):
+    """Cell and place inside it of a quadratic spline."""
+    x = (v - start) * inverse
+    cell = min(max(int(x + 0.5), 0), count - 3)
+    return cell, x - cell
+
+
+@_jit
+def tied_current(gs, ds, tab, at, grid, dim, par, gain):
+    """Current, then its derivatives over vgs and vds; source on the bulk."""
+    cell, t = _place(min(max(gs, grid[12]), grid[14]), grid[12], grid[13], dim[6])
+    shift, slope, _, _ = shift1(par, cell, t)
+    slope *= grid[13]
+    if gs < grid[12] or gs > grid[14]:
+        slope = 0.0
+    g, tg = _place(gs + shift, grid[0], grid[1], dim[0])
+    d, td = _place(ds, grid[2], grid[3], dim[1])
+    i, i_g, i_d, _ = current2(tab, at + g * dim[1] + d, dim[1], tg, td)
+    return gain * i, gain * grid[1] * i_g * (1.0 + slope), gain * grid[3] * i_d
+
+
+@_jit
+def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain):
+    """Current, then its derivatives over vgs, vds and vsb."""
+    z = gs - body * sb
+    cell, t = _place(min(max(z, grid[12]), grid[14]), grid[12], grid[13], dim[6])
+    shift, slope, shift_s, _ = shift2(par, cell, dim[6], t, sb)
+    slope *= grid[13]
+    if z < grid[12] or z > grid[14]:
+        slope = 0.0
+    g, tg = _place(gs + shift, grid[0], grid[1], dim[0])
+    d, td = _place(ds, grid[2], grid[3], dim[1])
+    s, ts = _place(sb, grid[4], grid[5], dim[2])
+    start = at + (s * dim[0] + g) * dim[1] + d
+    i, i_g, i_d, i_s = current3(tab, start, dim[0] * dim[1], dim[1], ts, tg, td)
+    i_g = gain * grid[1] * i_g
+    return (
+        gain * i,
+        i_g * (1.0 + slope),
+        gain * grid[3] * i_d,
+        gain * grid[5] * i_s + i_g * (shift_s - body * slope),
+    )
+
+
+@_jit
+def tied_charge(gs, ds, tab, at, grid, dim):
+    """Charges (gate, drain, source), their derivatives over vgs, over vds."""
+    g, tg = _centre(gs, grid[6], grid[7], dim[3])
+    d, td = _centre(ds, grid[8], grid[9], dim[4])
+    a, b = grid[7], grid[9]
+    x = charge2(tab, at + 4 * (g * dim[4] + d), 4 * dim[4], tg, td)
+    return x[0], x[1], x[2], a * x[3], a * x[4], a * x[5], b * x[6], b * x[7], b * x[8]
+
+
+@_jit
+def free_charge(gs, ds, sb, tab, at, grid, dim):
+    """Charges (gate, drain, source), their derivatives over vgs, over vds, over vsb."""
+    g, tg = _centre(gs, grid[6], grid[7], dim[3])
+    d, td = _centre(ds, grid[8], grid[9], dim[4])
+    s, ts = _centre(sb, grid[10], grid[11], dim[5])
+    a, b, e = grid[7], grid[9], grid[11]
+    start = at + 4 * ((s * dim[3] + g) * dim[4] + d)
+    x = charge3(tab, start, 4 * dim[3] * dim[4], 4 * dim[4], ts, tg, td)
+    return (
+        x[0],
+        x[1],
+        x[2],
+        a * x[3],
+        a * x[4],
+        a * x[5],
+        b * x[6],
+        b * x[7],
+        b * x[8],
+        e * x[9],
+        e * x[10],
+        e * x[11],
+    )

@@ -1,0 +1,209 @@
+"""Splines, their compiled evaluation, and the tables against ngspice itself."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from rramsim.circuits import SenseConditions
+from rramsim.engines.batch.contractions import charge2, charge3, current2, current3, shift2
+from rramsim.engines.batch.elements import flatten
+from rramsim.engines.batch.extraction import card_text, extract, instance_text
+from rramsim.engines.batch.library import device_table, make_table
+from rramsim.engines.batch.problem import transistor_kind
+from rramsim.engines.batch.splines import coefficients, evaluate
+from rramsim.engines.batch.tables import load_table, save_table
+from rramsim.engines.ngspice_library import ngspice_session
+
+
+def kind_of(circuit, name, temperature_c=27.0, corner="tt"):
+    conditions = SenseConditions(vdd_v=1.2, temperature_c=temperature_c, corner=corner)
+    flat = flatten(circuit.deck(conditions))
+    mosfet = next(m for m in flat.mosfets if m.name == name)
+    return transistor_kind(flat, mosfet, circuit.mismatch_sites(corner), temperature_c, 1.9)
+
+
+@pytest.mark.parametrize("degree", [2, 3])
+def test_splines_reproduce_polynomials_of_their_degree(degree):
+    x = np.arange(12.0)
+    c = coefficients(x**degree - 2 * x, (0,), degree)
+    for at in (0.0, 0.3, 4.5, 7.77, 11.0):
+        assert evaluate(c, (at,), degree) == pytest.approx(at**degree - 2 * at, abs=1e-9)
+        slope = degree * at ** (degree - 1) - 2
+        assert evaluate(c, (at,), degree, 0) == pytest.approx(slope, abs=1e-9)
+
+
+def test_a_cubic_spline_converges_with_the_fourth_power_of_its_step():
+    errors = []
+    for n in (10, 20, 40):
+        c = coefficients(np.sin(np.linspace(0, 3, n + 1)), (0,), 3)
+        at = np.linspace(0.2, 0.8, 50)
+        errors.append(max(abs(evaluate(c, (t * n,), 3) - np.sin(3 * t)) for t in at))
+    assert 12 < errors[0] / errors[1] < 22 and 12 < errors[1] / errors[2] < 22
+
+
+@njit
+def _compiled(current, charge, layer, s, g, d, s2, g2, d2):
+    start = (1 * 9 + 3) * 10 + 2
+    return (
+        current3(current, start, 90, 10, s, g, d),
+        current2(current, start, 10, g, d),
+        charge3(charge, 4 * start, 360, 40, s2, g2, d2),
+        charge2(charge, 4 * start, 40, g2, d2),
+        shift2(layer, 3, 20, d, s),
+    )
+
+
+def test_compiled_splines_agree_with_numpy():
+    rng = np.random.default_rng(3)
+    current, charge = rng.standard_normal((7, 9, 10)), rng.standard_normal((7, 9, 10, 4))
+    layer = rng.standard_normal((2, 20))
+    s, g, d, s2, g2, d2 = 0.31, 0.62, 0.95, -0.4, 0.1, 0.45
+    i3, i2, q3, q2, shift = _compiled(
+        current.ravel(), charge.ravel(), layer.ravel(), s, g, d, s2, g2, d2
+    )
+    for derivative, place in ((None, 0), (1, 1), (2, 2), (0, 3)):
+        assert i3[place] == pytest.approx(evaluate(current, (1 + s, 3 + g, 2 + d), 3, derivative))
+        expected = evaluate(charge, (1 + s2, 3 + g2, 2 + d2), 2, derivative)[:3]
+        assert q3[3 * place : 3 * place + 3] == pytest.approx(expected)
+    for derivative, place in ((None, 0), (0, 1), (1, 2)):
+        assert i2[place] == pytest.approx(evaluate(current[1], (3 + g, 2 + d), 3, derivative))
+        expected = evaluate(charge[1], (3 + g2, 2 + d2), 2, derivative)[:3]
+        assert q2[3 * place : 3 * place + 3] == pytest.approx(expected)
+    first, second = (evaluate(row, (3 + d,), 3) for row in layer)
+    assert shift[0] == pytest.approx(first + s * second) and shift[2] == pytest.approx(second)
+    assert shift[1] == pytest.approx(
+        evaluate(layer[0], (3 + d,), 3, 0) + s * evaluate(layer[1], (3 + d,), 3, 0)
+    )
+
+
+def ngspice_currents(kind, biases, deviates=None):
+    """Drain currents of an n-channel-like transistor at (vgs, vds, vsb), each with deviates."""
+    sign, lines, session = kind.sign, ["check"], ngspice_session()
+    for k, (vgs, vds, vsb) in enumerate(biases):
+        lines += [
+            card_text(kind, f"device{k}"),
+            instance_text(kind, f"{k}", f"d{k} g{k} s{k} 0", f"device{k}"),
+            f"vs{k} s{k} 0 {sign * float(vsb)!r}",
+            f"vg{k} g{k} 0 {sign * float(vsb + vgs)!r}",
+            f"vd{k} d{k} 0 {sign * float(vsb + vds)!r}",
+        ]
+    lines += [f".options temp={kind.temperature_c} reltol=1e-6 abstol=1e-16", ".op", ".end"]
+    session.load("\n".join(lines))
+    for k in range(len(biases)):
+        for (name, nominal, sigma), p in zip(
+            kind.varying, () if deviates is None else deviates[k], strict=deviates is not None
+        ):
+            session.command(f"altermod device{k} {name} = {nominal + p * sigma:.9g}")
+    assert not session.run()
+    return np.array([-sign * session.vector(f"vd{k}#branch")[0] for k in range(len(biases))])
+
+
+def table_current(table, bias, deviates):
+    """The table's current, by the numpy reference of what the compiled code does."""
+    vgs, vds, vsb = bias
+    monomials = np.prod(np.asarray(deviates) ** table.powers, axis=1)
+    z = vgs - table.body[0] * vsb
+    at = (z - table.z_grid_v[0]) / table.z_grid_v[1]
+    rows = np.einsum("t,tlp->lp", monomials, table.shift)
+    shift = evaluate(rows[0], (at,), 3) + vsb * evaluate(rows[1], (at,), 3)
+    where = [(v - s) / h for v, (s, h) in zip((vgs + shift, vds, vsb), table.grids_v, strict=False)]
+    place = (where[2], where[0], where[1]) if table.current.ndim == 3 else (where[0], where[1])
+    return float(np.exp(monomials @ table.log_gain) * evaluate(table.current, place, 3))
+
+
+@pytest.mark.parametrize("name", ["xpcsa.mn1", "xpcsa.mp1", "xpcsa.mpre1"])
+def test_nominal_currents_agree_with_ngspice_between_the_grid_points(pcsa, name):
+    kind = kind_of(pcsa, name)
+    rng = np.random.default_rng(5)
+    biases = rng.uniform((0.3, 0.02, 0.0), (1.3, 1.2, 0.6), size=(60, 3))
+    if kind.tied:
+        biases[:, 2] = 0.0
+    table = device_table(kind)
+    ours = np.array([table_current(table, b, np.zeros(3)) for b in biases])
+    theirs = ngspice_currents(kind, biases)
+    seen = theirs > 1e-9
+    error = abs(ours / theirs - 1)[seen]
+    assert seen.sum() > 30
+    assert np.quantile(error, 0.95) < 0.01 and error.max() < 0.05
+
+
+@pytest.mark.parametrize("name", ["xpcsa.mn1", "xpcsa.mp1"])
+def test_mismatch_agrees_with_altered_models(pcsa, name):
+    """Equivalent shift and gain against ngspice's altermod, in volt at the gate."""
+    kind = kind_of(pcsa, name)
+    assert [p[0] for p in kind.varying] == ["toxe", "voff", "nfactor"]
+    rng = np.random.default_rng(6)
+    biases = rng.uniform((0.4, 0.05, 0.0), (1.2, 1.0, 0.5), size=(50, 3))
+    if kind.tied:
+        biases[:, 2] = 0.0
+    deviates = rng.standard_normal((50, 3))
+    table = device_table(kind)
+    theirs = ngspice_currents(kind, biases, deviates)
+    nominal = ngspice_currents(kind, biases)
+    ours = np.array([table_current(table, b, p) for b, p in zip(biases, deviates, strict=True)])
+    up = [(vgs + 1e-3, vds, vsb) for vgs, vds, vsb in biases]
+    slope = (np.log(ngspice_currents(kind, up)) - np.log(nominal)) / 1e-3
+    seen = theirs > 1e-9
+    moved_v = abs(np.log(theirs / nominal) / slope)[seen]
+    error_v = abs(np.log(ours / theirs) / slope)[seen]
+    assert moved_v.max() > 0.02, "the deviates matter"
+    assert np.quantile(error_v, 0.95) < 2e-3 and error_v.max() < 5e-3
+
+
+def test_charges_give_the_capacitances_that_ngspice_reports(pcsa):
+    """Small-signal current into the gate of a p-channel transistor, over 2 pi f."""
+    kind = kind_of(pcsa, "xpcsa.mp1")
+    table, session = device_table(kind), ngspice_session()
+    for vgs, vds in ((0.2, 0.6), (0.7, 0.05), (1.0, 0.5), (1.2, 1.1)):
+        session.load(
+            "\n".join(
+                [
+                    "check",
+                    card_text(kind, "device"),
+                    instance_text(kind, "1", "d g 0 0", "device"),
+                    f"vg g 0 dc {-vgs} ac 1",
+                    f"vd d 0 dc {-vds}",
+                    ".options temp=27",
+                    ".ac lin 1 1meg 1meg",
+                    ".end",
+                ]
+            )
+        )
+        session.command("ac lin 1 1meg 1meg")
+        session.command("let gate = -imag(vg#branch) / 6283185.307179586")
+        expected = session.vector("gate")[0]
+        where = tuple((v - s) / h for v, (s, h) in zip((vgs, vds), table.grids_v[3:5], strict=True))
+        ours = evaluate(table.charge, where, 2, 0)[0] / table.grids_v[3, 1]
+        assert ours == pytest.approx(expected, rel=0.03)
+
+
+def test_charges_and_terminals_are_symmetric_at_zero_drain_voltage(pcsa):
+    """Drain and source of this layout are alike: at vds = 0 the gate drives them alike."""
+    table = extract(kind_of(pcsa, "xpcsa.mp1"))
+    where = tuple((v - s) / h for v, (s, h) in zip((1.0, 0.0), table.grids_v[3:5], strict=True))
+    gate, drain, source = evaluate(table.charge, where, 2, 0)[:3]
+    assert drain == pytest.approx(source, rel=0.01) and gate > -drain > 0
+
+
+def test_tables_are_kept_and_a_torn_file_is_made_anew(pcsa, tmp_path, monkeypatch):
+    kind = kind_of(pcsa, "xpcsa.mpre1", temperature_c=31.0)
+    monkeypatch.setenv("RRAMSIM_CACHE", str(tmp_path))
+    device_table.cache_clear()
+    made = device_table(kind)
+    (file,) = tmp_path.glob("table-*.npz")
+    kept = load_table(file)
+    assert kept is not None and np.array_equal(kept.current, made.current)
+    file.write_bytes(file.read_bytes()[:5000])
+    assert load_table(file) is None
+    device_table.cache_clear()
+    again = device_table(kind)
+    assert np.array_equal(again.current, made.current) and load_table(file) is not None
+    device_table.cache_clear()
+
+
+def test_a_table_reports_its_own_errors(pcsa, tmp_path):
+    table = make_table(kind_of(pcsa, "xpcsa.mpre1"))
+    save_table(table, tmp_path / "t.npz")
+    current_p95, current_max, gate_v, shift_v = table.report
+    assert 0 < current_p95 < 0.01 and current_p95 <= current_max < 0.1
+    assert 0 < gate_v < 1e-3 and 0 < shift_v < 2e-3
