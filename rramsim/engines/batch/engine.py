@@ -60,6 +60,8 @@ class BatchEngine:
         waveforms: bool = False,
     ) -> SenseOutcome:
         """Sense every sample; raises `InputError` for a circuit that this engine cannot solve."""
+        if samples.noise_v is not None:
+            raise InputError("noise_v: the batch engine senses without noise; use ngspice")
         problem = _problem(circuit, conditions, Solver(tolerance_v=self.tolerance_v))
         if samples.mismatch.shape[1] not in (0, problem.sites):
             raise InputError(

@@ -75,6 +75,11 @@ def make_problem(
 
     Raises `InputError` for what the batch engine cannot solve.
     """
+    if circuit.read_out.name != "pcsa":
+        raise InputError(
+            f"[sense] circuit = {circuit.read_out.name!r}: the batch engine reads the outputs of "
+            "the amplifier alone, circuit = 'pcsa'; use ngspice"
+        )
     try:
         flat = flatten(circuit.deck(conditions))
         topology = build_topology(flat)
@@ -113,7 +118,7 @@ def make_problem(
             solver.first_s,
             solver.largest_s,
             solver.smallest_s,
-            conditions.vdd_v / 2,
+            circuit.threshold_v(conditions),
             edge_s,
             strobe_s,
             solver.extra_weight,
