@@ -18,7 +18,7 @@ __all__ = ["Agreement", "Limits", "agreement", "certify"]
 
 EDGE_OF_WINDOW = 0.03
 EDGE_V = 0.02
-EARLY_OF_WINDOW = 0.1
+EARLY_OF_WINDOW = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ def agreement(
         opposite += int((differ & ~close & (ours.read * theirs.read == -1)).sum())
         resolved = both & equal & (ours.read != 0)
         # Outputs that differ at the clock edge already were left so by an incomplete precharge
-        # (weak p-channel corners near 1 V): such times are compared on the window's tenth.
+        # (weak p-channel corners near 1 V): such times are compared on the window's hundredth.
         scale = np.maximum(theirs.resolve_time_s[resolved], EARLY_OF_WINDOW * window_s)
         times.append(abs(ours.resolve_time_s[resolved] - theirs.resolve_time_s[resolved]) / scale)
         energies.append(abs(ours.energy_j[both] / theirs.energy_j[both] - 1))
