@@ -18,7 +18,17 @@ from rramsim.biterrors.dataset import (
     statistics_at,
 )
 from rramsim.biterrors.differences import RateDifference
+from rramsim.biterrors.limit_states import (
+    AnalyticState,
+    LimitState,
+    curved_state,
+    linear_state,
+    two_lobed_state,
+)
+from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
 from rramsim.biterrors.rates import Rate
+from rramsim.biterrors.sense_failure import SenseFailure
+from rramsim.biterrors.sensitivity import PartSensitivity, sensitivities
 from rramsim.biterrors.statistics import READ_LABELS, ErrorStatistics
 from rramsim.biterrors.tally import SenseTally
 from rramsim.biterrors.task import SenseTask
@@ -26,21 +36,32 @@ from rramsim.biterrors.task import SenseTask
 __all__ = [
     "CHUNK_SAMPLES",
     "READ_LABELS",
+    "AnalyticState",
     "CampaignProgress",
     "CampaignResult",
     "ErrorStatistics",
     "FailedTask",
+    "LimitState",
+    "PartSensitivity",
+    "RareRate",
+    "RareSettings",
     "Rate",
     "RateDifference",
+    "SenseFailure",
     "SenseTally",
     "SenseTask",
     "StopRule",
     "WorkLimits",
     "available_workers",
     "conditions_of",
+    "curved_state",
+    "linear_state",
     "load_dataset",
+    "rare_rate",
     "run_campaign",
     "save_dataset",
     "sense_dataset",
+    "sensitivities",
     "statistics_at",
+    "two_lobed_state",
 ]

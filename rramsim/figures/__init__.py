@@ -8,13 +8,16 @@ from rramsim.figures.equilibrium import (
     noise_robustness_figure,
 )
 from rramsim.figures.errors import error_rates_figure, error_table_figure
+from rramsim.figures.rare import agreement_figure
 from rramsim.figures.sense import sense_figure
+from rramsim.figures.sensitivity import sensitivity_figure
 from rramsim.figures.shares import shares_figure
 from rramsim.figures.style import save_figure
 from rramsim.figures.waveforms import waveform_figure
 
 __all__ = [
     "accuracy_figure",
+    "agreement_figure",
     "energy_accuracy_figure",
     "error_rates_figure",
     "error_table_figure",
@@ -26,6 +29,7 @@ __all__ = [
     "pulse_figure",
     "save_figure",
     "sense_figure",
+    "sensitivity_figure",
     "shares_figure",
     "waveform_figure",
 ]

@@ -17,7 +17,7 @@ def test_noise_and_other_read_outs_are_for_ngspice(pcsa, sky130):
     with pytest.raises(InputError, match="senses without noise; use ngspice"):
         BatchEngine().sense(pcsa, AT, replace(ONE, noise_v=np.zeros(1)))
     product = sense_circuit(process=sky130, read_out=ReadOut(name="gxnor"))
-    with pytest.raises(InputError, match="'gxnor'.*use ngspice"):
+    with pytest.raises(InputError, match=r"'gxnor'.*use ngspice"):
         BatchEngine().sense(product, AT, ONE)
 
 
