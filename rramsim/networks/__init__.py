@@ -8,6 +8,7 @@ from rramsim.networks.injection import (
     set_weight_errors,
     without_weight_errors,
 )
+from rramsim.networks.integer import FirstLayer, IntegerNetwork
 from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
 from rramsim.networks.quantisers import (
     TERNARY_THRESHOLD,
@@ -31,6 +32,8 @@ __all__ = [
     "Architecture",
     "BinaryFlips",
     "ErrorMode",
+    "FirstLayer",
+    "IntegerNetwork",
     "LayerCensus",
     "NetworkSpec",
     "QuantConv2d",

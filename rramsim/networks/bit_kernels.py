@@ -1,0 +1,332 @@
+"""Dot products of packed -1, 0, +1 values by XNOR or GXNOR and popcount, many at a time.
+
+A value is two bits in two planes: `sign` (1 for -1) and `some` (1 unless 0); a plane that is all
+ones is left out. Per word, with s the XOR of the signs and a the AND of the `some` planes, the
+products that are -1 are a & s and those that are not 0 are a, so the sum is |a| - 2 |a & s|
+(GXNOR; Laborieux et al. 2020, arXiv 2005.01973). With binary weights or inputs |a| does not depend
+on the pair and one popcount a word is enough.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from rramsim.networks.bit_vectors import (
+    LANES,
+    STEPS,
+    add,
+    and_,
+    count,
+    load,
+    splat,
+    store,
+    sub,
+    totals,
+    xor,
+    zero,
+)
+
+__all__ = [
+    "LANES",
+    "dot_products",
+    "fixed_point_convolution",
+    "flatten_pixels",
+    "gather_patches",
+    "popcount",
+    "remove_padding",
+    "threshold_and_pack",
+]
+
+Words = NDArray[np.uint64]
+
+
+@intrinsic
+def popcount(typing: Any, word: Any) -> Any:
+    """Set bits of a uint64, as int64."""
+    return types.int64(types.uint64), lambda context, builder, signature, values: builder.ctpop(
+        values[0]
+    )
+
+
+# Each kernel gets inputs of shape (rows, words), rows a multiple of 4 (2 where both are ternary),
+# weights of shape (groups, words, LANES) and fills sums of shape (rows, groups * LANES), int32.
+# Four rows share each load of weights; more would not fit the registers.
+
+
+@njit(cache=True, nogil=True)
+def _binary_binary(x_sign: Words, w_sign: Words, bits: int, sums: Any) -> None:
+    rows, words = x_sign.shape
+    groups = w_sign.shape[0]
+    weights, flat = w_sign.ravel(), sums.ravel()
+    width = groups * LANES
+    base = splat(np.uint64(bits))
+    for p in range(0, rows, 4):
+        for g in range(groups):
+            s0, s1, s2, s3 = zero(), zero(), zero(), zero()
+            for start in range(0, words, STEPS):
+                a0, a1, a2, a3 = zero(), zero(), zero(), zero()
+                for k in range(start, min(words, start + STEPS)):
+                    w = load(weights, (g * words + k) * LANES)
+                    a0 = count(a0, xor(w, splat(x_sign[p, k])))
+                    a1 = count(a1, xor(w, splat(x_sign[p + 1, k])))
+                    a2 = count(a2, xor(w, splat(x_sign[p + 2, k])))
+                    a3 = count(a3, xor(w, splat(x_sign[p + 3, k])))
+                s0, s1 = add(s0, totals(a0)), add(s1, totals(a1))
+                s2, s3 = add(s2, totals(a2)), add(s3, totals(a3))
+            at = p * width + g * LANES
+            store(flat, at, sub(base, add(s0, s0)))
+            store(flat, at + width, sub(base, add(s1, s1)))
+            store(flat, at + 2 * width, sub(base, add(s2, s2)))
+            store(flat, at + 3 * width, sub(base, add(s3, s3)))
+
+
+@njit(cache=True, nogil=True)
+def _ternary_weights(x_sign: Words, w_sign: Words, w_some: Words, nonzero: Words, sums: Any) -> None:
+    rows, words = x_sign.shape
+    groups = w_sign.shape[0]
+    signs, somes, bases = w_sign.ravel(), w_some.ravel(), nonzero.ravel()
+    flat = sums.ravel()
+    width = groups * LANES
+    for p in range(0, rows, 4):
+        for g in range(groups):
+            s0, s1, s2, s3 = zero(), zero(), zero(), zero()
+            for start in range(0, words, STEPS):
+                a0, a1, a2, a3 = zero(), zero(), zero(), zero()
+                for k in range(start, min(words, start + STEPS)):
+                    at = (g * words + k) * LANES
+                    w, n = load(signs, at), load(somes, at)
+                    # A zero weight's sign bit is 0, so masking the input alone is enough.
+                    a0 = count(a0, xor(w, and_(n, splat(x_sign[p, k]))))
+                    a1 = count(a1, xor(w, and_(n, splat(x_sign[p + 1, k]))))
+                    a2 = count(a2, xor(w, and_(n, splat(x_sign[p + 2, k]))))
+                    a3 = count(a3, xor(w, and_(n, splat(x_sign[p + 3, k]))))
+                s0, s1 = add(s0, totals(a0)), add(s1, totals(a1))
+                s2, s3 = add(s2, totals(a2)), add(s3, totals(a3))
+            base = load(bases, g * LANES)
+            at = p * width + g * LANES
+            store(flat, at, sub(base, add(s0, s0)))
+            store(flat, at + width, sub(base, add(s1, s1)))
+            store(flat, at + 2 * width, sub(base, add(s2, s2)))
+            store(flat, at + 3 * width, sub(base, add(s3, s3)))
+
+
+@njit(cache=True, nogil=True)
+def _ternary_inputs(x_sign: Words, x_some: Words, w_sign: Words, sums: Any) -> None:
+    rows, words = x_sign.shape
+    groups = w_sign.shape[0]
+    weights, flat = w_sign.ravel(), sums.ravel()
+    width = groups * LANES
+    nonzero = np.zeros(4, dtype=np.uint64)
+    for p in range(0, rows, 4):
+        for r in range(4):
+            found = 0
+            for k in range(words):
+                found += popcount(x_some[p + r, k])
+            nonzero[r] = found
+        for g in range(groups):
+            s0, s1, s2, s3 = zero(), zero(), zero(), zero()
+            for start in range(0, words, STEPS):
+                a0, a1, a2, a3 = zero(), zero(), zero(), zero()
+                for k in range(start, min(words, start + STEPS)):
+                    w = load(weights, (g * words + k) * LANES)
+                    a0 = count(a0, xor(splat(x_sign[p, k]), and_(w, splat(x_some[p, k]))))
+                    a1 = count(a1, xor(splat(x_sign[p + 1, k]), and_(w, splat(x_some[p + 1, k]))))
+                    a2 = count(a2, xor(splat(x_sign[p + 2, k]), and_(w, splat(x_some[p + 2, k]))))
+                    a3 = count(a3, xor(splat(x_sign[p + 3, k]), and_(w, splat(x_some[p + 3, k]))))
+                s0, s1 = add(s0, totals(a0)), add(s1, totals(a1))
+                s2, s3 = add(s2, totals(a2)), add(s3, totals(a3))
+            at = p * width + g * LANES
+            store(flat, at, sub(splat(nonzero[0]), add(s0, s0)))
+            store(flat, at + width, sub(splat(nonzero[1]), add(s1, s1)))
+            store(flat, at + 2 * width, sub(splat(nonzero[2]), add(s2, s2)))
+            store(flat, at + 3 * width, sub(splat(nonzero[3]), add(s3, s3)))
+
+
+@njit(cache=True, nogil=True)
+def _ternary_ternary(
+    x_sign: Words, x_some: Words, w_sign: Words, w_some: Words, sums: Any
+) -> None:
+    rows, words = x_sign.shape
+    groups = w_sign.shape[0]
+    signs, somes, flat = w_sign.ravel(), w_some.ravel(), sums.ravel()
+    width = groups * LANES
+    for p in range(0, rows, 2):
+        for g in range(groups):
+            s0, s1 = zero(), zero()
+            for start in range(0, words, STEPS):
+                a0, a1, m0, m1 = zero(), zero(), zero(), zero()
+                for k in range(start, min(words, start + STEPS)):
+                    at = (g * words + k) * LANES
+                    w, n = load(signs, at), load(somes, at)
+                    both = and_(n, splat(x_some[p, k]))
+                    a0 = count(a0, both)
+                    m0 = count(m0, and_(both, xor(w, splat(x_sign[p, k]))))
+                    both = and_(n, splat(x_some[p + 1, k]))
+                    a1 = count(a1, both)
+                    m1 = count(m1, and_(both, xor(w, splat(x_sign[p + 1, k]))))
+                minus = totals(m0)
+                s0 = add(s0, sub(totals(a0), add(minus, minus)))
+                minus = totals(m1)
+                s1 = add(s1, sub(totals(a1), add(minus, minus)))
+            store(flat, p * width + g * LANES, s0)
+            store(flat, (p + 1) * width + g * LANES, s1)
+
+
+def dot_products(
+    x_sign: Words,
+    x_some: Words | None,
+    w_sign: Words,
+    w_some: Words | None,
+    *,
+    bits: int,
+    nonzero: Words,
+    sums: NDArray[np.int32],
+) -> None:
+    """Fill `sums` (rows, groups * LANES) with the products of every input row and every output.
+
+    `x_sign`, `x_some`: (rows, words), rows a multiple of 4; `w_sign`, `w_some`: (groups, words,
+    LANES); None stands for a plane of ones. `bits` values lie in a row; `nonzero` (groups, LANES)
+    counts each output's non-zero weights. Bits beyond `bits` must be 0 in every plane.
+    """
+    if w_some is None and x_some is None:
+        _binary_binary(x_sign, w_sign, bits, sums)
+    elif x_some is None:
+        _ternary_weights(x_sign, w_sign, w_some, nonzero, sums)
+    elif w_some is None:
+        _ternary_inputs(x_sign, x_some, w_sign, sums)
+    else:
+        _ternary_ternary(x_sign, x_some, w_sign, w_some, sums)
+
+
+@njit(cache=True, nogil=True)
+def _append(row: Words, at: int, word: Any, bits: int) -> None:
+    """OR `bits` bits of `word` into the bit string `row` from bit `at` on."""
+    index, shift = at >> 6, np.uint64(at & 63)
+    row[index] |= word << shift
+    if (at & 63) + bits > 64:
+        row[index + 1] |= word >> (np.uint64(64) - shift)
+
+
+@njit(cache=True, nogil=True)
+def gather_patches(planes: Words, channels: int, taps: int, patches: Words) -> None:
+    """Lay the taps x taps neighbourhood of every pixel as a bit string.
+
+    `planes`: (images, height, width, words), `channels` bits a pixel. `patches`: (rows >= images *
+    height * width, words), filled with taps * taps * channels bits a row, tap by tap; bits outside
+    an image are 0.
+    """
+    images, height, width, words = planes.shape
+    margin = taps // 2
+    patches[:] = 0
+    for i in range(images):
+        for y in range(height):
+            for x in range(width):
+                row = patches[(i * height + y) * width + x]
+                for dy in range(taps):
+                    v = y + dy - margin
+                    if v < 0 or v >= height:
+                        continue
+                    for dx in range(taps):
+                        u = x + dx - margin
+                        if u < 0 or u >= width:
+                            continue
+                        at = (dy * taps + dx) * channels
+                        for k in range(words):
+                            bits = min(64, channels - 64 * k)
+                            _append(row, at + 64 * k, planes[i, v, u, k], bits)
+
+
+@njit(cache=True, nogil=True)
+def flatten_pixels(planes: Words, channels: int, rows: Words) -> None:
+    """Lay each image's pixels as one bit string: rows (>= images, words), pixel by pixel."""
+    images, height, width, words = planes.shape
+    rows[:] = 0
+    for i in range(images):
+        for y in range(height):
+            for x in range(width):
+                at = (y * width + x) * channels
+                for k in range(words):
+                    bits = min(64, channels - 64 * k)
+                    _append(rows[i], at + 64 * k, planes[i, y, x, k], bits)
+
+
+@njit(cache=True, nogil=True)
+def remove_padding(tap_sums: Any, images: int, height: int, width: int, sums: Any) -> None:
+    """Take back what taps outside an image added, whose bits of a binary plane count as +1.
+
+    `tap_sums`: (9, outputs), each tap's weights summed over channels; `sums` changes in place.
+    """
+    for i in range(images):
+        for y in range(height):
+            for x in range(width):
+                if 0 < y < height - 1 and 0 < x < width - 1:
+                    continue
+                p = (i * height + y) * width + x
+                for tap in range(9):
+                    v, u = y + tap // 3 - 1, x + tap % 3 - 1
+                    if v < 0 or v >= height or u < 0 or u >= width:
+                        for o in range(tap_sums.shape[1]):
+                            sums[p, o] -= tap_sums[tap, o]
+
+
+@njit(cache=True, nogil=True)
+def fixed_point_convolution(pixels: Any, weights: Any, sums: Any) -> None:
+    """Convolve integers (images, height, width, channels), 3 x 3, with int32 weights (9 * channels,
+    outputs) into sums (images * height * width, outputs); outside an image lie zeros."""
+    images, height, width, channels = pixels.shape
+    outputs = weights.shape[1]
+    for i in range(images):
+        for y in range(height):
+            for x in range(width):
+                p = (i * height + y) * width + x
+                for o in range(outputs):
+                    sums[p, o] = 0
+                for tap in range(9):
+                    v, u = y + tap // 3 - 1, x + tap % 3 - 1
+                    if v < 0 or v >= height or u < 0 or u >= width:
+                        continue
+                    for c in range(channels):
+                        value = pixels[i, v, u, c]
+                        row = tap * channels + c
+                        for o in range(outputs):
+                            sums[p, o] += value * weights[row, o]
+
+
+@njit(cache=True, nogil=True)
+def threshold_and_pack(
+    sums: Any, pool: Any, flip: Any, from_plus: Any, from_zero: Any, sign: Words, some: Words
+) -> None:
+    """Pool integer sums by their maximum, compare with thresholds, pack the bits.
+
+    `sums`: (images * height * width, >= outputs); `pool` = (rows, columns) of a pooling cell. With
+    m the maximum, inverted bit by bit where `flip` (outputs,) is -1 instead of 0, a value is +1
+    from `from_plus` (outputs,) on, 0 from `from_zero` on, else -1. Fills `sign` and `some` of shape
+    (images, height / pool, width / pool, words).
+    """
+    down, across = pool
+    images, height, width, words = sign.shape
+    outputs = len(flip)
+    row = np.empty(outputs, dtype=sums.dtype)
+    for i in range(images):
+        for y in range(height):
+            for x in range(width):
+                first = (i * height * down + y * down) * width * across + x * across
+                row[:] = sums[first, :outputs]
+                for dy in range(down):
+                    for dx in range(across):
+                        p = first + dy * width * across + dx
+                        for o in range(outputs):
+                            row[o] = max(row[o], sums[p, o])
+                for k in range(words):
+                    minus, present = np.uint64(0), np.uint64(0)
+                    for o in range(64 * k, min(outputs, 64 * k + 64)):
+                        value = row[o] ^ flip[o]
+                        bit = np.uint64(o - 64 * k)
+                        below = np.uint64(value < from_zero[o])
+                        minus |= below << bit
+                        present |= (below | np.uint64(value >= from_plus[o])) << bit
+                    sign[i, y, x, k] = minus
+                    some[i, y, x, k] = present

@@ -1,0 +1,347 @@
+"""The trained network as the hardware computes it: packed bits, XNOR/GXNOR, popcount, thresholds.
+
+Weights are those the float network reads at the moment of conversion, read errors included. Every
+hidden layer is integer arithmetic alone. The first layer's input is an image, and there are two
+ways to treat it:
+
+- "fixed": standardised pixels become integers of 2^-F, F as many bits as an int32 sum allows (at
+  most 24), so the first layer is integer arithmetic too. Its sums are exact; the float network
+  rounds them, so an activation can differ where the two straddle a threshold (about one in 10^7).
+- "float32": the first layer runs as the float network runs it, and only its activations are packed;
+  everything equals the float network by construction.
+
+The last layer's integer sums go through its batch-norm in float32 and are the scores.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from rramsim.exceptions import InputError
+from rramsim.networks.architectures import Standardise
+from rramsim.networks.bit_kernels import (
+    dot_products,
+    fixed_point_convolution,
+    flatten_pixels,
+    gather_patches,
+    remove_padding,
+    threshold_and_pack,
+)
+from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
+from rramsim.networks.packing import PackedWeights, pack_weights
+from rramsim.networks.quantisers import quantise_activation
+from rramsim.networks.thresholds import ActivationThresholds, activation_thresholds
+
+__all__ = ["FirstLayer", "IntegerNetwork"]
+
+FirstLayer = Literal["fixed", "float32"]
+Planes = tuple[NDArray[np.uint64], NDArray[np.uint64] | None]
+
+_MOST_BITS = 24
+_ROWS = 2048
+"""Patches in work at once; about what the second-level cache holds."""
+_IMAGES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stage:
+    """A layer, its pool and its batch-norm, as the float network has them."""
+
+    layer: QuantLayer
+    pool: tuple[int, int]
+    norm: nn.Module
+
+
+class IntegerNetwork:
+    """A network of packed weights; made by `IntegerNetwork.of`."""
+
+    def __init__(self, network: nn.Module, *, first: FirstLayer) -> None:
+        if first not in ("fixed", "float32"):
+            raise InputError(f"first = {first!r}: must be 'fixed' or 'float32'")
+        self._standardise, stages = _stages(network)
+        self._input = (
+            _FixedInput(self._standardise, stages[0], stages[1].layer)
+            if first == "fixed"
+            else _FloatInput(self._standardise, stages[0], stages[1].layer)
+        )
+        self.layers = tuple(
+            _BitLayer(stage, previous=before, following=after)
+            for before, stage, after in zip(
+                stages, stages[1:], [*[s.layer for s in stages[2:]], None], strict=False
+            )
+        )
+
+    @staticmethod
+    def of(network: nn.Module, *, first: FirstLayer = "fixed") -> "IntegerNetwork":
+        """Convert a trained network, with its read errors as they are now.
+
+        Raises `InputError` if weights or activations are not quantised, if a read weight is none of
+        -1, 0 and +1, or if the network is not one of `build_network`'s.
+        """
+        training = network.training
+        try:
+            return IntegerNetwork(network.eval(), first=first)
+        finally:
+            network.train(training)
+
+    def scores(self, images: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np.float32]:
+        """The scores (images, classes) of images (images, C, H, W), pixels 0 to 255."""
+        images = np.asarray(images)
+        if images.ndim != 4 or images.dtype != np.uint8:
+            raise InputError(
+                f"images are {images.dtype} of shape {images.shape}: must be uint8 of shape "
+                "(images, channels, height, width)"
+            )
+        parts = [images[start : start + _IMAGES] for start in range(0, len(images), _IMAGES)]
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            return np.concatenate(list(pool.map(self._scores, parts)))
+
+    def predict(self, images: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np.int64]:
+        """The class of each image: the first of its highest scores."""
+        return self.scores(images, threads=threads).argmax(axis=1)
+
+    def _scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        planes = self._input.activations(images)
+        for layer in self.layers[:-1]:
+            planes = layer.activations(planes)
+        return self.layers[-1].scores(planes)
+
+
+class _BitLayer:
+    """A layer of packed weights on packed activations, with its thresholds or, last, its norm."""
+
+    def __init__(self, stage: _Stage, *, previous: _Stage, following: QuantLayer | None) -> None:
+        self._convolution = isinstance(stage.layer, QuantConv2d)
+        self._ternary = stage.layer.activations == "ternary"
+        self._pool = stage.pool
+        self._norm = stage.norm
+        self._channels = previous.layer.weight.shape[0]
+        weights = read_weights(stage.layer)
+        if self._convolution:
+            taps = weights.transpose(0, 2, 3, 1)
+            self._tap_sums = np.ascontiguousarray(
+                taps.sum(axis=3, dtype=np.int32).reshape(len(weights), 9).T
+            )
+            weights = taps.reshape(len(weights), -1)
+        else:
+            # The float network flattens channel by channel, the packed one pixel by pixel.
+            outputs, inputs = weights.shape
+            split = weights.reshape(outputs, self._channels, inputs // self._channels)
+            weights = split.transpose(0, 2, 1).reshape(outputs, inputs)
+        self.weights: PackedWeights = pack_weights(np.ascontiguousarray(weights))
+        self._thresholds: tuple[NDArray[Any], ...] | None = None
+        if following is not None:
+            self._thresholds = _fold(stage.norm, following, limit=self.weights.bits).astype(
+                np.int32
+            )
+
+    def activations(self, planes: Planes) -> Planes:
+        """The packed activations of packed inputs: (images, height, width, words) planes."""
+        assert self._thresholds is not None
+        sign, some = planes
+        images, height, width, _ = sign.shape
+        down, across = self._pool
+        if not self._convolution:
+            height = width = 1
+        words = -(-self.weights.outputs // 64)
+        out = tuple(
+            np.empty((images, height // down, width // across, words), np.uint64) for _ in range(2)
+        )
+        for part in _slices(images, height * width):
+            sums = self._sums(sign[part], None if some is None else some[part])
+            threshold_and_pack(sums, self._pool, *self._thresholds, out[0][part], out[1][part])
+        return out[0], out[1]
+
+    def scores(self, planes: Planes) -> NDArray[np.float32]:
+        """The scores (images, outputs) of the last layer."""
+        images = len(planes[0])
+        sums = self._sums(*planes)[:images, : self.weights.outputs]
+        with torch.no_grad():
+            scores: NDArray[np.float32] = self._norm(
+                torch.from_numpy(sums.astype(np.float32))
+            ).numpy()
+        return scores
+
+    def _sums(
+        self, sign: NDArray[np.uint64], some: NDArray[np.uint64] | None
+    ) -> NDArray[np.int32]:
+        images, height, width, _ = sign.shape
+        rows = images * height * width if self._convolution else images
+        shape = (-(-rows // 4) * 4, self.weights.words)
+        lay = self._lay_patches if self._convolution else self._lay_pixels
+        x_sign = lay(sign, shape)
+        x_some = lay(some, shape) if self._ternary and some is not None else None
+        sums = np.empty((shape[0], self.weights.width), dtype=np.int32)
+        packed = self.weights
+        dot_products(
+            x_sign, x_some, packed.sign, packed.some,
+            bits=packed.bits, nonzero=packed.nonzero, sums=sums,
+        )  # fmt: skip
+        if self._convolution and x_some is None:
+            remove_padding(self._tap_sums, images, height, width, sums)
+        return sums
+
+    def _lay_patches(self, plane: NDArray[np.uint64], shape: tuple[int, int]) -> Any:
+        patches = np.empty(shape, dtype=np.uint64)
+        gather_patches(plane, self._channels, 3, patches)
+        return patches
+
+    def _lay_pixels(self, plane: NDArray[np.uint64], shape: tuple[int, int]) -> Any:
+        rows = np.empty(shape, dtype=np.uint64)
+        flatten_pixels(plane, self._channels, rows)
+        return rows
+
+
+class _FixedInput:
+    """The first layer on standardised pixels as integers of 2^-bits."""
+
+    def __init__(self, standardise: Standardise, stage: _Stage, following: QuantLayer) -> None:
+        weights = read_weights(stage.layer)
+        self._pool = stage.pool
+        self._convolution = isinstance(stage.layer, QuantConv2d)
+        inputs = weights[0].size
+        # What every pixel value becomes, by the trained network's own float32 arithmetic.
+        levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 256, 1)
+        channels = len(standardise.mean)
+        with torch.no_grad():
+            table = standardise(levels.repeat(1, channels, 1, 1))[0, :, :, 0].double().numpy()
+        largest = float(np.abs(table).max())
+        room = np.log2((2**31 - 1) / max(inputs * largest, 1e-30)) if self._convolution else 30.0
+        self.fraction_bits = int(min(_MOST_BITS, np.floor(room)))
+        self._table = np.rint(table * 2.0**self.fraction_bits).astype(np.int64)
+        # Sums of a convolution fit int32; those of a linear layer stay below 2^53, so that float64
+        # holds them exactly and the library's matrix product can be used.
+        kind: type = np.int32 if self._convolution else np.int64
+        limit = int(np.abs(self._table).max()) * inputs
+        self._thresholds = _fold(
+            stage.norm, following, limit=limit, scale=2.0**-self.fraction_bits
+        ).astype(kind)
+        if self._convolution:
+            self._weights: NDArray[Any] = np.ascontiguousarray(
+                weights.transpose(2, 3, 1, 0).reshape(inputs, len(weights)), dtype=np.int32
+            )
+        else:
+            self._weights = weights.T.astype(np.float64)
+        self._outputs = len(weights)
+
+    def activations(self, images: NDArray[np.uint8]) -> Planes:
+        channels = np.arange(images.shape[1])[:, None, None]
+        pixels = self._table[channels, images]
+        words = -(-self._outputs // 64)
+        if not self._convolution:
+            product = pixels.reshape(len(images), -1).astype(np.float64) @ self._weights
+            sums = product.astype(np.int64)
+            out = tuple(np.empty((len(images), 1, 1, words), np.uint64) for _ in range(2))
+            threshold_and_pack(sums, (1, 1), *self._thresholds, *out)
+            return out[0], out[1]
+        count, _, height, width = images.shape
+        laid = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1), dtype=np.int32)
+        down, across = self._pool
+        out = tuple(
+            np.empty((count, height // down, width // across, words), np.uint64) for _ in range(2)
+        )
+        for part in _slices(count, height * width):
+            sums = np.empty((len(laid[part]) * height * width, self._outputs), np.int32)
+            fixed_point_convolution(laid[part], self._weights, sums)
+            threshold_and_pack(sums, self._pool, *self._thresholds, out[0][part], out[1][part])
+        return out[0], out[1]
+
+
+class _FloatInput:
+    """The first layer as the float network runs it; its activations are packed."""
+
+    def __init__(self, standardise: Standardise, stage: _Stage, following: QuantLayer) -> None:
+        self._standardise, self._stage = standardise, stage
+        # The weights as read now: a layer that draws its errors at each pass must not draw again.
+        self._weight = torch.from_numpy(read_weights(stage.layer)).to(stage.layer.weight.dtype)
+        if self._weight.dim() == 4:
+            self._weight = self._weight.contiguous(memory_format=torch.channels_last)
+        assert following.activations is not None
+        self._kind = following.activations
+
+    def activations(self, images: NDArray[np.uint8]) -> Planes:
+        with torch.no_grad():
+            values = self._standardise(torch.from_numpy(images))
+            if isinstance(self._stage.layer, QuantConv2d):
+                values = nn.functional.conv2d(values, self._weight, padding=1)
+                values = nn.functional.max_pool2d(values, self._stage.pool)
+            else:
+                values = nn.functional.linear(values.flatten(1), self._weight)
+            found = quantise_activation(self._stage.norm(values), self._kind)
+            laid = found.permute(0, 2, 3, 1) if found.dim() == 4 else found[:, None, None]
+        integers = np.ascontiguousarray(laid.numpy().astype(np.int32))
+        channels = integers.shape[-1]
+        shape = (*integers.shape[:3], -(-channels // 64))
+        out = tuple(np.empty(shape, np.uint64) for _ in range(2))
+        same, one = np.zeros(channels, np.int32), np.ones(channels, np.int32)
+        threshold_and_pack(integers.reshape(-1, channels), (1, 1), same, one, same, *out)
+        return out[0], out[1]
+
+
+def read_weights(layer: QuantLayer) -> NDArray[np.int8]:
+    """A layer's weights as it reads them now, -1, 0 and +1; raises `InputError` for others."""
+    if layer.weights == "full":
+        raise InputError("weights = 'full': only 'binary' and 'ternary' weights can be packed")
+    with torch.no_grad():
+        values = layer.read_weight().detach().cpu().numpy()
+    integers = values.astype(np.int8)
+    if not (np.isin(integers, (-1, 0, 1)).all() and np.array_equal(integers, values)):
+        raise InputError("a layer reads weights other than -1, 0 and +1; they cannot be packed")
+    return integers
+
+
+def _fold(
+    norm: nn.Module, following: QuantLayer, *, limit: int, scale: float = 1.0
+) -> ActivationThresholds:
+    assert following.activations is not None
+    return activation_thresholds(norm, following.activations, limit=limit, scale=scale)
+
+
+def _slices(images: int, rows: int) -> Iterator[slice]:
+    step = max(1, _ROWS // rows)
+    for start in range(0, images, step):
+        yield slice(start, start + step)
+
+
+def _stages(network: nn.Module) -> tuple[Standardise, list[_Stage]]:
+    """The parts of one of `build_network`'s networks; raises `InputError` for another."""
+    modules = list(network.children())
+    if not modules or not isinstance(modules[0], Standardise):
+        raise InputError("the network does not start by standardising images")
+    stages: list[_Stage] = []
+    layer: QuantLayer | None = None
+    pool = (1, 1)
+    for module in modules[1:]:
+        if isinstance(module, QuantConv2d | QuantLinear) and layer is None:
+            layer, pool = module, (1, 1)
+        elif isinstance(module, nn.MaxPool2d) and layer is not None:
+            pool = _pair(module.kernel_size)
+            if _pair(module.stride) != pool or _pair(module.padding) != (0, 0):
+                raise InputError("a pool whose cells overlap cannot be made bit-true")
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and layer is not None:
+            stages.append(_Stage(layer=layer, pool=pool, norm=module))
+            layer = None
+        elif not isinstance(module, nn.Flatten):
+            raise InputError(
+                f"{type(module).__name__}: bit-true inference knows chains of quantised layers, "
+                "pools and batch-norms only"
+            )
+    if layer is not None or len(stages) < 2:
+        raise InputError("bit-true inference needs two quantised layers with batch-norm or more")
+    for before, stage in pairwise(stages):
+        if isinstance(stage.layer, QuantConv2d) and isinstance(before.layer, QuantLinear):
+            raise InputError("a convolution after a linear layer cannot be made bit-true")
+    return modules[0], stages
+
+
+def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
