@@ -3,7 +3,8 @@
 `python -m benchmarks inference` times (a) the products of one 3 x 3 convolution, patches and
 padding included, for each pair of binary and ternary weights and inputs, against torch's float32
 convolution of the same size, and (b) whole networks, images in and scores out, against the trained
-network's own forward pass. Opponents run in turn, and a ratio is that of the shortest times.
+network's own forward pass. Opponents run in turn; times are those
+the one thread spent on the processor, and a ratio is that of the shortest.
 """
 
 import argparse
@@ -57,9 +58,9 @@ def kernel_times(
             sums: Any = sums,
             tap_sums: Any = tap_sums,
         ) -> None:
-            gather_patches(planes[0], channels, 3, patches[0])
+            gather_patches(planes[0], channels, patches[0])
             if some is not None:
-                gather_patches(some, channels, 3, patches[1])
+                gather_patches(some, channels, patches[1])
             dot_products(
                 patches[0], None if some is None else patches[1], packed.sign, packed.some,
                 bits=packed.bits, nonzero=packed.nonzero, sums=sums,
@@ -126,10 +127,10 @@ def _interleaved(
     times: list[list[float]] = [[] for _ in functions]
     for repeat in range(repeats + 2):
         for function, kept in zip(functions, times, strict=True):
-            started = time.perf_counter()
+            started = time.thread_time()
             function()
             if repeat >= 2:
-                kept.append(time.perf_counter() - started)
+                kept.append(time.thread_time() - started)
     return tuple(min(kept) for kept in times)
 
 

@@ -16,13 +16,19 @@ from numpy.typing import NDArray
 
 from rramsim.networks.bit_vectors import (
     LANES,
+    LANES32,
     STEPS,
     add,
     and_,
+    at_least_bits,
     count,
     load,
+    load32,
+    maximum32,
+    multiply_add32,
     splat,
     store,
+    store32,
     sub,
     totals,
     xor,
@@ -31,6 +37,7 @@ from rramsim.networks.bit_vectors import (
 
 __all__ = [
     "LANES",
+    "LANES32",
     "dot_products",
     "fixed_point_convolution",
     "flatten_pixels",
@@ -41,6 +48,7 @@ __all__ = [
 ]
 
 Words = NDArray[np.uint64]
+_FULL = np.uint64((1 << LANES32) - 1)
 
 
 @intrinsic
@@ -51,8 +59,8 @@ def popcount(typing: Any, word: Any) -> Any:
     )
 
 
-# Each kernel gets inputs of shape (rows, words), rows a multiple of 4 (2 where both are ternary),
-# weights of shape (groups, words, LANES) and fills sums of shape (rows, groups * LANES), int32.
+# Each kernel gets inputs of shape (rows, words), rows a multiple of 4, weights of shape (groups,
+# words, LANES), and fills sums of shape (rows, groups * LANES), int32.
 # Four rows share each load of weights; more would not fit the registers.
 
 
@@ -153,11 +161,12 @@ def _ternary_ternary(
     groups = w_sign.shape[0]
     signs, somes, flat = w_sign.ravel(), w_some.ravel(), sums.ravel()
     width = groups * LANES
-    for p in range(0, rows, 2):
+    for p in range(0, rows, 4):
         for g in range(groups):
-            s0, s1 = zero(), zero()
+            s0, s1, s2, s3 = zero(), zero(), zero(), zero()
             for start in range(0, words, STEPS):
-                a0, a1, m0, m1 = zero(), zero(), zero(), zero()
+                a0, a1, a2, a3 = zero(), zero(), zero(), zero()
+                m0, m1, m2, m3 = zero(), zero(), zero(), zero()
                 for k in range(start, min(words, start + STEPS)):
                     at = (g * words + k) * LANES
                     w, n = load(signs, at), load(somes, at)
@@ -167,12 +176,22 @@ def _ternary_ternary(
                     both = and_(n, splat(x_some[p + 1, k]))
                     a1 = count(a1, both)
                     m1 = count(m1, and_(both, xor(w, splat(x_sign[p + 1, k]))))
-                minus = totals(m0)
-                s0 = add(s0, sub(totals(a0), add(minus, minus)))
-                minus = totals(m1)
-                s1 = add(s1, sub(totals(a1), add(minus, minus)))
-            store(flat, p * width + g * LANES, s0)
-            store(flat, (p + 1) * width + g * LANES, s1)
+                    both = and_(n, splat(x_some[p + 2, k]))
+                    a2 = count(a2, both)
+                    m2 = count(m2, and_(both, xor(w, splat(x_sign[p + 2, k]))))
+                    both = and_(n, splat(x_some[p + 3, k]))
+                    a3 = count(a3, both)
+                    m3 = count(m3, and_(both, xor(w, splat(x_sign[p + 3, k]))))
+                m0, m1, m2, m3 = totals(m0), totals(m1), totals(m2), totals(m3)
+                s0 = add(s0, sub(totals(a0), add(m0, m0)))
+                s1 = add(s1, sub(totals(a1), add(m1, m1)))
+                s2 = add(s2, sub(totals(a2), add(m2, m2)))
+                s3 = add(s3, sub(totals(a3), add(m3, m3)))
+            at = p * width + g * LANES
+            store(flat, at, s0)
+            store(flat, at + width, s1)
+            store(flat, at + 2 * width, s2)
+            store(flat, at + 3 * width, s3)
 
 
 def dot_products(
@@ -202,55 +221,62 @@ def dot_products(
 
 
 @njit(cache=True, nogil=True)
-def _append(row: Words, at: int, word: Any, bits: int) -> None:
-    """OR `bits` bits of `word` into the bit string `row` from bit `at` on."""
-    index, shift = at >> 6, np.uint64(at & 63)
-    row[index] |= word << shift
-    if (at & 63) + bits > 64:
-        row[index + 1] |= word >> (np.uint64(64) - shift)
-
-
-@njit(cache=True, nogil=True)
-def gather_patches(planes: Words, channels: int, taps: int, patches: Words) -> None:
-    """Lay the taps x taps neighbourhood of every pixel as a bit string.
+def gather_patches(planes: Words, channels: int, patches: Words) -> None:
+    """Lay the 3 x 3 neighbourhood of every pixel as a bit string.
 
     `planes`: (images, height, width, words), `channels` bits a pixel. `patches`: (rows >= images *
-    height * width, words), filled with taps * taps * channels bits a row, tap by tap; bits outside
-    an image are 0.
+    height * width, words), filled with 9 * channels bits a row, tap by tap; bits outside an image
+    are 0.
     """
     images, height, width, words = planes.shape
-    margin = taps // 2
-    patches[:] = 0
+    length = patches.shape[1]
+    flat, pixels = patches.ravel(), planes.ravel()
+    flat[images * height * width * length :] = 0
+    last = channels - 64 * (words - 1)
+    at = 0
     for i in range(images):
         for y in range(height):
             for x in range(width):
-                row = patches[(i * height + y) * width + x]
-                for dy in range(taps):
-                    v = y + dy - margin
-                    if v < 0 or v >= height:
-                        continue
-                    for dx in range(taps):
-                        u = x + dx - margin
-                        if u < 0 or u >= width:
-                            continue
-                        at = (dy * taps + dx) * channels
+                # The string grows in a register and is written word by word.
+                word, filled = np.uint64(0), 0
+                for dy in range(3):
+                    v = y + dy - 1
+                    for dx in range(3):
+                        u = x + dx - 1
+                        inside = 0 <= v < height and 0 <= u < width
+                        pixel = ((i * height + v) * width + u) * words
                         for k in range(words):
-                            bits = min(64, channels - 64 * k)
-                            _append(row, at + 64 * k, planes[i, v, u, k], bits)
+                            bits = last if k == words - 1 else 64
+                            new = pixels[pixel + k] if inside else np.uint64(0)
+                            word |= new << np.uint64(filled)
+                            filled += bits
+                            if filled >= 64:
+                                flat[at] = word
+                                at += 1
+                                filled -= 64
+                                word = new >> np.uint64(bits - filled) if filled else np.uint64(0)
+                if filled:
+                    flat[at] = word
+                    at += 1
 
 
 @njit(cache=True, nogil=True)
 def flatten_pixels(planes: Words, channels: int, rows: Words) -> None:
     """Lay each image's pixels as one bit string: rows (>= images, words), pixel by pixel."""
     images, height, width, words = planes.shape
+    length = rows.shape[1]
     rows[:] = 0
+    flat = rows.ravel()
     for i in range(images):
         for y in range(height):
             for x in range(width):
                 at = (y * width + x) * channels
                 for k in range(words):
-                    bits = min(64, channels - 64 * k)
-                    _append(rows[i], at + 64 * k, planes[i, y, x, k], bits)
+                    index, shift = i * length + ((at + 64 * k) >> 6), np.uint64(at & 63)
+                    word = planes[i, y, x, k]
+                    flat[index] |= word << shift
+                    if (at & 63) + min(64, channels - 64 * k) > 64:
+                        flat[index + 1] |= word >> (np.uint64(64) - shift)
 
 
 @njit(cache=True, nogil=True)
@@ -274,59 +300,67 @@ def remove_padding(tap_sums: Any, images: int, height: int, width: int, sums: An
 
 @njit(cache=True, nogil=True)
 def fixed_point_convolution(pixels: Any, weights: Any, sums: Any) -> None:
-    """Convolve integers (images, height, width, channels), 3 x 3, with int32 weights (9 * channels,
-    outputs) into sums (images * height * width, outputs); outside an image lie zeros."""
+    """Convolve int32 pixels (images, height, width, channels), zeros around them, 3 x 3.
+
+    `weights`: (9 * channels, width) int32, width a multiple of LANES32; fills `sums` (images *
+    height * width, width) int32.
+    """
     images, height, width, channels = pixels.shape
     outputs = weights.shape[1]
+    flat, out = weights.ravel(), sums.ravel()
     for i in range(images):
         for y in range(height):
             for x in range(width):
                 p = (i * height + y) * width + x
-                for o in range(outputs):
-                    sums[p, o] = 0
-                for tap in range(9):
-                    v, u = y + tap // 3 - 1, x + tap % 3 - 1
-                    if v < 0 or v >= height or u < 0 or u >= width:
-                        continue
-                    for c in range(channels):
-                        value = pixels[i, v, u, c]
-                        row = tap * channels + c
-                        for o in range(outputs):
-                            sums[p, o] += value * weights[row, o]
+                for g in range(0, outputs, LANES32):
+                    total = zero()
+                    for dy in range(3):
+                        v = y + dy - 1
+                        if v < 0 or v >= height:
+                            continue
+                        for dx in range(3):
+                            u = x + dx - 1
+                            if u < 0 or u >= width:
+                                continue
+                            row = (3 * dy + dx) * channels
+                            for c in range(channels):
+                                factors = load32(flat, (row + c) * outputs + g)
+                                total = multiply_add32(total, pixels[i, v, u, c], factors)
+                    store32(out, p * outputs + g, total)
 
 
 @njit(cache=True, nogil=True)
 def threshold_and_pack(
     sums: Any, pool: Any, flip: Any, from_plus: Any, from_zero: Any, sign: Words, some: Words
 ) -> None:
-    """Pool integer sums by their maximum, compare with thresholds, pack the bits.
+    """Pool integer sums of one image by their maximum, compare with thresholds, pack the bits.
 
-    `sums`: (images * height * width, >= outputs); `pool` = (rows, columns) of a pooling cell. With
-    m the maximum, inverted bit by bit where `flip` (outputs,) is -1 instead of 0, a value is +1
-    from `from_plus` (outputs,) on, 0 from `from_zero` on, else -1. Fills `sign` and `some` of shape
-    (images, height / pool, width / pool, words).
+    `sums`: (images * height * width, width) int32, width a multiple of LANES32 like the length of
+    the thresholds; `pool` = (rows, columns) of a pooling cell. With m the maximum, inverted bit by
+    bit where `flip` is -1 instead of 0, a value is +1 from `from_plus` on, 0 from `from_zero` on,
+    else -1. Fills `sign` and `some` of shape (images, height / pool, width / pool, words).
     """
     down, across = pool
     images, height, width, words = sign.shape
-    outputs = len(flip)
-    row = np.empty(outputs, dtype=sums.dtype)
+    outputs = sums.shape[1]
+    flat = sums.ravel()
     for i in range(images):
         for y in range(height):
             for x in range(width):
                 first = (i * height * down + y * down) * width * across + x * across
-                row[:] = sums[first, :outputs]
-                for dy in range(down):
-                    for dx in range(across):
-                        p = first + dy * width * across + dx
-                        for o in range(outputs):
-                            row[o] = max(row[o], sums[p, o])
                 for k in range(words):
                     minus, present = np.uint64(0), np.uint64(0)
-                    for o in range(64 * k, min(outputs, 64 * k + 64)):
-                        value = row[o] ^ flip[o]
-                        bit = np.uint64(o - 64 * k)
-                        below = np.uint64(value < from_zero[o])
-                        minus |= below << bit
-                        present |= (below | np.uint64(value >= from_plus[o])) << bit
+                    for g in range(64 * k, min(outputs, 64 * k + 64), LANES32):
+                        value = load32(flat, first * outputs + g)
+                        for dy in range(down):
+                            for dx in range(across):
+                                p = first + dy * width * across + dx
+                                value = maximum32(value, load32(flat, p * outputs + g))
+                        value = xor(value, load32(flip, g))
+                        shift = np.uint64(g - 64 * k)
+                        above = at_least_bits(value, load32(from_zero, g))
+                        plus = at_least_bits(value, load32(from_plus, g))
+                        minus |= (above ^ _FULL) << shift
+                        present |= ((above ^ _FULL) | plus) << shift
                     sign[i, y, x, k] = minus
                     some[i, y, x, k] = present

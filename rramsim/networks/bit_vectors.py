@@ -16,14 +16,20 @@ from numba.extending import intrinsic, models, register_model
 
 __all__ = [
     "LANES",
+    "LANES32",
     "STEPS",
     "VECTOR_POPCOUNT",
     "add",
     "and_",
+    "at_least_bits",
     "count",
     "load",
+    "load32",
+    "maximum32",
+    "multiply_add32",
     "splat",
     "store",
+    "store32",
     "sub",
     "totals",
     "xor",
@@ -36,12 +42,16 @@ VECTOR_POPCOUNT = bool(llvmlite.binding.get_host_cpu_features().get("avx512vpopc
 LANES = 8 if VECTOR_POPCOUNT else 4
 """64-bit words in a vector."""
 
+LANES32 = 2 * LANES
+"""32-bit integers in a vector; the operations whose names end in 32 act on these."""
+
 STEPS = 1 << 20 if VECTOR_POPCOUNT else 31
 """How often `count` may be applied to an accumulator before `totals`: bytes overflow at 32."""
 
 _WORDS = ir.VectorType(ir.IntType(64), LANES)
 _BYTES = ir.VectorType(ir.IntType(8), 8 * LANES)
 _INT32 = ir.IntType(32)
+_WORDS32 = ir.VectorType(_INT32, LANES32)
 
 
 class _LanesType(types.Type):
@@ -82,6 +92,71 @@ def load(typing: Any, array: Any, index: Any) -> Any:
         return builder.load(address, align=8)
 
     return _lanes(array, types.int64), generate
+
+
+@intrinsic
+def load32(typing: Any, array: Any, index: Any) -> Any:
+    """The integers array[index : index + LANES32] of a flat contiguous int32 array."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        address = _element(context, builder, signature.args[0], values[0], values[1], _WORDS)
+        return builder.load(address, align=4)
+
+    return _lanes(array, types.int64), generate
+
+
+@intrinsic
+def store32(typing: Any, array: Any, index: Any, words: Any) -> Any:
+    """Write the integers to array[index : index + LANES32] of a flat contiguous int32 array."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        address = _element(context, builder, signature.args[0], values[0], values[1], _WORDS)
+        builder.store(values[2], address, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, _lanes), generate
+
+
+@intrinsic
+def multiply_add32(typing: Any, accumulator: Any, factor: Any, words: Any) -> Any:
+    """accumulator + factor * words, `factor` an int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        one = builder.insert_element(
+            ir.Constant(_WORDS32, ir.Undefined), values[1], ir.Constant(_INT32, 0)
+        )
+        order = ir.Constant(ir.VectorType(_INT32, LANES32), [0] * LANES32)
+        factors = builder.shuffle_vector(one, one, order)
+        product = builder.mul(factors, builder.bitcast(values[2], _WORDS32))
+        return builder.bitcast(
+            builder.add(builder.bitcast(values[0], _WORDS32), product), _WORDS
+        )
+
+    return _lanes(_lanes, types.int32, _lanes), generate
+
+
+@intrinsic
+def maximum32(typing: Any, left: Any, right: Any) -> Any:
+    """The larger of each pair of integers."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        left, right = (builder.bitcast(value, _WORDS32) for value in values)
+        larger = builder.select(builder.icmp_signed(">", left, right), left, right)
+        return builder.bitcast(larger, _WORDS)
+
+    return _lanes(_lanes, _lanes), generate
+
+
+@intrinsic
+def at_least_bits(typing: Any, left: Any, right: Any) -> Any:
+    """A uint64 whose bit i says whether integer i of `left` is at least that of `right`."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        left, right = (builder.bitcast(value, _WORDS32) for value in values)
+        bits = builder.bitcast(builder.icmp_signed(">=", left, right), ir.IntType(LANES32))
+        return builder.zext(bits, ir.IntType(64))
+
+    return types.uint64(_lanes, _lanes), generate
 
 
 @intrinsic

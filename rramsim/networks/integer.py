@@ -27,6 +27,7 @@ from torch import nn
 from rramsim.exceptions import InputError
 from rramsim.networks.architectures import Standardise
 from rramsim.networks.bit_kernels import (
+    LANES32,
     dot_products,
     fixed_point_convolution,
     flatten_pixels,
@@ -35,7 +36,7 @@ from rramsim.networks.bit_kernels import (
     threshold_and_pack,
 )
 from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
-from rramsim.networks.packing import PackedWeights, pack_weights
+from rramsim.networks.packing import PackedWeights, pack_bits, pack_weights
 from rramsim.networks.quantisers import quantise_activation
 from rramsim.networks.thresholds import ActivationThresholds, activation_thresholds
 
@@ -100,7 +101,9 @@ class IntegerNetwork:
                 "(images, channels, height, width)"
             )
         parts = [images[start : start + _IMAGES] for start in range(0, len(images), _IMAGES)]
-        with ThreadPoolExecutor(max(1, threads)) as pool:
+        if threads <= 1:
+            return np.concatenate([self._scores(part) for part in parts])
+        with ThreadPoolExecutor(threads) as pool:
             return np.concatenate(list(pool.map(self._scores, parts)))
 
     def predict(self, images: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np.int64]:
@@ -136,11 +139,10 @@ class _BitLayer:
             split = weights.reshape(outputs, self._channels, inputs // self._channels)
             weights = split.transpose(0, 2, 1).reshape(outputs, inputs)
         self.weights: PackedWeights = pack_weights(np.ascontiguousarray(weights))
-        self._thresholds: tuple[NDArray[Any], ...] | None = None
+        self._thresholds: tuple[NDArray[np.int32], ...] | None = None
         if following is not None:
-            self._thresholds = _fold(stage.norm, following, limit=self.weights.bits).astype(
-                np.int32
-            )
+            folded = _fold(stage.norm, following, limit=self.weights.bits)
+            self._thresholds = folded.padded(LANES32)
 
     def activations(self, planes: Planes) -> Planes:
         """The packed activations of packed inputs: (images, height, width, words) planes."""
@@ -150,10 +152,7 @@ class _BitLayer:
         down, across = self._pool
         if not self._convolution:
             height = width = 1
-        words = -(-self.weights.outputs // 64)
-        out = tuple(
-            np.empty((images, height // down, width // across, words), np.uint64) for _ in range(2)
-        )
+        out = _empty_planes(images, height // down, width // across, self.weights.outputs)
         for part in _slices(images, height * width):
             sums = self._sums(sign[part], None if some is None else some[part])
             threshold_and_pack(sums, self._pool, *self._thresholds, out[0][part], out[1][part])
@@ -190,7 +189,7 @@ class _BitLayer:
 
     def _lay_patches(self, plane: NDArray[np.uint64], shape: tuple[int, int]) -> Any:
         patches = np.empty(shape, dtype=np.uint64)
-        gather_patches(plane, self._channels, 3, patches)
+        gather_patches(plane, self._channels, patches)
         return patches
 
     def _lay_pixels(self, plane: NDArray[np.uint64], shape: tuple[int, int]) -> Any:
@@ -216,42 +215,34 @@ class _FixedInput:
         room = np.log2((2**31 - 1) / max(inputs * largest, 1e-30)) if self._convolution else 30.0
         self.fraction_bits = int(min(_MOST_BITS, np.floor(room)))
         self._table = np.rint(table * 2.0**self.fraction_bits).astype(np.int64)
-        # Sums of a convolution fit int32; those of a linear layer stay below 2^53, so that float64
-        # holds them exactly and the library's matrix product can be used.
-        kind: type = np.int32 if self._convolution else np.int64
         limit = int(np.abs(self._table).max()) * inputs
         self._thresholds = _fold(
             stage.norm, following, limit=limit, scale=2.0**-self.fraction_bits
-        ).astype(kind)
-        if self._convolution:
-            self._weights: NDArray[Any] = np.ascontiguousarray(
-                weights.transpose(2, 3, 1, 0).reshape(inputs, len(weights)), dtype=np.int32
-            )
-        else:
-            self._weights = weights.T.astype(np.float64)
+        )
         self._outputs = len(weights)
+        if self._convolution:
+            laid = weights.transpose(2, 3, 1, 0).reshape(inputs, self._outputs).astype(np.int32)
+            self._weights: NDArray[Any] = np.pad(laid, ((0, 0), (0, -self._outputs % LANES32)))
+            self._padded = self._thresholds.padded(LANES32)
+        else:
+            # Sums stay below 2^53: float64 holds them exactly, and the library's product serves.
+            self._weights = weights.T.astype(np.float64)
 
     def activations(self, images: NDArray[np.uint8]) -> Planes:
         channels = np.arange(images.shape[1])[:, None, None]
         pixels = self._table[channels, images]
-        words = -(-self._outputs // 64)
         if not self._convolution:
             product = pixels.reshape(len(images), -1).astype(np.float64) @ self._weights
-            sums = product.astype(np.int64)
-            out = tuple(np.empty((len(images), 1, 1, words), np.uint64) for _ in range(2))
-            threshold_and_pack(sums, (1, 1), *self._thresholds, *out)
-            return out[0], out[1]
+            return _pack(self._thresholds.apply(product.astype(np.int64))[:, None, None])
         count, _, height, width = images.shape
         laid = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1), dtype=np.int32)
-        down, across = self._pool
-        out = tuple(
-            np.empty((count, height // down, width // across, words), np.uint64) for _ in range(2)
-        )
+        out = _empty_planes(count, height // self._pool[0], width // self._pool[1], self._outputs)
         for part in _slices(count, height * width):
-            sums = np.empty((len(laid[part]) * height * width, self._outputs), np.int32)
+            rows = len(laid[part]) * height * width
+            sums = np.empty((rows, self._weights.shape[1]), dtype=np.int32)
             fixed_point_convolution(laid[part], self._weights, sums)
-            threshold_and_pack(sums, self._pool, *self._thresholds, out[0][part], out[1][part])
-        return out[0], out[1]
+            threshold_and_pack(sums, self._pool, *self._padded, out[0][part], out[1][part])
+        return out
 
 
 class _FloatInput:
@@ -276,13 +267,21 @@ class _FloatInput:
                 values = nn.functional.linear(values.flatten(1), self._weight)
             found = quantise_activation(self._stage.norm(values), self._kind)
             laid = found.permute(0, 2, 3, 1) if found.dim() == 4 else found[:, None, None]
-        integers = np.ascontiguousarray(laid.numpy().astype(np.int32))
-        channels = integers.shape[-1]
-        shape = (*integers.shape[:3], -(-channels // 64))
-        out = tuple(np.empty(shape, np.uint64) for _ in range(2))
-        same, one = np.zeros(channels, np.int32), np.ones(channels, np.int32)
-        threshold_and_pack(integers.reshape(-1, channels), (1, 1), same, one, same, *out)
-        return out[0], out[1]
+        return _pack(laid.numpy())
+
+
+def _empty_planes(
+    images: int, height: int, width: int, channels: int
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    shape = (images, height, width, -(-channels // 64))
+    return np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint64)
+
+
+def _pack(values: NDArray[Any]) -> Planes:
+    """Activations (images, height, width, channels) of -1, 0 and +1 as planes."""
+    rows = values.reshape(-1, values.shape[-1])
+    shape = (*values.shape[:-1], -1)
+    return pack_bits(rows < 0).reshape(shape), pack_bits(rows != 0).reshape(shape)
 
 
 def read_weights(layer: QuantLayer) -> NDArray[np.int8]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError
-from rramsim.networks.bit_kernels import LANES
+from rramsim.networks.bit_kernels import LANES, LANES32
 
 __all__ = ["PackedWeights", "pack_bits", "pack_weights"]
 
@@ -15,7 +15,7 @@ __all__ = ["PackedWeights", "pack_bits", "pack_weights"]
 class PackedWeights:
     """One layer's weights, `outputs` rows of `bits` values -1, 0, +1.
 
-    `sign`, `some`: (groups, words, LANES) uint64, outputs in groups of LANES; `some` is None if no
+    `sign`, `some`: (groups, words, LANES) uint64, outputs in an even number of groups; `some` is None if no
     weight is 0. `nonzero`: (groups, LANES), each output's non-zero weights.
     """
 
@@ -54,7 +54,7 @@ def pack_weights(weights: NDArray[np.int8]) -> PackedWeights:
     if weights.ndim != 2 or not np.isin(weights, (-1, 0, 1)).all():
         raise InputError("weights to pack: must be -1, 0 or +1, of shape (outputs, inputs)")
     outputs, bits = weights.shape
-    groups = -(-outputs // LANES)
+    groups = -(-outputs // LANES32) * (LANES32 // LANES)
     padded = np.zeros((groups * LANES, bits), dtype=np.int8)
     padded[:outputs] = weights
 

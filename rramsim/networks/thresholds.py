@@ -38,9 +38,14 @@ class ActivationThresholds:
         plus = (value >= self.from_plus).astype(np.int8)
         return plus - (value < self.from_zero).astype(np.int8)
 
-    def astype(self, kind: type) -> tuple[NDArray[np.generic], ...]:
-        """The three arrays as integers of another type."""
-        return tuple(v.astype(kind) for v in (self.flip, self.from_plus, self.from_zero))
+    def padded(self, multiple: int) -> tuple[NDArray[np.int32], ...]:
+        """The three as int32, with channels added, whose bits stay 0, to a multiple of a number."""
+        short = -len(self.flip) % multiple
+        fill = (0, np.iinfo(np.int32).max, np.iinfo(np.int32).min)
+        return tuple(
+            np.concatenate((values, np.full(short, value))).astype(np.int32)
+            for values, value in zip((self.flip, self.from_plus, self.from_zero), fill, strict=True)
+        )
 
 
 def activation_thresholds(
