@@ -1,0 +1,24 @@
+"""Virtual chips: a network's weights on arrays whose devices and amplifiers are drawn once."""
+
+from rramsim.chips.chip import Chip, ChipModel, ChipRead
+from rramsim.chips.contents import ArrayContents
+from rramsim.chips.mapping import ArrayShape, LayerMapping, Tile, WeightMapping
+from rramsim.chips.programming import Programmed, Verify, program_layer
+from rramsim.chips.surface import ReadSurface
+from rramsim.chips.surface_fit import fit_surface
+
+__all__ = [
+    "ArrayContents",
+    "ArrayShape",
+    "Chip",
+    "ChipModel",
+    "ChipRead",
+    "LayerMapping",
+    "Programmed",
+    "ReadSurface",
+    "Tile",
+    "Verify",
+    "WeightMapping",
+    "fit_surface",
+    "program_layer",
+]

@@ -1,0 +1,175 @@
+"""Fit a read surface to an engine: bisect for critical resistances, then linear least squares."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+
+from rramsim.chips.surface import ReadSurface, mirror_of
+from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.engines import SenseEngine, SenseSamples
+from rramsim.exceptions import InputError
+
+__all__ = ["fit_surface"]
+
+Floats = NDArray[np.float64]
+
+_LOWEST_LN, _HIGHEST_LN = math.log(50.0), math.log(20e6)
+_TOP_LN = math.log(5e6)
+_TIE_LN = 2.8
+"""How far below the boundary of an infinite R_blb the table reaches; below, ties decide."""
+_NOMINAL_POINTS = 25
+_HALVINGS = 9
+_BRACKET_LN = 1.0
+_HELD_OUT = 0.15
+_GRID = 512
+
+
+def fit_surface(
+    engine: SenseEngine,
+    circuit: SenseCircuit,
+    conditions: SenseConditions,
+    *,
+    points: int = 1600,
+    seed: int = 0,
+) -> ReadSurface:
+    """Fit the read of `circuit` under `conditions`, mismatch included.
+
+    Spends about 12 senses a point. Raises `InputError` if `points` is too few to fit, or if the
+    circuit reads nothing within the window whatever the resistances.
+    """
+    sites = circuit.mismatch_sites(conditions.corner)
+    if points < 300:
+        raise InputError(f"points = {points}: a surface needs 300 or more")
+    counter = _Counter(engine, circuit, conditions, len(sites))
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0x5EA5]))
+    top = counter.critical(np.array([_TOP_LN]), np.zeros((1, len(sites))), None)[0]
+    low = max(top - _TIE_LN, math.log(300.0))
+    y0 = np.linspace(low, _TOP_LN, _NOMINAL_POINTS)
+    x0 = counter.critical(y0, np.zeros((len(y0), len(sites))), None)
+    # Points spread evenly, more of them where the boundary bends.
+    bend = top + 0.4
+    share = rng.random(points)
+    y = np.where(
+        share < 0.5, rng.uniform(low, _TOP_LN, points), rng.uniform(bend - 1.5, bend + 1.5, points)
+    )
+    y = np.clip(y, low, _TOP_LN)
+    z = rng.standard_normal((points, len(sites)))
+    x = counter.critical(y, z, np.interp(y, y0, x0))
+    knots = (low, bend - 1.6, bend - 1.0, bend - 0.5, bend, bend + 0.5, bend + 1.2, bend + 2.0)
+    nominal_axis = _Spline((*knots, _TOP_LN))
+    gain_axis = _Spline((low, bend - 1.2, bend - 0.4, bend + 0.3, bend + 1.2, _TOP_LN))
+    bow_axis = _Spline((low, bend - 0.8, bend, bend + 0.8, _TOP_LN), degree=1)
+    held = np.arange(points) < round(_HELD_OUT * points)
+    weights, gains = _fit(y, z, x, ~held, nominal_axis, gain_axis, bow_axis)
+    grid = np.linspace(low, _TOP_LN, _GRID)
+    bows = len(bow_axis)
+    square, cube = weights[-2 * bows : -bows], weights[-bows:]
+    surface = ReadSurface(
+        low_ln=low,
+        step_ln=float(grid[1] - grid[0]),
+        nominal=nominal_axis(grid) @ weights[: len(nominal_axis)],
+        square=bow_axis(grid) @ square,
+        cube=bow_axis(grid) @ cube,
+        shapes=gain_axis(grid),
+        gains=gains,
+        mirror=mirror_of([(site.transistor, site.parameter) for site in sites]),
+        residual_ln=0.0,
+        senses=counter.senses,
+    )
+    # What counts is where resistances lie: from half a unit below the bend upwards.
+    judged = held & (y > bend - 1.0)
+    residual = float(np.std(surface.critical_ln(y[judged], z[judged]) - x[judged]))
+    return ReadSurface(**{**surface.__dict__, "residual_ln": residual})
+
+
+def _fit(
+    y: Floats, z: Floats, x: Floats, used: NDArray[np.bool_],
+    nominal: "_Spline", gain: "_Spline", bow: "_Spline",
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Coefficients (nominal, gains, square, cube) and the gains as (sites, shapes).
+
+    P itself is fitted, so its square and cube are fitted with the gains of the round before.
+    """
+    shapes = gain(y)
+    linear = (z[:, :, None] * shapes[:, None, :]).reshape(len(y), -1)
+    base, bows = nominal(y), bow(y)
+    pull = np.zeros(len(y))
+    for _ in range(4):
+        columns = [base, linear, bows * (pull**2)[:, None], bows * (pull**3)[:, None]]
+        matrix = np.concatenate(columns, axis=1)
+        # A slight ridge keeps the many gains that are nearly zero from fitting noise.
+        ridge = 1e-3 * np.sqrt(used.sum()) * np.eye(matrix.shape[1])
+        left = np.vstack((matrix[used], ridge[base.shape[1] :]))
+        right = np.concatenate((x[used], np.zeros(len(ridge) - base.shape[1])))
+        weights = np.linalg.lstsq(left, right, rcond=None)[0]
+        gains = weights[base.shape[1] : base.shape[1] + linear.shape[1]]
+        pull = linear @ gains
+    return weights, gains.reshape(z.shape[1], -1)
+
+
+class _Spline:
+    """B-spline basis over some knots; `len` functions, constant beyond the ends."""
+
+    def __init__(self, knots: tuple[float, ...], *, degree: int = 3) -> None:
+        inner = np.unique(np.clip(knots, knots[0], knots[-1]))
+        self._knots = np.concatenate(
+            (np.repeat(inner[0], degree), inner, np.repeat(inner[-1], degree))
+        )
+        self._degree = degree
+
+    def __len__(self) -> int:
+        return len(self._knots) - self._degree - 1
+
+    def __call__(self, y: Floats) -> Floats:
+        inside = np.clip(y, self._knots[0], self._knots[-1] - 1e-9)
+        basis: Any = BSpline.design_matrix(inside, self._knots, self._degree)
+        return np.asarray(basis.toarray())
+
+
+class _Counter:
+    """Bisection with an engine, counting what it costs."""
+
+    def __init__(
+        self, engine: SenseEngine, circuit: SenseCircuit, conditions: SenseConditions, sites: int
+    ) -> None:
+        self._engine, self._circuit, self._conditions = engine, circuit, conditions
+        self._sites = sites
+        self.senses = 0
+
+    def critical(self, y: Floats, z: Floats, start: Floats | None) -> Floats:
+        """The ln R_bl below which each sample reads +1."""
+        if start is None:
+            low, high = np.full(len(y), _LOWEST_LN), np.full(len(y), _HIGHEST_LN)
+            halvings = 13
+        else:
+            low, high = self._bracket(y, z, start)
+            halvings = _HALVINGS
+        if start is None and not self._plus(low, y, z).all():
+            raise InputError(
+                f"{self._conditions.label}: nothing is read as +1 or -1 whatever its resistance; "
+                "raise the supply or the window"
+            )
+        for _ in range(halvings):
+            middle = (low + high) / 2
+            plus = self._plus(middle, y, z)
+            low, high = np.where(plus, middle, low), np.where(plus, high, middle)
+        return np.asarray((low + high) / 2)
+
+    def _bracket(self, y: Floats, z: Floats, start: Floats) -> tuple[Floats, Floats]:
+        low, high = start - _BRACKET_LN, start + _BRACKET_LN
+        for end, wanted in ((low, True), (high, False)):
+            wrong = np.flatnonzero(self._plus(end, y, z) != wanted)
+            end[wrong] = _LOWEST_LN if wanted else _HIGHEST_LN
+        return low, high
+
+    def _plus(self, x: Floats, y: Floats, z: Floats) -> NDArray[np.bool_]:
+        self.senses += len(x)
+        outcome = self._engine.sense(
+            self._circuit,
+            self._conditions,
+            SenseSamples(r_bl_ohm=np.exp(x), r_blb_ohm=np.exp(y), mismatch=z),
+        )
+        return np.asarray(outcome.read == 1)
