@@ -121,9 +121,7 @@ def network_times(*, width: int, images: int = 64, repeats: int = 7) -> list[dic
     return found
 
 
-def _interleaved(
-    functions: Sequence[Callable[[], None]], repeats: int
-) -> tuple[float, ...]:
+def _interleaved(functions: Sequence[Callable[[], None]], repeats: int) -> tuple[float, ...]:
     times: list[list[float]] = [[] for _ in functions]
     for repeat in range(repeats + 2):
         for function, kept in zip(functions, times, strict=True):

@@ -6,10 +6,11 @@ written as SPICE writes them ("50n", "10k"), and a list is a sweep axis wherever
 
 import math
 import tomllib
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -18,8 +19,10 @@ from rramsim.biterrors.dask_pool import DaskPool
 from rramsim.biterrors.local_pool import LocalPool
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import (
+    DeviceStatistics,
     LogNormal,
     MismatchCoefficient,
+    Persistence,
     Process,
     ResistanceModel,
     Retention,
@@ -37,6 +40,7 @@ from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
+    from rramsim.chips import ChipModel
 
 __all__ = ["Experiment", "load_experiment"]
 
@@ -338,6 +342,33 @@ class TestSection(_Section):
     seed: int = Field(default=0, ge=0)
 
 
+class ChipsSection(_Section):
+    """[chips]: virtual chips that hold the networks; its presence makes `rramsim run` test them.
+
+    Conditions: `vdd_v` (one of [sense]; its first if left out) at the first temperature, corner and
+    window of [sense]. `compare` also tests as many "iid" draws at the chips' mean rates, and chips
+    whose synapses each have an amplifier of their "own". `cell_share` is the part of ln R's
+    variance that stays with a cell when it is written again (LRS, HRS). Verify acts if
+    `verify_hrs_min_ohm` or `verify_lrs_max_ohm` is given. `read_noise_ln` per read; `age_s` with
+    `relaxation_ln` per root decade (see `rramsim.devices.Retention`).
+    """
+
+    count: int = Field(default=100, ge=2, le=100_000)
+    vdd_v: Quantity | None = None
+    columns: int = Field(default=32, ge=1, le=4096)
+    compare: list[Literal["iid", "own"]] = ["iid"]
+    read_noise_ln: Quantity = 0.0
+    age_s: Quantity = 0.0
+    relaxation_ln: Quantity = Retention.relaxation_ln
+    cell_share: tuple[Quantity, Quantity] = Field(default=(0.47, 0.60), strict=False)
+    verify_lrs_max_ohm: Quantity | None = None
+    verify_hrs_min_ohm: Quantity | None = None
+    verify_max_writes: int = 10
+    surface_points: int = Field(default=1600, ge=300, le=1_000_000)
+    images: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+
 class Experiment(_Section):
     """A whole experiment; the methods turn its sections into the rooms' values."""
 
@@ -350,6 +381,7 @@ class Experiment(_Section):
     training: TrainingSection = TrainingSection()
     equilibrium: EquilibriumSection = EquilibriumSection()
     test: TestSection = TestSection()
+    chips: ChipsSection | None = None
     folder: Path = Field(default=Path(), description="where relative paths start")
 
     def make_process(self) -> Process:
@@ -409,6 +441,43 @@ class Experiment(_Section):
             # One thread: a campaign runs as many processes as there are cores.
             return BatchEngine(tolerance_v=self.errors.tolerance_v, threads=1)
         return NgspiceEngine(max_step_s=self.errors.max_step_s)
+
+    def make_chip_conditions(self) -> SenseConditions:
+        """The conditions under which the chips are read."""
+        assert self.chips is not None
+        first = self.make_conditions()[0]
+        return replace(first, vdd_v=self.chips.vdd_v or first.vdd_v)
+
+    def make_chip_model(self, *, amplifiers: Literal["shared", "own"] = "shared") -> "ChipModel":
+        """What the chips have in common."""
+        # Chips need numba, which takes a second to import: only those who use them wait for it.
+        from rramsim.chips import ArrayShape, ChipModel, Verify
+
+        section = self.chips
+        assert section is not None
+        lrs, hrs = section.cell_share
+        verify = None
+        low, high = section.verify_lrs_max_ohm, section.verify_hrs_min_ohm
+        if low is not None or high is not None:
+            # A limit that is left out is the other one.
+            verify = Verify(
+                lrs_max_ohm=high if low is None else low,  # type: ignore[arg-type]
+                hrs_min_ohm=low if high is None else high,  # type: ignore[arg-type]
+                max_writes=section.verify_max_writes,
+            )
+        return ChipModel(
+            circuit=self.make_circuit(),
+            statistics=DeviceStatistics(
+                resistances=self.make_resistances(),
+                lrs=Persistence(cell_share=lrs),
+                hrs=Persistence(cell_share=hrs),
+            ),
+            array=ArrayShape(rows=self.column.rows, columns=section.columns),
+            amplifiers=amplifiers if self.sense.mismatch else "none",
+            read_noise_ln=section.read_noise_ln,
+            retention=Retention(relaxation_ln=section.relaxation_ln) if section.age_s else None,
+            verify=verify,
+        )
 
     def make_stop_rule(self) -> StopRule:
         """When a task has counted enough."""
@@ -535,6 +604,10 @@ class Experiment(_Section):
                     f"[training] errors_vdd_v = {injected[0]}: read errors are defined for ternary "
                     "weights; use rule = 'ternary-ep' or 'backprop'"
                 )
+        if self.chips is not None:
+            self.make_chip_model()
+            self.make_chip_conditions()
+            Retention(relaxation_ln=self.chips.relaxation_ln).decades(age_s=self.chips.age_s)
         simulated = set(self.sense.vdd_v)
         for vdd_v in self.training.errors_vdd_v:
             if vdd_v != "none" and vdd_v not in simulated:
@@ -595,7 +668,8 @@ def _known(location: list[str] | tuple[str, ...]) -> str:
     model: type[BaseModel] = Experiment
     for part in location:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        for kind in (annotation, *get_args(annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
     names = [name for name in model.model_fields if name != "folder"]
     return f"known are {', '.join(names)}"

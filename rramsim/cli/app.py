@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from rramsim import __version__
-from rramsim.cli import devices, doctor, errors, rare, run, sense, shares, sweep, tradeoff, train
+from rramsim.cli import (
+    chips, devices, doctor, errors, rare, run, sense, shares, sweep, tradeoff, train,
+)
 from rramsim.exceptions import InputError, MachineError
 
 __all__ = ["app", "main"]
@@ -24,7 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From a transistor netlist to a trained network, with an error bar on every number.",
 )
-for module in (run, sense, sweep, shares, errors, rare, train, tradeoff, devices, doctor):
+for module in (
+    run, sense, sweep, shares, errors, rare, train, tradeoff, chips, devices, doctor,
+):
     module.register(app)
 
 

@@ -48,15 +48,22 @@ def run(
     errors = stages.show_errors(folder)
     networks = stages.show_training(chosen, folder, images)
     table = stages.show_tradeoff(chosen, folder, images, networks)
+    chips = (
+        stages.show_chips(chosen, folder, images, networks) if chosen.chips is not None else None
+    )
     write_provenance(folder, chosen, data_label=images.label, data_source=images.source)
     if json:
         value: dict[str, Any] = {"out": str(out), "data": images.label}
         value["errors"] = errors["conditions"]
         value["tradeoff"] = table.to_dict("records")
+        if chips is not None:
+            value["chips"] = chips
         print_json(value)
     else:
         stages.print_errors(errors)
         stages.print_tradeoff(table)
+        if chips is not None:
+            stages.print_chips(chips)
         typer.echo(f"results and figures are in {out}")
 
 

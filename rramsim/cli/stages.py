@@ -14,6 +14,7 @@ from rramsim.pipeline import (
     RunFolder,
     TrainedEquilibrium,
     TrainedNetwork,
+    chips_stage,
     choose_data,
     errors_stage,
     network_plans,
@@ -27,10 +28,12 @@ from rramsim.pipeline import (
 __all__ = [
     "load_data",
     "print_equilibrium",
+    "print_chips",
     "print_errors",
     "print_shares",
     "print_tradeoff",
     "show_equilibrium_training",
+    "show_chips",
     "show_errors",
     "show_shares",
     "show_sweep",
@@ -148,6 +151,50 @@ def show_tradeoff(
             networks=networks,
             report=lambda done, total: update(done, total, ""),
         )
+
+
+def show_chips(
+    experiment: Experiment,
+    folder: RunFolder,
+    data: Any,
+    networks: tuple[TrainedNetwork, ...] | None = None,
+) -> dict[str, Any]:
+    """Test the networks on virtual chips with a bar."""
+    with progress_bar("chips", unit="chips") as update:
+        return chips_stage(
+            experiment,
+            folder,
+            data,
+            networks=networks,
+            report=lambda done, total: update(done, total, ""),
+        )
+
+
+def print_chips(value: dict[str, Any]) -> None:
+    """Print the accuracy of chips as a distribution."""
+    label = f"{value['data']}, {value['images']} images; {value['conditions']}"
+    shown = Table(title=f"accuracy of virtual chips (simulated), {label}", title_justify="left")
+    for name in ("network", "chips", "mean (95 %)", "deviation", "1st percentile (95 %)"):
+        shown.add_column(name, justify="right")
+    for name in ("lowest", "no errors", "type 3", "writes a device"):
+        shown.add_column(name, justify="right")
+    for row in value["ensembles"]:
+        low, high = (
+            "?" if row[f"percentile1_{end}"] is None else f"{100 * row[f'percentile1_{end}']:.2f}"
+            for end in ("low", "high")
+        )
+        shown.add_row(
+            row["network"],
+            f"{row['count']} {row['kind']}",
+            f"{100 * row['mean']:.2f} ({100 * row['mean_low']:.2f}–{100 * row['mean_high']:.2f}) %",
+            f"{100 * row['deviation']:.2f}",
+            f"{100 * row['percentile1']:.2f} ({low}–{high}) %",
+            f"{100 * row['lowest']:.2f} %",
+            f"{100 * row['accuracy_without_errors']:.2f} %",
+            f"{row['type3']:.3g}",
+            "" if row["writes_per_device"] is None else f"{row['writes_per_device']:.3f}",
+        )
+    Console(width=max(Console().width, 136)).print(shown)
 
 
 def print_errors(value: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from rramsim.figures.equilibrium import (
     learning_curves_figure,
     noise_robustness_figure,
 )
+from rramsim.figures.chips import chips_figure
 from rramsim.figures.errors import error_rates_figure, error_table_figure
 from rramsim.figures.rare import agreement_figure
 from rramsim.figures.sense import sense_figure
@@ -18,6 +19,7 @@ from rramsim.figures.waveforms import waveform_figure
 __all__ = [
     "accuracy_figure",
     "agreement_figure",
+    "chips_figure",
     "energy_accuracy_figure",
     "error_rates_figure",
     "error_table_figure",

@@ -3,6 +3,7 @@
 from rramsim.learning.checkpoints import load_network, save_network
 from rramsim.learning.data_sets import DATA_SETS, load_images
 from rramsim.learning.download import CIFAR10_URL, download_cifar10
+from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
 from rramsim.learning.evaluation import Accuracy, accuracy
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.settings import TrainingSettings
@@ -13,6 +14,7 @@ __all__ = [
     "CIFAR10_URL",
     "DATA_SETS",
     "Accuracy",
+    "EnsembleAccuracy",
     "EpochMetrics",
     "ImageData",
     "NetworkSpec",
@@ -20,6 +22,7 @@ __all__ = [
     "TrainingSettings",
     "accuracy",
     "download_cifar10",
+    "ensemble_accuracy",
     "load_images",
     "load_network",
     "save_network",

@@ -10,6 +10,7 @@ from rramsim.networks.injection import (
 )
 from rramsim.networks.integer import FirstLayer, IntegerNetwork
 from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
+from rramsim.networks.on_chip import binary_layers, set_read_weights, written_weights
 from rramsim.networks.quantisers import (
     TERNARY_THRESHOLD,
     ActivationKind,
@@ -45,12 +46,15 @@ __all__ = [
     "WeightErrors",
     "WeightKind",
     "bernoulli_positions",
+    "binary_layers",
     "build_network",
     "layer_census",
     "quantise_activation",
     "quantise_weight",
     "quantised_layers",
+    "set_read_weights",
     "set_weight_errors",
     "straight_through",
     "without_weight_errors",
+    "written_weights",
 ]

@@ -92,7 +92,9 @@ def _binary_binary(x_sign: Words, w_sign: Words, bits: int, sums: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _ternary_weights(x_sign: Words, w_sign: Words, w_some: Words, nonzero: Words, sums: Any) -> None:
+def _ternary_weights(
+    x_sign: Words, w_sign: Words, w_some: Words, nonzero: Words, sums: Any
+) -> None:
     rows, words = x_sign.shape
     groups = w_sign.shape[0]
     signs, somes, bases = w_sign.ravel(), w_some.ravel(), nonzero.ravel()
@@ -154,9 +156,7 @@ def _ternary_inputs(x_sign: Words, x_some: Words, w_sign: Words, sums: Any) -> N
 
 
 @njit(cache=True, nogil=True)
-def _ternary_ternary(
-    x_sign: Words, x_some: Words, w_sign: Words, w_some: Words, sums: Any
-) -> None:
+def _ternary_ternary(x_sign: Words, x_some: Words, w_sign: Words, w_some: Words, sums: Any) -> None:
     rows, words = x_sign.shape
     groups = w_sign.shape[0]
     signs, somes, flat = w_sign.ravel(), w_some.ravel(), sums.ravel()

@@ -128,9 +128,7 @@ def multiply_add32(typing: Any, accumulator: Any, factor: Any, words: Any) -> An
         order = ir.Constant(ir.VectorType(_INT32, LANES32), [0] * LANES32)
         factors = builder.shuffle_vector(one, one, order)
         product = builder.mul(factors, builder.bitcast(values[2], _WORDS32))
-        return builder.bitcast(
-            builder.add(builder.bitcast(values[0], _WORDS32), product), _WORDS
-        )
+        return builder.bitcast(builder.add(builder.bitcast(values[0], _WORDS32), product), _WORDS)
 
     return _lanes(_lanes, types.int32, _lanes), generate
 

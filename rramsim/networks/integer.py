@@ -168,9 +168,7 @@ class _BitLayer:
             ).numpy()
         return scores
 
-    def _sums(
-        self, sign: NDArray[np.uint64], some: NDArray[np.uint64] | None
-    ) -> NDArray[np.int32]:
+    def _sums(self, sign: NDArray[np.uint64], some: NDArray[np.uint64] | None) -> NDArray[np.int32]:
         images, height, width, _ = sign.shape
         rows = images * height * width if self._convolution else images
         shape = (-(-rows // 4) * 4, self.weights.words)
@@ -216,9 +214,7 @@ class _FixedInput:
         self.fraction_bits = int(min(_MOST_BITS, np.floor(room)))
         self._table = np.rint(table * 2.0**self.fraction_bits).astype(np.int64)
         limit = int(np.abs(self._table).max()) * inputs
-        self._thresholds = _fold(
-            stage.norm, following, limit=limit, scale=2.0**-self.fraction_bits
-        )
+        self._thresholds = _fold(stage.norm, following, limit=limit, scale=2.0**-self.fraction_bits)
         self._outputs = len(weights)
         if self._convolution:
             laid = weights.transpose(2, 3, 1, 0).reshape(inputs, self._outputs).astype(np.int32)
@@ -342,5 +338,3 @@ def _stages(network: nn.Module) -> tuple[Standardise, list[_Stage]]:
 
 def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
-
-

@@ -71,6 +71,14 @@ class QuantLayer(nn.Module):
         if frozen and errors is not None and generator is not None:
             self._frozen = errors.apply(self.quantised_weight(), generator=generator)
 
+    def attach_read(self, read: Tensor) -> None:
+        """Read these values from now on; use `set_read_weights`, which checks them."""
+        self._errors = self._generator = None
+        frozen = read.to(device=self.weight.device, dtype=self.weight.dtype)
+        if frozen.dim() == 4:
+            frozen = frozen.contiguous(memory_format=torch.channels_last)
+        self._frozen = frozen
+
     def activated(self, values: Tensor) -> Tensor:
         """Return the layer's input after its non-linearity."""
         return values if self.activations is None else quantise_activation(values, self.activations)

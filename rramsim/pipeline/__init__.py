@@ -1,5 +1,6 @@
 """The stages of a run: sweep, errors, train, trade-off, over the files of one folder."""
 
+from rramsim.pipeline.chips import chips_stage
 from rramsim.pipeline.data import choose_data
 from rramsim.pipeline.errors import errors_stage
 from rramsim.pipeline.folder import RunFolder
@@ -15,6 +16,7 @@ __all__ = [
     "SweepProgress",
     "TrainedEquilibrium",
     "TrainedNetwork",
+    "chips_stage",
     "choose_data",
     "errors_stage",
     "network_plans",

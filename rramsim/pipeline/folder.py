@@ -79,6 +79,21 @@ class RunFolder:
         return self.path / "tradeoff.csv"
 
     @property
+    def chips(self) -> Path:
+        """The accuracy of every chip."""
+        return self.path / "chips.csv"
+
+    @property
+    def chip_rows(self) -> Path:
+        """The chips tested so far."""
+        return self.path / "chips.jsonl"
+
+    @property
+    def chip_summary(self) -> Path:
+        """The chips' distributions with intervals."""
+        return self.path / "chips.json"
+
+    @property
     def provenance(self) -> Path:
         """What made the folder's files."""
         return self.path / "provenance.json"
