@@ -10,7 +10,7 @@ from scipy import stats
 from torch import nn
 
 from rramsim.exceptions import InputError
-from rramsim.networks import IntegerNetwork, set_read_weights, set_weight_errors
+from rramsim.networks import IntegerNetwork
 
 __all__ = ["EnsembleAccuracy", "ensemble_accuracy"]
 
@@ -112,13 +112,9 @@ def ensemble_accuracy(
 ) -> Iterator[int]:
     """Yield for each chip's read weights how many images the network then classifies right.
 
-    Runs bit-true (`IntegerNetwork`). The network is left without read errors. Raises `InputError`
-    as `set_read_weights` and `IntegerNetwork.of` do.
+    Runs bit-true; raises `InputError` as `IntegerNetwork` does.
     """
-    try:
-        for read in reads:
-            set_read_weights(network, read)
-            packed = IntegerNetwork.of(network)
-            yield int((packed.predict(images, threads=threads) == labels).sum())
-    finally:
-        set_weight_errors(network, None)
+    packed = IntegerNetwork.of(network)
+    for read in reads:
+        found = packed.with_weights(read).predict(images, threads=threads)
+        yield int((found == labels).sum())

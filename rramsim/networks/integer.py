@@ -13,7 +13,8 @@ ways to treat it:
 The last layer's integer sums go through its batch-norm in float32 and are the scores.
 """
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -55,6 +56,7 @@ _IMAGES = 64
 class _Stage:
     """A layer, its pool and its batch-norm, as the float network has them."""
 
+    name: str
     layer: QuantLayer
     pool: tuple[int, int]
     norm: nn.Module
@@ -92,6 +94,23 @@ class IntegerNetwork:
         finally:
             network.train(training)
 
+    def with_weights(self, weights: Mapping[str, NDArray[np.int8]]) -> "IntegerNetwork":
+        """The same network that reads other weights, by layer, (outputs, ...) of -1, 0 and +1.
+
+        Much faster than converting again: the thresholds do not depend on what is read. Raises
+        `InputError` if a layer is missing or its weights do not fit.
+        """
+        names = [self._input.name, *(layer.name for layer in self.layers)]
+        if set(weights) != set(names):
+            raise InputError(
+                f"weights for the layers {', '.join(sorted(weights)) or 'none'}: the network has "
+                f"{', '.join(names)}"
+            )
+        other = copy.copy(self)
+        other._input = self._input.with_weights(weights[self._input.name])
+        other.layers = tuple(layer.with_weights(weights[layer.name]) for layer in self.layers)
+        return other
+
     def scores(self, images: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np.float32]:
         """The scores (images, classes) of images (images, C, H, W), pixels 0 to 255."""
         images = np.asarray(images)
@@ -125,8 +144,22 @@ class _BitLayer:
         self._ternary = stage.layer.activations == "ternary"
         self._pool = stage.pool
         self._norm = stage.norm
+        self.name = stage.name
+        self._shape = tuple(stage.layer.weight.shape)
         self._channels = previous.layer.weight.shape[0]
-        weights = read_weights(stage.layer)
+        self._pack(read_weights(stage.layer))
+        self._thresholds: tuple[NDArray[np.int32], ...] | None = None
+        if following is not None:
+            folded = _fold(stage.norm, following, limit=self.weights.bits)
+            self._thresholds = folded.padded(LANES32)
+
+    def with_weights(self, weights: NDArray[np.int8]) -> "_BitLayer":
+        _check_shape(self.name, weights, self._shape)
+        other = copy.copy(self)
+        other._pack(weights)
+        return other
+
+    def _pack(self, weights: NDArray[np.int8]) -> None:
         if self._convolution:
             taps = weights.transpose(0, 2, 3, 1)
             self._tap_sums = np.ascontiguousarray(
@@ -139,10 +172,6 @@ class _BitLayer:
             split = weights.reshape(outputs, self._channels, inputs // self._channels)
             weights = split.transpose(0, 2, 1).reshape(outputs, inputs)
         self.weights: PackedWeights = pack_weights(np.ascontiguousarray(weights))
-        self._thresholds: tuple[NDArray[np.int32], ...] | None = None
-        if following is not None:
-            folded = _fold(stage.norm, following, limit=self.weights.bits)
-            self._thresholds = folded.padded(LANES32)
 
     def activations(self, planes: Planes) -> Planes:
         """The packed activations of packed inputs: (images, height, width, words) planes."""
@@ -155,7 +184,7 @@ class _BitLayer:
         out = _empty_planes(images, height // down, width // across, self.weights.outputs)
         for part in _slices(images, height * width):
             sums = self._sums(sign[part], None if some is None else some[part])
-            threshold_and_pack(sums, self._pool, *self._thresholds, out[0][part], out[1][part])
+            _threshold(sums, self._pool, self._thresholds, out[0][part], out[1][part])
         return out[0], out[1]
 
     def scores(self, planes: Planes) -> NDArray[np.float32]:
@@ -201,6 +230,7 @@ class _FixedInput:
 
     def __init__(self, standardise: Standardise, stage: _Stage, following: QuantLayer) -> None:
         weights = read_weights(stage.layer)
+        self.name, self._shape = stage.name, weights.shape
         self._pool = stage.pool
         self._convolution = isinstance(stage.layer, QuantConv2d)
         inputs = weights[0].size
@@ -215,11 +245,20 @@ class _FixedInput:
         self._table = np.rint(table * 2.0**self.fraction_bits).astype(np.int64)
         limit = int(np.abs(self._table).max()) * inputs
         self._thresholds = _fold(stage.norm, following, limit=limit, scale=2.0**-self.fraction_bits)
+        self._padded = self._thresholds.padded(LANES32) if self._convolution else ()
         self._outputs = len(weights)
+        self._lay(weights)
+
+    def with_weights(self, weights: NDArray[np.int8]) -> "_FixedInput":
+        _check_shape(self.name, weights, self._shape)
+        other = copy.copy(self)
+        other._lay(weights)
+        return other
+
+    def _lay(self, weights: NDArray[np.int8]) -> None:
         if self._convolution:
-            laid = weights.transpose(2, 3, 1, 0).reshape(inputs, self._outputs).astype(np.int32)
+            laid = weights.transpose(2, 3, 1, 0).reshape(-1, self._outputs).astype(np.int32)
             self._weights: NDArray[Any] = np.pad(laid, ((0, 0), (0, -self._outputs % LANES32)))
-            self._padded = self._thresholds.padded(LANES32)
         else:
             # Sums stay below 2^53: float64 holds them exactly, and the library's product serves.
             self._weights = weights.T.astype(np.float64)
@@ -237,7 +276,7 @@ class _FixedInput:
             rows = len(laid[part]) * height * width
             sums = np.empty((rows, self._weights.shape[1]), dtype=np.int32)
             fixed_point_convolution(laid[part], self._weights, sums)
-            threshold_and_pack(sums, self._pool, *self._padded, out[0][part], out[1][part])
+            _threshold(sums, self._pool, self._padded, out[0][part], out[1][part])
         return out
 
 
@@ -246,12 +285,22 @@ class _FloatInput:
 
     def __init__(self, standardise: Standardise, stage: _Stage, following: QuantLayer) -> None:
         self._standardise, self._stage = standardise, stage
+        self.name, self._shape = stage.name, tuple(stage.layer.weight.shape)
         # The weights as read now: a layer that draws its errors at each pass must not draw again.
-        self._weight = torch.from_numpy(read_weights(stage.layer)).to(stage.layer.weight.dtype)
-        if self._weight.dim() == 4:
-            self._weight = self._weight.contiguous(memory_format=torch.channels_last)
+        self._lay(read_weights(stage.layer))
         assert following.activations is not None
         self._kind = following.activations
+
+    def with_weights(self, weights: NDArray[np.int8]) -> "_FloatInput":
+        _check_shape(self.name, weights, self._shape)
+        other = copy.copy(self)
+        other._lay(weights)
+        return other
+
+    def _lay(self, weights: NDArray[np.int8]) -> None:
+        self._weight = torch.from_numpy(weights).to(self._stage.layer.weight.dtype)
+        if self._weight.dim() == 4:
+            self._weight = self._weight.contiguous(memory_format=torch.channels_last)
 
     def activations(self, images: NDArray[np.uint8]) -> Planes:
         with torch.no_grad():
@@ -264,6 +313,17 @@ class _FloatInput:
             found = quantise_activation(self._stage.norm(values), self._kind)
             laid = found.permute(0, 2, 3, 1) if found.dim() == 4 else found[:, None, None]
         return _pack(laid.numpy())
+
+
+def _threshold(
+    sums: NDArray[np.int32],
+    pool: tuple[int, int],
+    thresholds: tuple[NDArray[np.int32], ...],
+    sign: NDArray[np.uint64],
+    some: NDArray[np.uint64],
+) -> None:
+    flip, from_plus, from_zero = thresholds
+    threshold_and_pack(sums, pool, flip, from_plus, from_zero, sign, some)
 
 
 def _empty_planes(
@@ -292,6 +352,13 @@ def read_weights(layer: QuantLayer) -> NDArray[np.int8]:
     return integers
 
 
+def _check_shape(name: str, weights: NDArray[np.int8], shape: tuple[int, ...]) -> None:
+    if weights.shape != shape:
+        raise InputError(f"{name}: weights of shape {weights.shape}, the layer has {shape}")
+    if not np.isin(weights, (-1, 0, 1)).all():
+        raise InputError(f"{name}: weights must be -1, 0 or +1")
+
+
 def _fold(
     norm: nn.Module, following: QuantLayer, *, limit: int, scale: float = 1.0
 ) -> ActivationThresholds:
@@ -307,21 +374,23 @@ def _slices(images: int, rows: int) -> Iterator[slice]:
 
 def _stages(network: nn.Module) -> tuple[Standardise, list[_Stage]]:
     """The parts of one of `build_network`'s networks; raises `InputError` for another."""
-    modules = list(network.children())
+    named = list(network.named_children())
+    modules = [module for _, module in named]
     if not modules or not isinstance(modules[0], Standardise):
         raise InputError("the network does not start by standardising images")
     stages: list[_Stage] = []
     layer: QuantLayer | None = None
     pool = (1, 1)
-    for module in modules[1:]:
+    name = ""
+    for own_name, module in named[1:]:
         if isinstance(module, QuantConv2d | QuantLinear) and layer is None:
-            layer, pool = module, (1, 1)
+            name, layer, pool = own_name, module, (1, 1)
         elif isinstance(module, nn.MaxPool2d) and layer is not None:
             pool = _pair(module.kernel_size)
             if _pair(module.stride) != pool or _pair(module.padding) != (0, 0):
                 raise InputError("a pool whose cells overlap cannot be made bit-true")
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and layer is not None:
-            stages.append(_Stage(layer=layer, pool=pool, norm=module))
+            stages.append(_Stage(name=name, layer=layer, pool=pool, norm=module))
             layer = None
         elif not isinstance(module, nn.Flatten):
             raise InputError(

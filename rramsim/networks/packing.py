@@ -15,8 +15,8 @@ __all__ = ["PackedWeights", "pack_bits", "pack_weights"]
 class PackedWeights:
     """One layer's weights, `outputs` rows of `bits` values -1, 0, +1.
 
-    `sign`, `some`: (groups, words, LANES) uint64, outputs in an even number of groups; `some` is None if no
-    weight is 0. `nonzero`: (groups, LANES), each output's non-zero weights.
+    `sign`, `some`: (groups, words, LANES) uint64, outputs in an even number of groups;
+    `some` is None if no weight is 0. `nonzero`: (groups, LANES), each output's non-zero weights.
     """
 
     outputs: int

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 
 from rramsim.biterrors import ErrorStatistics
 from rramsim.chips import Chip, ReadSurface, fit_surface
@@ -21,8 +23,6 @@ from rramsim.networks import (
     IntegerNetwork,
     TransitionErrors,
     binary_layers,
-    set_read_weights,
-    set_weight_errors,
     written_weights,
 )
 from rramsim.pipeline.folder import RunFolder
@@ -149,6 +149,7 @@ class _Tests:
             "own": experiment.make_chip_model(amplifiers="own"),
         }
         self._surface: ReadSurface | None = None
+        self._packed: dict[str, IntegerNetwork] = {}
         self._path = folder.chip_rows
         self._known: dict[str, dict[str, Any]] = {}
         for line in whole_lines(self._path):
@@ -160,9 +161,11 @@ class _Tests:
 
     def clean(self, trained: TrainedNetwork) -> int:
         """Images classified right without read errors."""
-        return self._keep(trained, "clean", 0, "", lambda: {"correct": self._correct(trained)})[
-            "correct"
-        ]
+
+        def make() -> dict[str, Any]:
+            return {"correct": self._correct(trained, written_weights(trained.network))}
+
+        return self._keep(trained, "clean", 0, "", make)["correct"]
 
     def test(
         self, trained: TrainedNetwork, kind: str, index: int, pooled: ErrorStatistics
@@ -214,9 +217,8 @@ class _Tests:
             binary=binary_layers(trained.network),
         )
         read = chip.read(self._surface, age_s=self._section.age_s)
-        set_read_weights(trained.network, read.weights)
         return {
-            "correct": self._correct(trained),
+            "correct": self._correct(trained, read.weights),
             "counts": read.statistics.counts.tolist(),
             "writes_per_device": chip.writes / (2 * chip.mapping.synapses),
             "failed": chip.failed,
@@ -232,26 +234,30 @@ class _Tests:
         written = written_weights(trained.network)
         if trained.plan.spec.weights == "binary":
             errors = errors.without_zero_reads()
-        seed = self._section.seed * 1_000_003 + index
-        set_weight_errors(trained.network, errors, seed=seed, mode="frozen")
+        seed = np.random.SeedSequence([self._section.seed, index, 0x11D])
+        generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
         counts = np.zeros((3, 4), dtype=np.int64)
-        for name, layer in trained.network.named_modules():
-            if name in written:
-                read = layer.read_weight().detach().numpy().astype(np.int64)  # type: ignore[operator]
-                pair = 3 * (written[name].astype(np.int64) + 1) + read + 1
-                counts[:, :3] += np.bincount(pair.ravel(), minlength=9).reshape(3, 3)
+        weights = {}
+        for name, values in written.items():
+            read = errors.apply(torch.from_numpy(values).float(), generator=generator)
+            weights[name] = read.numpy().astype(np.int8)
+            pair = 3 * (values.astype(np.int64) + 1) + weights[name] + 1
+            counts[:, :3] += np.bincount(pair.ravel(), minlength=9).reshape(3, 3)
         return {
-            "correct": self._correct(trained),
+            "correct": self._correct(trained, weights),
             "counts": counts.tolist(),
             "writes_per_device": None,
             "failed": None,
         }
 
-    def _correct(self, trained: TrainedNetwork) -> int:
-        """Images classified right with the weights that the network reads now."""
-        packed = IntegerNetwork.of(trained.network)
-        set_weight_errors(trained.network, None)
-        found = packed.predict(self._data.test_images[: self.images])
+    def _correct(self, trained: TrainedNetwork, weights: dict[str, NDArray[np.int8]]) -> int:
+        """Images classified right with these weights read."""
+        name = trained.plan.name
+        if name not in self._packed:
+            self._packed[name] = IntegerNetwork.of(trained.network)
+        found = (
+            self._packed[name].with_weights(weights).predict(self._data.test_images[: self.images])
+        )
         return int((found == self._data.test_labels[: self.images]).sum())
 
     def _keep(
