@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,7 +25,8 @@ from rramsim.networks.packing import pack_weights
 
 __all__ = ["kernel_times", "main", "network_times"]
 
-PAIRS = tuple(product(("binary", "ternary"), repeat=2))
+_KINDS: tuple[Literal["binary", "ternary"], ...] = ("binary", "ternary")
+PAIRS = tuple(product(_KINDS, repeat=2))
 
 
 def kernel_times(
@@ -98,8 +99,8 @@ def network_times(*, width: int, images: int = 64, repeats: int = 7) -> list[dic
     for weight_kind, input_kind in PAIRS:
         spec = NetworkSpec(weights=weight_kind, activations=input_kind, width=width)
         network = spec.build(seed=0).eval()
-        network.standardise.mean[:] = 120.0  # type: ignore[index, operator, union-attr]
-        network.standardise.deviation[:] = 64.0  # type: ignore[index, operator, union-attr]
+        standardise: Any = network.get_submodule("standardise")
+        standardise.mean[:], standardise.deviation[:] = 120.0, 64.0
         packed = IntegerNetwork.of(network)
 
         def floats(network: Any = network) -> None:

@@ -176,7 +176,7 @@ def print_chips(value: dict[str, Any]) -> None:
     shown = Table(title=f"accuracy of virtual chips (simulated), {label}", title_justify="left")
     for name in ("network", "chips", "mean (95 %)", "deviation", "1st percentile (95 %)"):
         shown.add_column(name, justify="right")
-    for name in ("lowest", "no errors", "type 3", "writes a device"):
+    for name in ("lowest", "no errors", "type 2", "type 3", "writes a device"):
         shown.add_column(name, justify="right")
     for row in value["ensembles"]:
         low, high = (
@@ -191,8 +191,10 @@ def print_chips(value: dict[str, Any]) -> None:
             f"{100 * row['percentile1']:.2f} ({low}–{high}) %",
             f"{100 * row['lowest']:.2f} %",
             f"{100 * row['accuracy_without_errors']:.2f} %",
-            f"{row['type3']:.3g}",
-            "" if row["writes_per_device"] is None else f"{row['writes_per_device']:.3f}",
+            *(
+                "" if row[name] is None else f"{row[name]:.3g}"
+                for name in ("type2", "type3", "writes_per_device")
+            ),
         )
     Console(width=max(Console().width, 136)).print(shown)
 

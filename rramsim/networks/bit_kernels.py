@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from rramsim.networks.bit_vectors import (
@@ -22,6 +21,7 @@ from rramsim.networks.bit_vectors import (
     and_,
     at_least_bits,
     count,
+    intrinsic,
     load,
     load32,
     maximum32,
@@ -213,10 +213,12 @@ def dot_products(
     if w_some is None and x_some is None:
         _binary_binary(x_sign, w_sign, bits, sums)
     elif x_some is None:
+        assert w_some is not None
         _ternary_weights(x_sign, w_sign, w_some, nonzero, sums)
     elif w_some is None:
         _ternary_inputs(x_sign, x_some, w_sign, sums)
     else:
+        assert x_some is not None and w_some is not None
         _ternary_ternary(x_sign, x_some, w_sign, w_some, sums)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
 
 __all__ = [
     "LANES",
@@ -23,6 +23,7 @@ __all__ = [
     "and_",
     "at_least_bits",
     "count",
+    "intrinsic",
     "load",
     "load32",
     "maximum32",
@@ -52,6 +53,10 @@ _WORDS = ir.VectorType(ir.IntType(64), LANES)
 _BYTES = ir.VectorType(ir.IntType(8), 8 * LANES)
 _INT32 = ir.IntType(32)
 _WORDS32 = ir.VectorType(_INT32, LANES32)
+
+
+# numba describes an intrinsic by the function that types it; callers give fewer arguments.
+intrinsic: Any = extending.intrinsic
 
 
 class _LanesType(types.Type):

@@ -108,7 +108,6 @@ def _ensemble(rows: pd.DataFrame, images: int) -> dict[str, Any]:
     first = rows.iloc[0]
     mean_low, mean_high = chips.mean_interval()
     low, high = chips.percentile_interval()
-    writes = rows.writes_per_device.mean()
     return {
         "network": first.network,
         "kind": first.kind,
@@ -123,11 +122,14 @@ def _ensemble(rows: pd.DataFrame, images: int) -> dict[str, Any]:
         "percentile1_bootstrap": list(chips.bootstrap_percentile_interval()),
         "lowest": float(chips.values.min()),
         "accuracy_without_errors": float(first.accuracy_without_errors),
-        "type1": float(rows.type1.mean()),
-        "type2": float(rows.type2.mean()),
-        "type3": float(rows.type3.mean()),
-        "writes_per_device": None if np.isnan(writes) else float(writes),
+        **{name: _known(rows[name].mean()) for name in ("type1", "type2", "type3")},
+        "writes_per_device": _known(rows.writes_per_device.mean()),
     }
+
+
+def _known(value: float) -> float | None:
+    """None for what does not exist: the type 3 errors of binary weights, a draw's writes."""
+    return None if np.isnan(value) else float(value)
 
 
 class _Tests:

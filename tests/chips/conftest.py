@@ -5,7 +5,10 @@ from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import DeviceStatistics, LogNormal, ResistanceModel, load_process
 from rramsim.engines import BatchEngine
 
-CONDITIONS = SenseConditions(vdd_v=1.2)
+
+@pytest.fixture(scope="session")
+def conditions() -> SenseConditions:
+    return SenseConditions(vdd_v=1.2)
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +22,9 @@ def engine() -> BatchEngine:
 
 
 @pytest.fixture(scope="session")
-def surface(circuit, engine) -> ReadSurface:
+def surface(circuit, engine, conditions) -> ReadSurface:
     """A surface of few points: what the tests check holds for it too, if less closely."""
-    return fit_surface(engine, circuit, CONDITIONS, points=500)
+    return fit_surface(engine, circuit, conditions, points=800)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,82 @@
+import json
+
+import pandas as pd
+import pytest
+
+from rramsim.exceptions import InputError
+from rramsim.experiment import load_experiment
+from rramsim.pipeline import RunFolder, chips_stage, choose_data, train_stage
+
+EXPERIMENT = """
+[sense]
+vdd_v = 1.2
+[errors]
+engine = "batch"
+[network]
+architecture = "mlp"
+weights = ["ternary", "binary"]
+width = 16
+[training]
+data = "digits"
+epochs = 4
+[chips]
+count = 4
+compare = ["iid", "own"]
+surface_points = 400
+images = 150
+"""
+
+
+def experiment_file(tmp_path, text=EXPERIMENT):
+    path = tmp_path / "chips.toml"
+    path.write_text(text)
+    return path
+
+
+def test_chips_and_independent_errors_have_one_mean_rate(tmp_path):
+    experiment = load_experiment(experiment_file(tmp_path))
+    data = choose_data("digits", path=None)
+    folder = RunFolder.create(tmp_path / "out")
+    networks = train_stage(experiment, folder, data)
+    value = chips_stage(experiment, folder, data, networks=networks)
+    table = pd.read_csv(folder.chips)
+    assert len(table) == 2 * 3 * 4 and (tmp_path / "out" / "chips.png").is_file()
+    assert len(value["ensembles"]) == 6
+    mlp = table[table.network == "mlp16-ternary-ternary"].groupby("kind")
+    rates = mlp.type3.mean()
+    assert rates.chip > 0.05
+    assert rates.iid == pytest.approx(rates.chip, rel=0.15)
+    assert rates.own == pytest.approx(rates.chip, rel=0.25)
+    assert mlp.accuracy_without_errors.first().chip > 0.5
+    # What was tested is not tested again, and says the same.
+    tested = folder.chip_rows.read_text()
+    again = chips_stage(experiment, folder, data)
+    assert folder.chip_rows.read_text() == tested
+    assert again["ensembles"] == json.loads(json.dumps(value["ensembles"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("count = 4", "count = 1", r"\[chips\] count = 1"),
+        ("count = 4", "chips = 4", r"\[chips\] chips: unknown; known are count"),
+        ("count = 4", "verify_lrs_max_ohm = -5", "lrs_max_ohm = -5"),
+        ("count = 4", "age_s = 1e12", r"age_s = 1e\+12"),
+        ("count = 4", "vdd_v = 9", "vdd_v = 9: must lie between"),
+        ("count = 4", "columns = 0", r"\[chips\] columns = 0"),
+        ('"iid"', '"dice"', r"\[chips\] compare"),
+    ],
+)
+def test_a_section_that_cannot_be_is_refused(tmp_path, old, new, message):
+    with pytest.raises(InputError, match=message):
+        load_experiment(experiment_file(tmp_path, EXPERIMENT.replace(old, new)))
+
+
+def test_more_images_than_there_are_is_refused(tmp_path):
+    text = EXPERIMENT.replace("images = 150", "images = 9999").replace("epochs = 4", "epochs = 1")
+    experiment = load_experiment(experiment_file(tmp_path, text))
+    data = choose_data("digits", path=None)
+    folder = RunFolder.create(tmp_path / "out")
+    networks = train_stage(experiment, folder, data)
+    with pytest.raises(InputError, match=r"\[chips\] images = 9999: .* has 450 test images"):
+        chips_stage(experiment, folder, data, networks=networks)
