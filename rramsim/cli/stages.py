@@ -196,7 +196,7 @@ def print_chips(value: dict[str, Any]) -> None:
                 for name in ("type2", "type3", "writes_per_device")
             ),
         )
-    Console(width=max(Console().width, 136)).print(shown)
+    Console(width=max(Console().width, 150)).print(shown)
 
 
 def print_errors(value: dict[str, Any]) -> None:

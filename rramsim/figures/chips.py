@@ -48,8 +48,8 @@ def chips_figure(table: pd.DataFrame, *, conditions: str) -> Figure:
     note(
         figure,
         [
-            f"{first.data}, {first.images} test images; {count} chips of each kind, simulated; "
-            f"{conditions}; mean ± deviation between chips"
+            f"{first.data}, {first.images} test images; {count} chips of each kind, simulated;",
+            f"{conditions}; mean ± deviation between chips",
         ],
     )
     return figure
