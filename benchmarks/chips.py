@@ -39,7 +39,7 @@ def run(*, width: int, samples: int, vdd_v: float, points: int, seed: int = 0) -
     spec = NetworkSpec(weights="ternary", activations="ternary", width=width)
     weights = written_weights(spec.build(seed=seed))
     model = ChipModel(circuit=circuit, statistics=statistics)
-    surface = fit_surface(engine, circuit, conditions, points=300)
+    surface = fit_surface(engine, circuit, conditions, points=400)
     Chip(model, {"warm": np.zeros((2, 2), np.int8)}, seed=0).read(surface)  # compiles
     marks = [(time.perf_counter(), time.process_time())]
     surface = fit_surface(engine, circuit, conditions, points=points, seed=seed)

@@ -364,7 +364,7 @@ class ChipsSection(_Section):
     verify_lrs_max_ohm: Quantity | None = None
     verify_hrs_min_ohm: Quantity | None = None
     verify_max_writes: int = 10
-    surface_points: int = Field(default=1600, ge=300, le=1_000_000)
+    surface_points: int = Field(default=1600, ge=350, le=1_000_000)
     images: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
 

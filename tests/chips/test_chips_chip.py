@@ -75,7 +75,7 @@ def test_the_residual_is_small_beside_the_mismatch(surface):
 
 def test_a_window_that_reads_nothing_is_refused(circuit, engine):
     with pytest.raises(InputError, match="raise the supply or the window"):
-        fit_surface(engine, circuit, SenseConditions(vdd_v=0.9, window_s=5e-9), points=300)
+        fit_surface(engine, circuit, SenseConditions(vdd_v=0.9, window_s=5e-9), points=400)
 
 
 def test_a_chip_is_its_seed_and_index(model, surface):

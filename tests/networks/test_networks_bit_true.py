@@ -198,7 +198,9 @@ def test_the_kernels_of_processors_with_a_vector_popcount_agree(tmp_path):
     program = """
 import llvmlite.binding as binding
 real = binding.get_host_cpu_features
-binding.get_host_cpu_features = lambda: {**real(), "avx512vpopcntdq": True}
+features = real()
+features["avx512vpopcntdq"] = True
+binding.get_host_cpu_features = lambda: features
 import numpy as np
 from rramsim.networks import bit_vectors
 binding.get_host_cpu_features = real
