@@ -39,8 +39,8 @@ from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
 from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
-    from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
     from rramsim.chips import ChipModel
+    from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
 
 __all__ = ["Experiment", "load_experiment"]
 

@@ -11,7 +11,17 @@ import typer
 
 from rramsim import __version__
 from rramsim.cli import (
-    chips, devices, doctor, errors, rare, run, sense, shares, sweep, tradeoff, train,
+    chips,
+    devices,
+    doctor,
+    errors,
+    rare,
+    run,
+    sense,
+    shares,
+    sweep,
+    tradeoff,
+    train,
 )
 from rramsim.exceptions import InputError, MachineError
 
@@ -27,7 +37,17 @@ app = typer.Typer(
     help="From a transistor netlist to a trained network, with an error bar on every number.",
 )
 for module in (
-    run, sense, sweep, shares, errors, rare, train, tradeoff, chips, devices, doctor,
+    run,
+    sense,
+    sweep,
+    shares,
+    errors,
+    rare,
+    train,
+    tradeoff,
+    chips,
+    devices,
+    doctor,
 ):
     module.register(app)
 

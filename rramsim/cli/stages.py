@@ -27,13 +27,13 @@ from rramsim.pipeline import (
 
 __all__ = [
     "load_data",
-    "print_equilibrium",
     "print_chips",
+    "print_equilibrium",
     "print_errors",
     "print_shares",
     "print_tradeoff",
-    "show_equilibrium_training",
     "show_chips",
+    "show_equilibrium_training",
     "show_errors",
     "show_shares",
     "show_sweep",

@@ -1,13 +1,13 @@
 """Figures: functions that take data and return matplotlib figures."""
 
 from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
+from rramsim.figures.chips import chips_figure
 from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
 from rramsim.figures.equilibrium import (
     gradient_bias_figure,
     learning_curves_figure,
     noise_robustness_figure,
 )
-from rramsim.figures.chips import chips_figure
 from rramsim.figures.errors import error_rates_figure, error_table_figure
 from rramsim.figures.rare import agreement_figure
 from rramsim.figures.sense import sense_figure
