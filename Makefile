@@ -13,7 +13,7 @@ demo: .venv/installed ngspice  ## netlist -> bit errors -> trained networks -> e
 	$(BIN)/rramsim run experiments/demo.toml --out $(DEMO)
 
 test: .venv/installed ngspice  ## every test that takes less than twenty seconds
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 slow: .venv/installed ngspice  ## the long tests
 	$(BIN)/python -m pytest -m slow

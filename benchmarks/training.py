@@ -82,6 +82,7 @@ def run(
     epochs: int = 8,
     width: int = 16,
     bfloat16: bool = False,
+    second_moment: float = TrainingSettings.second_moment,
     out: Path | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -93,7 +94,9 @@ def run(
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         for weights, activations, _ in CONFIGURATIONS:
-            settings = TrainingSettings(epochs=epochs, seed=seed, bfloat16=bfloat16)
+            settings = TrainingSettings(
+                epochs=epochs, seed=seed, bfloat16=bfloat16, second_moment=second_moment
+            )
             spec = NetworkSpec(
                 weights=weights,
                 activations=activations,
@@ -115,6 +118,7 @@ def run(
                     "weight_decay": settings.weight_decay,
                     "label_smoothing": settings.label_smoothing,
                     "warmup": settings.warmup,
+                    "second_moment": second_moment,
                     "bfloat16": bfloat16,
                     "test_accuracy": result.test.value,
                     "wilson95_low": low,
@@ -240,6 +244,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--bfloat16", action="store_true", help="faster where the CPU has it")
+    parser.add_argument("--second-moment", type=float, default=TrainingSettings.second_moment)
     parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
     parser.add_argument("--steps", action="store_true", help="time training steps, train nothing")
     parser.add_argument("--json", action="store_true")
@@ -257,6 +262,7 @@ def main(argv: list[str]) -> int:
                 epochs=options.epochs,
                 width=options.width,
                 bfloat16=options.bfloat16,
+                second_moment=options.second_moment,
                 out=options.out,
             )
     except InputError as error:

@@ -22,11 +22,6 @@ from rramsim.networks import NetworkSpec, Standardise, WeightErrors, set_weight_
 __all__ = ["EpochMetrics", "TrainingResult", "train", "training_step"]
 
 _FORMAT = "rramsim training 1"
-_MOMENTS = (0.9, 0.99)
-"""AdamW's decay rates. A channel whose few non-zero weights give it almost no variance in a batch
-gets, through batch-norm, a gradient hundreds of times the usual. With a memory of 1,000 steps
-(0.999) such a step moves latent weights by several times the learning rate, and small networks lose
-what they learned (digits, VGG of width 8, 40 epochs: 76.7 % against 96.4 % with 0.99)."""
 _CHECK_EVERY = 50
 """Steps between looks at the loss; each look makes a GPU wait."""
 
@@ -243,7 +238,7 @@ def _optimiser(
         network.parameters(),
         lr=settings.learning_rate,
         weight_decay=settings.adamw_decay(train_images),
-        betas=_MOMENTS,
+        betas=(0.9, settings.second_moment),
     )
 
 
