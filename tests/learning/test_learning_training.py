@@ -68,8 +68,8 @@ def test_a_ternary_perceptron_learns_the_digits(digits):
 def test_a_ternary_vgg_learns_the_digits(digits):
     spec = digit_net(architecture="vgg", width=8)
     result = train(spec, digits, TrainingSettings(epochs=25, batch=64))
-    # Eight channels are a coarse network: four seeds end between 87 and 96 %.
-    assert result.test.value > 0.85
+    # Eight channels are a coarse network: of seeds 0 to 3 three end above 91 %, one at 87 %.
+    assert result.test.value > 0.90
 
 
 def test_training_with_errors_makes_a_network_that_bears_them(digits):
