@@ -2,7 +2,8 @@
 
 `python -m benchmarks training --data PATH` trains ternary, binary and mixed networks of width 16
 for 8 epochs with the same recipe and several seeds, and compares each accuracy with that of a plain
-training loop with no recipe. `--steps` times one training step with and without read errors,
+training loop with no recipe. Runs that the results file has already are not repeated, and with
+`--state DIR` a training that was cut off goes on from its last epoch. `--steps` times one training step with and without read errors,
 against a dense re-implementation of the scheme of Laborieux et al. 2020's training code, which
 draws random numbers for every weight.
 """
@@ -83,17 +84,22 @@ def run(
     width: int = 16,
     bfloat16: bool = False,
     second_moment: float = TrainingSettings.second_moment,
+    kinds: Sequence[str] = (),
     out: Path | None = None,
+    state: Path | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Train every configuration with every seed; return rows, and mean and spread in %.
 
-    Writes the rows to `out` (CSV) after each training, so that an interrupted run leaves what it
-    has measured.
+    `kinds` names the configurations ("ternary-full"), all of them if empty. Adds a row to `out`
+    (CSV) after each training and skips those that it finds there, so that an interrupted run goes
+    on; `state` is a folder for the checkpoint of the training under way.
     """
+    kept = [] if out is None or not out.exists() else pd.read_csv(out).to_dict("records")
+    chosen = [c for c in CONFIGURATIONS if not kinds or f"{c[0]}-{c[1]}" in kinds]
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        for weights, activations, _ in CONFIGURATIONS:
+        for weights, activations, _ in chosen:
             settings = TrainingSettings(
                 epochs=epochs, seed=seed, bfloat16=bfloat16, second_moment=second_moment
             )
@@ -104,22 +110,35 @@ def run(
                 input_shape=data.input_shape,
                 classes=len(data.classes),
             )
+            identity = {
+                "network": spec.name,
+                "data": data.label,
+                "seed": seed,
+                "epochs": epochs,
+                "batch": settings.batch,
+                "learning_rate": settings.learning_rate,
+                "weight_decay": settings.weight_decay,
+                "label_smoothing": settings.label_smoothing,
+                "warmup": settings.warmup,
+                "second_moment": second_moment,
+                "bfloat16": bfloat16,
+            }
+            done = [row for row in kept if {key: row[key] for key in identity} == identity]
+            if done:
+                rows.append(done[-1])
+                continue
             processor = time.process_time()
-            result = train(spec, data, settings, progress=_say if progress else None)
+            result = train(
+                spec,
+                data,
+                settings,
+                checkpoint=None if state is None else state / f"{spec.name}-seed{seed}.pt",
+                progress=_say if progress else None,
+            )
             low, high = result.test.interval()
             rows.append(
                 {
-                    "network": spec.name,
-                    "data": data.label,
-                    "seed": seed,
-                    "epochs": epochs,
-                    "batch": settings.batch,
-                    "learning_rate": settings.learning_rate,
-                    "weight_decay": settings.weight_decay,
-                    "label_smoothing": settings.label_smoothing,
-                    "warmup": settings.warmup,
-                    "second_moment": second_moment,
-                    "bfloat16": bfloat16,
+                    **identity,
                     "test_accuracy": result.test.value,
                     "wilson95_low": low,
                     "wilson95_high": high,
@@ -134,9 +153,10 @@ def run(
             )
             if out is not None:
                 out.parent.mkdir(parents=True, exist_ok=True)
+                kept.append(rows[-1])
                 with atomic_path(out) as temporary:
-                    pd.DataFrame(rows).to_csv(temporary, index=False)
-    return {"rows": rows, "summary": _summary(rows)}
+                    pd.DataFrame(kept).to_csv(temporary, index=False)
+    return {"rows": rows, "summary": _summary(rows, width)}
 
 
 def step_times(
@@ -196,11 +216,13 @@ def _draw_times(
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _summary(rows: list[dict[str, Any]], width: int) -> list[dict[str, Any]]:
     table = []
     frame = pd.DataFrame(rows)
     for weights, activations, plain in CONFIGURATIONS:
         mine = frame[frame["network"].str.endswith(f"-{weights}-{activations}")]
+        if mine.empty:
+            continue
         values = [100.0 * float(value) for value in mine["test_accuracy"]]
         table.append(
             {
@@ -209,7 +231,7 @@ def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "mean_percent": statistics.mean(values),
                 "deviation_percent": statistics.stdev(values) if len(values) > 1 else None,
                 "lowest_percent": min(values),
-                "plain_loop_percent": plain,
+                "plain_loop_percent": plain if width == 16 else None,
                 "longest_s": float(mine["seconds"].max()),
             }
         )
@@ -245,7 +267,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--bfloat16", action="store_true", help="faster where the CPU has it")
     parser.add_argument("--second-moment", type=float, default=TrainingSettings.second_moment)
+    parser.add_argument("--kinds", nargs="+", default=[], metavar="WEIGHTS-ACTIVATIONS")
     parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
+    parser.add_argument("--state", type=Path, help="folder for checkpoints, to go on from")
     parser.add_argument("--steps", action="store_true", help="time training steps, train nothing")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
@@ -263,7 +287,9 @@ def main(argv: list[str]) -> int:
                 width=options.width,
                 bfloat16=options.bfloat16,
                 second_moment=options.second_moment,
+                kinds=options.kinds,
                 out=options.out,
+                state=options.state,
             )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

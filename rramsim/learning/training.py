@@ -239,6 +239,7 @@ def _optimiser(
         lr=settings.learning_rate,
         weight_decay=settings.adamw_decay(train_images),
         betas=(0.9, settings.second_moment),
+        fused=True,  # one pass over all parameters; at width 16 worth a tenth of a step
     )
 
 
