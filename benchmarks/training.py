@@ -3,9 +3,10 @@
 `python -m benchmarks training --data PATH` trains ternary, binary and mixed networks of width 16
 for 8 epochs with the same recipe and several seeds, and compares each accuracy with that of a plain
 training loop with no recipe. Runs that the results file has already are not repeated, and with
-`--state DIR` a training that was cut off goes on from its last epoch. `--steps` times one training step with and without read errors,
-against a dense re-implementation of the scheme of Laborieux et al. 2020's training code, which
-draws random numbers for every weight.
+`--state DIR` a training that was cut off goes on from its last epoch.
+
+`--steps` times one training step with and without read errors, against a dense re-implementation of
+the scheme of Laborieux et al. 2020's training code, which draws random numbers for every weight.
 """
 
 import argparse
@@ -95,7 +96,9 @@ def run(
     (CSV) after each training and skips those that it finds there, so that an interrupted run goes
     on; `state` is a folder for the checkpoint of the training under way.
     """
-    kept = [] if out is None or not out.exists() else pd.read_csv(out).to_dict("records")
+    kept: list[dict[str, Any]] = []
+    if out is not None and out.exists():
+        kept = [{str(k): v for k, v in row.items()} for row in pd.read_csv(out).to_dict("records")]
     chosen = [c for c in CONFIGURATIONS if not kinds or f"{c[0]}-{c[1]}" in kinds]
     rows: list[dict[str, Any]] = []
     for seed in seeds:

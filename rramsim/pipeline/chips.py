@@ -283,6 +283,6 @@ class _Tests:
 
 
 def _engine(experiment: Experiment) -> SenseEngine:
-    engine = experiment.make_engine()
+    engine = experiment.errors.make_engine()
     # The surface is fitted in one process: it may use every core.
     return replace(engine, threads=None) if isinstance(engine, BatchEngine) else engine

@@ -33,7 +33,7 @@ def write_provenance(
             "training": experiment.training.seed,
             "test": experiment.test.seed,
         },
-        "engine": experiment.make_engine().name,
+        "engine": experiment.errors.make_engine().name,
         "process": {"name": circuit.process.name, "sha256": circuit.process.sha256},
         "circuit": {"name": circuit.name, "sha256": circuit.sha256},
         "data": {"label": data_label, **data_source},

@@ -80,7 +80,7 @@ class _Row:
 def _count(
     experiment: Experiment, folder: RunFolder, report: Callable[[CampaignProgress], None]
 ) -> dict[str, Any]:
-    circuit, engine = experiment.make_circuit(), experiment.make_engine()
+    circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     column_off = _column_off(experiment, circuit)
     rows = []
     for conditions in experiment.make_conditions():
@@ -105,10 +105,10 @@ def _count(
     result = run_campaign(
         tuple(every.values()),
         rows_path=folder.path / "shares.jsonl",
-        stop=experiment.make_stop_rule(),
+        stop=experiment.errors.make_stop_rule(),
         workers=experiment.errors.workers,
         scheduler=experiment.errors.scheduler,
-        limits=experiment.make_limits(),
+        limits=experiment.errors.make_limits(),
         report=report,
     )
 

@@ -59,7 +59,7 @@ def _sweep(
     retry_failed: bool,
     report: Callable[[SweepProgress], None],
 ) -> xr.Dataset:
-    circuit, engine = experiment.make_circuit(), experiment.make_engine()
+    circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     resistances = experiment.make_resistances()
     conditions = experiment.make_conditions()
     folder.save_experiment(experiment)
@@ -80,10 +80,10 @@ def _sweep(
     tallies = run_campaign(
         tasks,
         rows_path=folder.rows,
-        stop=experiment.make_stop_rule(),
+        stop=experiment.errors.make_stop_rule(),
         workers=experiment.errors.workers,
         scheduler=experiment.errors.scheduler,
-        limits=experiment.make_limits(),
+        limits=experiment.errors.make_limits(),
         retry_failed=retry_failed,
         report=lambda p: report(
             SweepProgress(counted=p.counted, at_most=p.at_most, failed=p.failed)
@@ -138,7 +138,7 @@ def _nominal(
     experiment: Experiment, conditions: tuple[SenseConditions, ...]
 ) -> dict[str, xr.DataArray]:
     """Resolve time of median devices without mismatch over (vdd, temperature, corner, written)."""
-    circuit, engine = experiment.make_circuit(), experiment.make_engine()
+    circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     dims = [dim for dim in AXES if dim != "window"]
     axes = {dim: sorted({getattr(c, AXES[dim][0]) for c in conditions}) for dim in dims}
     times = np.full((*(len(values) for values in axes.values()), 3), np.nan)
@@ -166,7 +166,7 @@ def _nominal_pair(experiment: Experiment, written: int) -> SenseSamples:
 
 
 def _waveforms(experiment: Experiment, conditions: SenseConditions) -> dict[str, Waveforms]:
-    circuit, engine = experiment.make_circuit(), experiment.make_engine()
+    circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     waves: dict[str, Waveforms] = {}
     for written, pair in ((1, "LRS/HRS"), (-1, "HRS/LRS"), (0, "HRS/HRS")):
         samples = _nominal_pair(experiment, written)

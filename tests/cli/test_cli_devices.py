@@ -117,7 +117,7 @@ def task_id(loaded):
         resistances=loaded.make_resistances(),
         written=1,
         seed=1,
-        engine=loaded.make_engine(),
+        engine=loaded.errors.make_engine(),
     ).id
 
 

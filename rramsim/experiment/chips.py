@@ -1,0 +1,55 @@
+"""[chips]: virtual chips that hold the networks."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from rramsim.devices import Retention
+from rramsim.experiment.values import Quantity, Section
+
+if TYPE_CHECKING:
+    from rramsim.chips import Verify
+
+__all__ = ["ChipsSection"]
+
+
+class ChipsSection(Section):
+    """[chips]: virtual chips that hold the networks; its presence makes `rramsim run` test them.
+
+    Conditions: `vdd_v` (one of [sense]; its first if left out) at the first temperature, corner and
+    window of [sense]. `compare` also tests as many "iid" draws at the chips' mean rates, and chips
+    whose synapses each have an amplifier of their "own". `cell_share` is the part of ln R's
+    variance that stays with a cell when it is written again (LRS, HRS). Verify acts if
+    `verify_hrs_min_ohm` or `verify_lrs_max_ohm` is given. `read_noise_ln` per read; `age_s` with
+    `relaxation_ln` per root decade (see `rramsim.devices.Retention`).
+    """
+
+    count: int = Field(default=100, ge=2, le=100_000)
+    vdd_v: Quantity | None = None
+    columns: int = Field(default=32, ge=1, le=4096)
+    compare: list[Literal["iid", "own"]] = ["iid"]
+    read_noise_ln: Quantity = 0.0
+    age_s: Quantity = 0.0
+    relaxation_ln: Quantity = Retention.relaxation_ln
+    cell_share: tuple[Quantity, Quantity] = Field(default=(0.47, 0.60), strict=False)
+    verify_lrs_max_ohm: Quantity | None = None
+    verify_hrs_min_ohm: Quantity | None = None
+    verify_max_writes: int = 10
+    surface_points: int = Field(default=1600, ge=350, le=1_000_000)
+    images: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+    def make_verify(self) -> "Verify | None":
+        """The limits that programming verifies against, if any is given."""
+        # Chips need numba, which takes a second to import: only those who use them wait for it.
+        from rramsim.chips import Verify
+
+        low, high = self.verify_lrs_max_ohm, self.verify_hrs_min_ohm
+        if low is None and high is None:
+            return None
+        # A limit that is left out is the other one.
+        return Verify(
+            lrs_max_ohm=high if low is None else low,  # type: ignore[arg-type]
+            hrs_min_ohm=low if high is None else high,  # type: ignore[arg-type]
+            max_writes=self.verify_max_writes,
+        )

@@ -1,0 +1,136 @@
+"""[device]: the statistics of the resistances."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from rramsim.devices import (
+    LogNormal,
+    ResistanceModel,
+    Retention,
+    fit_devices,
+    load_model_file,
+    programmed_resistances,
+    read_measurements,
+)
+from rramsim.exceptions import InputError
+from rramsim.experiment.values import Quantity, Section, or_default
+
+__all__ = ["DeviceSection"]
+
+
+class DeviceSection(Section):
+    """[device]: where the resistances' statistics come from.
+
+    A log-normal LRS and HRS by their medians and deviations; or a `model` file of `rramsim devices
+    fit`; or `measurements`, fitted when the experiment is read; or the programming voltages
+    `set_word_line_v` and `reset_source_line_v`. With the last three a median given too replaces
+    theirs and the shape is kept. `kind` chooses the fitted family. `age_s` lets relaxation widen
+    both states before they are read (`rramsim.devices.Retention`).
+    """
+
+    model: str | None = None
+    measurements: str | None = None
+    kind: Literal["best", "lognormal", "skewed", "empirical"] | None = None
+    condition: str | None = None
+    drop: bool = False
+    set_word_line_v: Quantity | None = None
+    reset_source_line_v: Quantity | None = None
+    pulse_s: Quantity | None = None
+    lrs_median_ohm: Quantity | None = None
+    lrs_sigma_ln: Quantity | None = None
+    hrs_median_ohm: Quantity | None = None
+    hrs_sigma_ln: Quantity | None = None
+    age_s: Quantity | None = None
+    age_temperature_c: Quantity | None = None
+    relaxation_ln: Quantity | None = None
+
+    def make(self, folder: Path) -> ResistanceModel:
+        """The resistance model; relative paths start at `folder`."""
+        fresh = self._fresh(folder)
+        if self.age_s is None:
+            for key in ("age_temperature_c", "relaxation_ln"):
+                if getattr(self, key) is not None:
+                    raise InputError(f"[device] {key} = {getattr(self, key):g}: goes with age_s")
+            return fresh
+        retention = Retention(relaxation_ln=or_default(self.relaxation_ln, Retention.relaxation_ln))
+        lrs, hrs = (
+            retention.aged_marginal(
+                state, age_s=self.age_s, temperature_c=or_default(self.age_temperature_c, 27.0)
+            )
+            for state in (fresh.lrs, fresh.hrs)
+        )
+        return ResistanceModel(lrs=lrs, hrs=hrs)
+
+    def _fresh(self, folder: Path) -> ResistanceModel:
+        programmed = self.set_word_line_v is not None or self.reset_source_line_v is not None
+        sources = [name for name in ("model", "measurements") if getattr(self, name) is not None]
+        sources += ["set_word_line_v, reset_source_line_v"] if programmed else []
+        if len(sources) > 1:
+            raise InputError(f"[device]: give one of {' and '.join(sources)}, not both")
+        self._check_keys(sources[0] if sources else None)
+        if not sources:
+            return ResistanceModel(
+                lrs=LogNormal(
+                    median_ohm=or_default(self.lrs_median_ohm, 10e3),
+                    sigma_ln=or_default(self.lrs_sigma_ln, 0.22),
+                ),
+                hrs=LogNormal(
+                    median_ohm=or_default(self.hrs_median_ohm, 630e3),
+                    sigma_ln=or_default(self.hrs_sigma_ln, 1.0),
+                ),
+            )
+        kind = self.kind or "best"
+        if self.model is not None:
+            found = load_model_file(folder / self.model, kind=kind).resistances
+        elif self.measurements is not None:
+            path = folder / self.measurements
+            found = _fitted(path, _stamp(path), kind, self.condition, self.drop)
+        else:
+            if self.set_word_line_v is None or self.reset_source_line_v is None:
+                raise InputError("[device]: give both set_word_line_v and reset_source_line_v")
+            found = programmed_resistances(
+                set_word_line_v=self.set_word_line_v,
+                reset_source_line_v=self.reset_source_line_v,
+                pulse_s=or_default(self.pulse_s, 100e-9),
+            )
+        return ResistanceModel(
+            lrs=found.lrs if self.lrs_median_ohm is None else found.lrs.scaled(self.lrs_median_ohm),
+            hrs=found.hrs if self.hrs_median_ohm is None else found.hrs.scaled(self.hrs_median_ohm),
+        )
+
+    def _check_keys(self, source: str | None) -> None:
+        """Refuse keys that would do nothing."""
+        goes_with = {
+            "kind": ("model", "measurements"),
+            "condition": ("measurements",),
+            "drop": ("measurements",),
+            "pulse_s": ("set_word_line_v, reset_source_line_v",),
+            "lrs_sigma_ln": (None,),
+            "hrs_sigma_ln": (None,),
+        }
+        for key, owners in goes_with.items():
+            if getattr(self, key) not in (None, False) and source not in owners:
+                raise InputError(
+                    f"[device] {key} = {getattr(self, key)!r}: goes with "
+                    f"{' or '.join(str(o) for o in owners if o) or 'medians only'}"
+                    + (f", not with {source}" if source else "")
+                )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read measurements ({error.strerror})") from error
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=8)
+def _fitted(
+    path: Path, stamp: tuple[int, int], kind: str, condition: str | None, drop: bool
+) -> ResistanceModel:
+    """Fit measurements once for each state of the file (`stamp`)."""
+    del stamp
+    measured = read_measurements(path, condition=condition, drop=drop)
+    return fit_devices(measured).statistics(kind).resistances

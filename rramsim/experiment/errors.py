@@ -1,0 +1,45 @@
+"""[errors]: how the bit-error rates are counted, and by which engine."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from rramsim.biterrors import StopRule, WorkLimits
+from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
+from rramsim.experiment.values import Quantity, Section
+
+__all__ = ["ErrorsSection"]
+
+
+class ErrorsSection(Section):
+    """[errors]: how the bit-error rates are counted.
+
+    `max_step_s` is ngspice's largest step, `tolerance_v` batch's local error; `certify_samples`
+    of a batch campaign are sensed again by ngspice.
+    """
+
+    engine: Literal["ngspice", "batch"] = "ngspice"
+    max_step_s: Quantity = NgspiceEngine.max_step_s
+    tolerance_v: Quantity = BatchEngine.tolerance_v
+    certify_samples: int = Field(default=200, ge=0)
+    relative_error: Quantity = 0.1
+    max_samples: int = 1000
+    workers: int | None = None
+    scheduler: str | None = None
+    chunk_limit_s: Quantity = WorkLimits.chunk_s
+    seed: int = 1
+
+    def make_engine(self) -> SenseEngine:
+        """The engine that senses."""
+        if self.engine == "batch":
+            # One thread: a campaign runs as many processes as there are cores.
+            return BatchEngine(tolerance_v=self.tolerance_v, threads=1)
+        return NgspiceEngine(max_step_s=self.max_step_s)
+
+    def make_stop_rule(self) -> StopRule:
+        """When a task has counted enough."""
+        return StopRule(relative_error=self.relative_error, max_samples=self.max_samples)
+
+    def make_limits(self) -> WorkLimits:
+        """How long a worker may be without an answer, and how often a chunk is tried."""
+        return WorkLimits(chunk_s=self.chunk_limit_s)

@@ -1,0 +1,44 @@
+"""What the values of an experiment file may look like: quantities, lists, strict sections."""
+
+import math
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from rramsim.devices import spice_number
+
+__all__ = ["ListOf", "Quantity", "Section", "or_default"]
+
+T = TypeVar("T")
+
+
+def _quantity(value: object) -> object:
+    if isinstance(value, str):
+        return spice_number(value)
+    if isinstance(value, bool):
+        raise ValueError("must be a number, such as 1.2 or '50n'")
+    if isinstance(value, int | float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+def _list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+Quantity = Annotated[float, BeforeValidator(_quantity)]
+"""A number, also written as SPICE writes it: 1.2, "50n", "10k"."""
+
+ListOf = Annotated[list[T], BeforeValidator(_list), Field(min_length=1)]
+"""One value or a list of them; a list is an axis of the sweep."""
+
+
+class Section(BaseModel):
+    """A table of the experiment file: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def or_default(value: float | None, default: float) -> float:
+    """Return the value, or the default if there is none."""
+    return default if value is None else value

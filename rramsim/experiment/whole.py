@@ -1,0 +1,147 @@
+"""A whole experiment: its sections, and the values of the rooms that they stand for."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from rramsim.biterrors.dask_pool import DaskPool
+from rramsim.biterrors.local_pool import LocalPool
+from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
+from rramsim.devices import DeviceStatistics, Persistence, Process, ResistanceModel, Retention
+from rramsim.exceptions import InputError
+from rramsim.experiment.chips import ChipsSection
+from rramsim.experiment.circuit import ColumnSection, ProcessSection, SenseSection
+from rramsim.experiment.device import DeviceSection
+from rramsim.experiment.equilibrium import EquilibriumSection
+from rramsim.experiment.errors import ErrorsSection
+from rramsim.experiment.network import NetworkSection, TestSection, TrainingSection
+from rramsim.experiment.values import Section
+
+if TYPE_CHECKING:
+    from rramsim.chips import ChipModel
+    from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
+
+__all__ = ["Experiment"]
+
+
+class Experiment(Section):
+    """A whole experiment; the methods turn its sections into the rooms' values."""
+
+    process: ProcessSection = ProcessSection(name="sky130-5v")
+    device: DeviceSection = DeviceSection()
+    column: ColumnSection = ColumnSection()
+    sense: SenseSection = SenseSection()
+    errors: ErrorsSection = ErrorsSection()
+    network: NetworkSection = NetworkSection()
+    training: TrainingSection = TrainingSection()
+    equilibrium: EquilibriumSection = EquilibriumSection()
+    test: TestSection = TestSection()
+    chips: ChipsSection | None = None
+    folder: Path = Field(default=Path(), description="where relative paths start")
+
+    def make_process(self) -> Process:
+        """The transistor process."""
+        return self.process.make(self.folder)
+
+    def make_circuit(self) -> SenseCircuit:
+        """The sense circuit in its column."""
+        netlist = self.sense.netlist
+        return sense_circuit(
+            process=self.make_process(),
+            column=Column(**self.column.model_dump()),
+            read_out=ReadOut(name=self.sense.circuit),
+            netlist=None if netlist is None else self.folder / netlist,
+        )
+
+    def make_conditions(self) -> tuple[SenseConditions, ...]:
+        """Every point of the sweep's grid."""
+        return self.sense.conditions()
+
+    def make_resistances(self) -> ResistanceModel:
+        """The devices' resistance statistics."""
+        return self.device.make(self.folder)
+
+    def make_chip_conditions(self) -> SenseConditions:
+        """The conditions under which the chips are read."""
+        assert self.chips is not None
+        first = self.make_conditions()[0]
+        return replace(first, vdd_v=self.chips.vdd_v or first.vdd_v)
+
+    def make_chip_model(self, *, amplifiers: Literal["shared", "own"] = "shared") -> "ChipModel":
+        """What the chips have in common."""
+        # Chips need numba, which takes a second to import: only those who use them wait for it.
+        from rramsim.chips import ArrayShape, ChipModel
+
+        section = self.chips
+        assert section is not None
+        lrs, hrs = section.cell_share
+        return ChipModel(
+            circuit=self.make_circuit(),
+            statistics=DeviceStatistics(
+                resistances=self.make_resistances(),
+                lrs=Persistence(cell_share=lrs),
+                hrs=Persistence(cell_share=hrs),
+            ),
+            array=ArrayShape(rows=self.column.rows, columns=section.columns),
+            amplifiers=amplifiers if self.sense.mismatch else "none",
+            read_noise_ln=section.read_noise_ln,
+            retention=Retention(relaxation_ln=section.relaxation_ln) if section.age_s else None,
+            verify=section.make_verify(),
+        )
+
+    def with_scheduler(self, address: str | None) -> "Experiment":
+        """The same experiment, sensed by the workers of a dask scheduler (None: as it says)."""
+        if address is None:
+            return self
+        errors = self.errors.model_copy(update={"scheduler": address})
+        return self.model_copy(update={"errors": errors}).check()
+
+    def make_equilibrium(
+        self, input_shape: tuple[int, int, int], classes: int
+    ) -> "tuple[EquilibriumSpec, EquilibriumTraining]":
+        """The energy-based network and its training, for images of this shape."""
+        return self.equilibrium.make(self.training, input_shape, classes)
+
+    def check(self) -> "Experiment":
+        """Build every value once, so that what cannot be is refused before any work is done."""
+        self.make_circuit()
+        self.make_conditions()
+        self.make_resistances()
+        self.errors.make_engine()
+        self.errors.make_stop_rule()
+        limits = self.errors.make_limits()
+        if self.errors.scheduler is not None:
+            DaskPool(address=self.errors.scheduler, limits=limits)
+        if self.errors.workers is not None:
+            LocalPool(workers=self.errors.workers, limits=limits)
+        if self.training.rule == "backprop":
+            if "equilibrium" in self.model_fields_set:
+                raise InputError("[equilibrium]: goes with a [training] rule other than 'backprop'")
+        else:
+            if "network" in self.model_fields_set:
+                raise InputError(
+                    "[network]: goes with [training] rule = 'backprop'; describe the network in "
+                    "[equilibrium]"
+                )
+            # Any image will do for a look at the keys; its size is checked with the data.
+            self.make_equilibrium((3, 32, 32), 10)
+            injected = [v for v in self.training.errors_vdd_v if v != "none"]
+            if injected and self.training.rule != "ternary-ep":
+                raise InputError(
+                    f"[training] errors_vdd_v = {injected[0]}: read errors are defined for ternary "
+                    "weights; use rule = 'ternary-ep' or 'backprop'"
+                )
+        if self.chips is not None:
+            self.make_chip_model()
+            self.make_chip_conditions()
+            Retention(relaxation_ln=self.chips.relaxation_ln).decades(age_s=self.chips.age_s)
+        simulated = set(self.sense.vdd_v)
+        for vdd_v in self.training.errors_vdd_v:
+            if vdd_v != "none" and vdd_v not in simulated:
+                raise InputError(
+                    f"[training] errors_vdd_v = {vdd_v}: must be 'none' or one of [sense] "
+                    f"vdd_v = {self.sense.vdd_v}"
+                )
+        return self
