@@ -1,5 +1,6 @@
 """Bit-error rates of sensed weights: counts, intervals, campaigns."""
 
+from rramsim.biterrors.boundary import ZeroBoundary, zero_boundary
 from rramsim.biterrors.campaign import (
     CHUNK_SAMPLES,
     CampaignProgress,
@@ -52,6 +53,7 @@ __all__ = [
     "SenseTask",
     "StopRule",
     "WorkLimits",
+    "ZeroBoundary",
     "available_workers",
     "conditions_of",
     "curved_state",
@@ -64,4 +66,5 @@ __all__ = [
     "sensitivities",
     "statistics_at",
     "two_lobed_state",
+    "zero_boundary",
 ]

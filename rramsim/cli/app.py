@@ -11,6 +11,7 @@ import typer
 
 from rramsim import __version__
 from rramsim.cli import (
+    boundary,
     chips,
     devices,
     doctor,
@@ -41,6 +42,7 @@ for module in (
     sense,
     sweep,
     shares,
+    boundary,
     errors,
     rare,
     train,

@@ -1,6 +1,7 @@
 """Figures: functions that take data and return matplotlib figures."""
 
 from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
+from rramsim.figures.boundary import boundary_figure
 from rramsim.figures.chips import chips_figure
 from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
 from rramsim.figures.equilibrium import (
@@ -19,6 +20,7 @@ from rramsim.figures.waveforms import waveform_figure
 __all__ = [
     "accuracy_figure",
     "agreement_figure",
+    "boundary_figure",
     "chips_figure",
     "energy_accuracy_figure",
     "error_rates_figure",

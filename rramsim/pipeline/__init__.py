@@ -1,5 +1,6 @@
 """The stages of a run: sweep, errors, train, trade-off, over the files of one folder."""
 
+from rramsim.pipeline.boundary import boundary_stage
 from rramsim.pipeline.chips import chips_stage
 from rramsim.pipeline.data import choose_data
 from rramsim.pipeline.errors import errors_stage
@@ -16,6 +17,7 @@ __all__ = [
     "SweepProgress",
     "TrainedEquilibrium",
     "TrainedNetwork",
+    "boundary_stage",
     "chips_stage",
     "choose_data",
     "errors_stage",
