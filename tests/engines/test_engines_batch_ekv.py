@@ -15,6 +15,7 @@ from rramsim.circuits import SenseConditions
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples
 from rramsim.engines.batch.engine import outcome_of
 from rramsim.engines.batch.extraction import grids
+from rramsim.engines.batch.junctions import JUNCTION_GRID
 from rramsim.engines.batch.mismatch import z_grid
 from rramsim.engines.batch.problem import Solver, make_problem
 from rramsim.engines.batch.splines import coefficients
@@ -56,6 +57,7 @@ def ekv_table(kind):
     return DeviceTable(
         current=coefficients(current, axes, 3),
         charge=coefficients(charge, axes, 2),
+        junction=np.zeros((2, JUNCTION_GRID.points + 4)),
         grids_v=np.array([[x.start_v, x.step_v] for row in rows for x in row]),
         powers=np.zeros((0, len(kind.varying)), dtype=np.int64),
         shift=np.zeros((0, 2, z.points + 2)),

@@ -133,6 +133,29 @@ class _Writer:
                 continue
             self.current[row].append(f"{other if minus else sign}i{k}")
             self._columns(self.g_terms, row, f"i{k}", minus, (gate, drain, source, bulk), tied)
+        over_bulk = f"{vb} - {vd}" if kind == "pmos" else f"{vd} - {vb}"
+        self._junction(f"j{k}d", drain, bulk, f"off[{k}, 2]", over_bulk, (sign, other))
+        if not tied:
+            self._junction(f"j{k}s", source, bulk, f"off[{k}, 3]", "sb", (sign, other))
+
+    def _junction(
+        self,
+        name: str,
+        node: tuple[str, int] | None,
+        bulk: tuple[str, int] | None,
+        table: str,
+        voltage: str,
+        signs: tuple[str, str],
+    ) -> None:
+        """Current from a drain or source into the bulk."""
+        if node == bulk:
+            return
+        self.lines.append(f"{name}, {name}_v = junction({voltage}, tab, {table}, grid, dim)")
+        for row, column, sign in ((node, bulk, signs[0]), (bulk, node, signs[1])):
+            if row:
+                self.current[row].append(f"{sign}{name}")
+                self.stamp(self.g_terms, row, row, f"{name}_v")
+                self.stamp(self.g_terms, row, column, f"-{name}_v")
 
     def _columns(
         self,

@@ -19,8 +19,8 @@ __all__ = [
     "charge3",
     "current2",
     "current3",
-    "shift1",
     "shift2",
+    "spline1",
 ]
 
 _DOUBLE = ir.DoubleType()
@@ -246,8 +246,8 @@ def charge2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):
 
 
 @intrinsic
-def shift1(typing: Any, data: Any, at: Any, z: Any):
-    """Shift of the gate, its slope over z, and two zeros: a cubic spline over z."""
+def spline1(typing: Any, data: Any, at: Any, z: Any):
+    """A cubic spline over z, its slope, and two zeros."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         w = _Writer(context, builder, signature, arguments)

@@ -19,7 +19,7 @@ __all__ = ["BatchEngine", "outcome_of"]
 
 Floats = NDArray[np.float64]
 
-_METHOD_VERSION = 2
+_METHOD_VERSION = 3
 _CHUNK = 64
 _TRACE_POINTS = 20_000
 

@@ -1,38 +1,36 @@
 """Tables of transistors through ngspice, so that every card that ngspice runs can be used.
 
-Currents come from nested `.dc` sweeps. Charges come from a ramp of each terminal: what flows
-beyond the direct current at the same voltages charges the terminal. That holds intrinsic,
-overlap and junction charge of any model, without reading a card's parameters. ngspice integrates
-by the trapezoidal rule, so the trapezoidal sum of the reported currents gives the charges
-exactly, whatever the step.
+Currents come from nested `.dc` sweeps: what the drain takes, less what flows on through its
+junction into the bulk (`junctions.py`), is the channel's. Charges: `charges.py`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
+from rramsim.engines.batch.charges import charges
+from rramsim.engines.batch.junctions import junction_currents, junction_table
+from rramsim.engines.batch.placing import card_text, instance_text, options_text, sweep
 from rramsim.engines.batch.splines import coefficients, evaluate
 from rramsim.engines.batch.tables import Grid, TransistorKind
 from rramsim.engines.ngspice_library import CircuitError, NgspiceSession, ngspice_session
 from rramsim.exceptions import InputError
 
-__all__ = ["Extraction", "card_text", "current_errors", "extract", "grids", "instance_text"]
+__all__ = ["Extraction", "current_errors", "extract", "grids"]
 
 Floats = NDArray[np.float64]
 
-_FINE_V, _LAYER_V = 0.05, 0.16
-_RAMP_V_PER_S = 2e9
-_OPTIONS = ".options reltol=1e-6 abstol=1e-16 vntol=1e-9 trtol=1e6 method=trap"
+_FINE_V, _LAYER_V, _FORWARD_V = 0.05, 0.16, 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extraction:
-    """Cubic coefficients of the current, quadratic ones of the charges; see `DeviceTable`."""
+    """Cubic coefficients of the currents, quadratic ones of the charges; see `DeviceTable`."""
 
     current: Floats
     charge: Floats
+    junction: Floats
     grids_v: Floats
 
 
@@ -40,16 +38,18 @@ def grids(kind: TransistorKind) -> tuple[Grid, Grid, Grid]:
     """Grids of vgs (and vds) for currents, of vds for charges, and of vsb.
 
     Up to 2 V the current's grid is 50 mV, finer than a decade below threshold; a higher supply
-    gets as many points over a wider range, where the subthreshold region matters less.
+    gets as many points over a wider range, where the subthreshold region matters less. vsb goes
+    below zero as far as a junction bears it.
     """
     step = max(_FINE_V, kind.reach_v / 48)
     half = int(np.ceil(kind.reach_v / step))
-    layers = min(int(np.ceil(kind.reach_v / _LAYER_V)), 13) + 4
-    layer_step = (kind.reach_v - 0.3) / (layers - 4)
+    above = min(int(np.ceil(kind.reach_v / _LAYER_V)), 13)
+    layer_step = (kind.reach_v - 0.3) / above
+    below = int(np.ceil(_FORWARD_V / layer_step - 1e-9))
     return (
         Grid(start_v=-half * step, step_v=step, points=2 * half + 1),
         Grid(start_v=-half * step, step_v=2 * step, points=half + 1),
-        Grid(start_v=-3 * layer_step, step_v=layer_step, points=layers),
+        Grid(start_v=-below * layer_step, step_v=layer_step, points=below + above + 1),
     )
 
 
@@ -59,8 +59,9 @@ def extract(kind: TransistorKind) -> Extraction:
     fine, coarse, layer = grids(kind)
     layers_v = np.zeros(1) if kind.tied else layer.values_v
     try:
-        current = _currents(session, kind, fine, layers_v)
-        charge = _charges(session, kind, fine, coarse, layers_v)
+        current = _channel_currents(session, kind, fine, layers_v)
+        charge = charges(session, kind, fine, coarse, layers_v)
+        junction = junction_table(session, kind)
     except CircuitError as error:
         raise InputError(f"ngspice refuses the {kind.kind} card: {error}") from error
     if kind.tied:
@@ -69,6 +70,7 @@ def extract(kind: TransistorKind) -> Extraction:
     return Extraction(
         current=coefficients(current, axes, 3),
         charge=coefficients(charge, axes, 2),
+        junction=junction,
         grids_v=np.array(
             [
                 *([fine.start_v, fine.step_v],) * 2,
@@ -81,28 +83,10 @@ def extract(kind: TransistorKind) -> Extraction:
     )
 
 
-def card_text(kind: TransistorKind, name: str) -> str:
-    """The card as lines of bounded length."""
-    fields = kind.card.replace("(", " ").replace(")", " ").replace("=", " = ").split()
-    lines = [f".model {name} {kind.kind}"]
-    lines += ["+ " + " ".join(fields[i : i + 24]) for i in range(0, len(fields), 24)]
-    return "\n".join(lines)
-
-
-def instance_text(kind: TransistorKind, name: str, nodes: str, model: str) -> str:
-    """A line that places the transistor."""
-    sizes = " ".join(f"{key}={value!r}" for key, value in kind.parameters)
-    return f"m{name} {nodes} {model} {sizes}"
-
-
-def _options(kind: TransistorKind) -> str:
-    return f"{_OPTIONS} gmin={kind.gmin_s!r} temp={kind.temperature_c!r}"
-
-
-def _currents(
+def _channel_currents(
     session: NgspiceSession, kind: TransistorKind, fine: Grid, layers_v: Floats
 ) -> Floats:
-    """Drain current over (vsb, vgs, vds)."""
+    """Drain current less the drain junction's over (vsb, vgs, vds)."""
     sign = kind.sign
     lines = ["currents", card_text(kind, "device")]
     for k, vsb in enumerate(layers_v.tolist()):
@@ -113,140 +97,15 @@ def _currents(
             f"ed{k} d{k} s{k} y 0 {sign}",
         ]
     stop = fine.start_v + fine.step_v * (fine.points - 1) + fine.step_v / 4
-    sweep = f"{fine.start_v!r} {stop!r} {fine.step_v!r}"
-    lines += [
-        "vx x 0 0",
-        "vy y 0 0",
-        _options(kind),
-        f".save {' '.join(f'i(ed{k})' for k in range(len(layers_v)))}",
-        f".dc vy {sweep} vx {sweep}",
-        ".end",
-    ]
-    session.load("\n".join(lines))
-    _run(session)
-    shape = (fine.points, fine.points)
-    found = [-sign * _vector(session, f"ed{k}#branch", shape) for k in range(len(layers_v))]
-    session.discard_results()
+    span = f"{fine.start_v!r} {stop!r} {fine.step_v!r}"
+    lines += ["vx x 0 0", "vy y 0 0", options_text(kind), f".dc vy {span} vx {span}"]
+    names = [f"ed{k}" for k in range(len(layers_v))]
+    drains = sweep(session, lines, names, (fine.points, fine.points))
+    found = []
+    for drain, vsb in zip(drains, layers_v.tolist(), strict=True):
+        over_bulk = Grid(start_v=fine.start_v + vsb, step_v=fine.step_v, points=fine.points)
+        found.append(-sign * drain - junction_currents(session, kind, over_bulk)[0])
     return np.stack(found)
-
-
-def _charges(
-    session: NgspiceSession,
-    kind: TransistorKind,
-    fine: Grid,
-    coarse: Grid,
-    layers_v: Floats,
-) -> Floats:
-    """Charges on gate, drain, source (and a zero) over (vsb, vgs, vds).
-
-    One ramp x(t) drives three groups: vgs = x at every (vds, vsb); vds = x at the lowest vgs and
-    every vsb; vsb = x at the lowest vgs and vds. The last two join the first one's lines.
-    """
-    low, high = fine.start_v, fine.start_v + fine.step_v * (fine.points - 1)
-    places: list[tuple[str, str, str]] = []  # gate, drain, source voltage, functions of x
-    for vsb in layers_v.tolist():
-        places += [(f"{vsb!r}+x", f"{vsb + vds!r}", f"{vsb!r}") for vds in coarse.values_v.tolist()]
-    for vsb in layers_v.tolist():
-        places += [(f"{vsb + low!r}", f"{vsb!r}+x", f"{vsb!r}")]
-    places += [(f"{low!r}+x", f"{coarse.start_v!r}+x", "0.0+x")]
-    along, x_v = _ramp(
-        session, kind, places, low - 2 * fine.step_v, high + fine.step_v, fine.step_v
-    )
-    grid_lines = CubicSpline(x_v, along, axis=-1)(fine.values_v)
-    n_vds, n_vsb = coarse.points, len(layers_v)
-    gate_lines = grid_lines[: n_vds * n_vsb].reshape(n_vsb, n_vds, 3, fine.points)
-    gate_lines = gate_lines - gate_lines[..., :1]
-    drain_lines = grid_lines[n_vds * n_vsb : -1, :, ::2]
-    drain_lines = drain_lines - drain_lines[..., :1]
-    source_line = CubicSpline(fine.values_v, grid_lines[-1], axis=-1)(layers_v).T
-    charge = np.zeros((n_vsb, fine.points, n_vds, 4))
-    charge[..., :3] = (
-        np.transpose(gate_lines, (0, 3, 1, 2))
-        + np.transpose(drain_lines, (0, 2, 1))[:, None]
-        + (source_line - source_line[:1])[:, None, None]
-    )
-    return kind.sign * charge
-
-
-def _ramp(
-    session: NgspiceSession,
-    kind: TransistorKind,
-    places: list[tuple[str, str, str]],
-    low: float,
-    high: float,
-    fine_step_v: float,
-) -> tuple[Floats, Floats]:
-    """Charges (places, terminals, times) along a ramp of x, and x at these times."""
-    sign = kind.sign
-    lines = ["charges", card_text(kind, "device")]
-    nodes: dict[str, str] = {}
-
-    def driven(voltage: str) -> str:
-        """A node at a constant voltage, for the moving ones to stand on."""
-        if voltage not in nodes:
-            nodes[voltage] = f"k{len(nodes)}"
-            lines.append(f"v{nodes[voltage]} {nodes[voltage]} 0 {voltage}")
-        return nodes[voltage]
-
-    saved = []
-    for k, place in enumerate(places):
-        lines.append(instance_text(kind, f"{k}", f"d{k} g{k} s{k} 0", "device"))
-        for letter, voltage in zip("gds", place, strict=True):
-            constant, moves, _ = voltage.partition("+x")
-            constant = repr(sign * float(constant))
-            if moves:
-                lines.append(f"e{letter}{k} {letter}{k} {driven(constant)} x 0 {sign}")
-                saved.append(f"e{letter}{k}")
-            else:
-                lines.append(f"v{letter}{k} {letter}{k} 0 {constant}")
-                saved.append(f"v{letter}{k}")
-    duration = (high - low) / _RAMP_V_PER_S
-    step = fine_step_v / _RAMP_V_PER_S
-    start = 4 * step
-    lines += [
-        f"vx x 0 dc {low!r} pwl(0 {low!r} {start!r} {low!r} {start + duration!r} {high!r})",
-        _options(kind),
-        f".save v(x) {' '.join(f'i({name})' for name in saved)}",
-        f".dc vx {low!r} {high + 0.005!r} {fine_step_v!r}",
-        f".tran {step!r} {start + duration!r} 0 {step!r}",
-        ".end",
-    ]
-    session.load("\n".join(lines))
-    names = [f"{name}#branch" for name in saved]
-    session.command(f"dc vx {low!r} {high + 0.005!r} {fine_step_v!r}")
-    swept = session.vector("x")
-    if swept.size == 0:
-        swept = session.vector("v-sweep")
-    direct = [session.vector(name) for name in names]
-    session.command(f"tran {step!r} {start + duration!r} 0 {step!r}")
-    time, x_v = session.vector("time"), session.vector("x")
-    total = [session.vector(name) for name in names]
-    session.discard_results()
-    if swept.size < 10 or time.size < 10 or not np.isfinite(np.stack(total)).all():
-        raise CircuitError("ngspice gave no charges for this transistor")
-    # Rising part only: x must grow for the splines over it.
-    first = int(np.flatnonzero(x_v > low + 1e-9)[0]) - 1
-    time, x_v = time[first:], x_v[first:]
-    keep = np.concatenate(([True], np.diff(x_v) > 1e-9))
-    # ngspice counts what flows into a source's first node as positive.
-    displacement = CubicSpline(swept, np.stack(direct), axis=1)(x_v) - np.stack(total)[:, first:]
-    moved = np.diff(time) * (displacement[:, 1:] + displacement[:, :-1]) / 2
-    charges = np.concatenate((np.zeros((len(saved), 1)), np.cumsum(moved, axis=1)), axis=1)[:, keep]
-    shape = (len(places), 3, int(keep.sum()))
-    return charges.reshape(shape), x_v[keep]
-
-
-def _run(session: NgspiceSession) -> None:
-    faults = session.run()
-    if faults:
-        raise CircuitError(faults[0])
-
-
-def _vector(session: NgspiceSession, name: str, shape: tuple[int, ...]) -> Floats:
-    values = session.vector(name)
-    if values.size != int(np.prod(shape)) or not np.isfinite(values).all():
-        raise CircuitError("a sweep of the transistor ended early")
-    return values.reshape(shape)
 
 
 def current_errors(kind: TransistorKind, found: Extraction) -> tuple[float, float, float]:
@@ -264,7 +123,7 @@ def current_errors(kind: TransistorKind, found: Extraction) -> tuple[float, floa
     )
     layers_v = np.zeros(1) if kind.tied else layer.values_v[3:10:3] + 0.5 * layer.step_v
     try:
-        theirs = _currents(ngspice_session(), kind, check, layers_v)
+        theirs = _channel_currents(ngspice_session(), kind, check, layers_v)
     except CircuitError as error:
         raise InputError(f"ngspice refuses the {kind.kind} card: {error}") from error
     relative, gate_v = [], []

@@ -29,7 +29,7 @@ import numpy as np
 from numba import njit as _njit
 
 from rramsim.engines.batch.transistor import (
-    free_charge, free_current, tied_charge, tied_current,
+    free_charge, free_current, junction, tied_charge, tied_current,
 )
 
 N, DRIVEN, Q, QB = {n}, {driven}, {q}, {qb}

@@ -34,6 +34,7 @@ def make_table(kind: TransistorKind) -> DeviceTable:
     return DeviceTable(
         current=found.current,
         charge=found.charge,
+        junction=found.junction,
         grids_v=found.grids_v,
         powers=fit.powers,
         shift=fit.shift,

@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.engines.batch.extraction import card_text, instance_text
+from rramsim.engines.batch.placing import card_text, instance_text
 from rramsim.engines.batch.splines import coefficients
 from rramsim.engines.batch.tables import Grid, TransistorKind
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session

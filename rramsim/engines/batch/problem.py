@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rramsim.circuits import MismatchSite, SenseCircuit, SenseConditions
 from rramsim.engines.batch.elements import FlatCircuit, Mosfet, flatten
+from rramsim.engines.batch.junctions import JUNCTION_GRID
 from rramsim.engines.batch.library import device_table
 from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.batch.topology import Topology, build_topology
@@ -20,7 +21,7 @@ __all__ = ["Problem", "Solver", "make_problem", "transistor_kind"]
 Floats = NDArray[np.float64]
 
 _DEVICES = ("xsynapse.rbl", "xsynapse.rblb")
-_MARGIN_V = 0.7
+_MARGIN_V = 0.9
 """Nodes may swing this far beyond the supplies (charge injected by clock edges), as far as the
 junctions let them."""
 
@@ -256,13 +257,15 @@ class _Layout:
     def __init__(self, tables: tuple[DeviceTable, ...]) -> None:
         first = tables[0]
         pieces: list[Floats] = []
-        offsets: dict[int, tuple[int, int]] = {}
+        offsets: dict[int, list[int]] = {}
         size = 0
         for table in tables:
             if id(table) not in offsets:
-                offsets[id(table)] = (size, size + table.current.size)
-                pieces += [table.current.ravel(), table.charge.ravel()]
-                size += table.current.size + table.charge.size
+                offsets[id(table)] = []
+                for piece in (table.current, table.charge, *table.junction):
+                    offsets[id(table)].append(size)
+                    pieces.append(piece.ravel())
+                    size += piece.size
         self.tab = np.concatenate([*pieces, np.zeros(8)])
         self.off = np.array([offsets[id(table)] for table in tables])
         cells = [
@@ -272,11 +275,17 @@ class _Layout:
         layers, gates, drains = cells[0]
         charge_drains = first.charge.shape[-2]
         z = first.shift.shape[-1]
-        self.dim = np.array([gates, drains, layers, gates, charge_drains, layers, z])
+        junction = JUNCTION_GRID.points + 2
+        self.dim = np.array([gates, drains, layers, gates, charge_drains, layers, z, junction])
         grid = [(start, 1 / step) for start, step in first.grids_v]
         z_start, z_step = first.z_grid_v
         self.grid = np.array(
-            [*np.ravel(grid), z_start, 1 / z_step, z_start + z_step * (z - 3)], dtype=float
+            [
+                *np.ravel(grid),
+                *(z_start, 1 / z_step, z_start + z_step * (z - 3)),
+                *(JUNCTION_GRID.start_v, 1 / JUNCTION_GRID.step_v, JUNCTION_GRID.values_v[-1]),
+            ],
+            dtype=float,
         )
         self.body = np.array([table.body[0] for table in tables])
         width = max(table.powers.shape[1] for table in tables)

@@ -16,7 +16,7 @@ __all__ = ["DeviceTable", "Grid", "TransistorKind", "cache_folder", "load_table"
 
 Floats = NDArray[np.float64]
 
-TABLE_VERSION = 2
+TABLE_VERSION = 3
 """Raise it when the extraction changes, so that older caches are not read."""
 
 
@@ -68,9 +68,10 @@ class DeviceTable:
     """Splines of one transistor's current and charges, and how mismatch moves them.
 
     Voltages are those of an n-channel transistor (a p-channel one's are mirrored), relative to
-    the source: vgs, vds and vsb. `current` (vsb, vgs, vds) holds cubic coefficients of the drain
+    the source: vgs, vds and vsb. `current` (vsb, vgs, vds) holds cubic coefficients of the channel
     current in ampere; `charge` (vsb, vgs, vds, 4) quadratic ones of the charges on gate, drain
-    and source in coulomb (the fourth is zero). Where the source is tied to the bulk the axis vsb
+    and source in coulomb (the fourth is zero); `junction` the currents of drain and source into
+    the bulk, see `junction_table`. Where the source is tied to the bulk the axis vsb
     is missing. `grids_v` has the rows (start, step) of vgs, vds, vsb of the current, then of the
     charge.
 
@@ -84,6 +85,7 @@ class DeviceTable:
 
     current: Floats
     charge: Floats
+    junction: Floats
     grids_v: Floats
     powers: NDArray[np.int64]
     shift: Floats

@@ -1,8 +1,9 @@
 """One transistor's current and charges from its tables, compiled; used by generated code.
 
-`grid` holds (start, 1 / step) of vgs, vds, vsb of the current, of the charge, then of z;
-`dim` the numbers of coefficients (vgs, vds, vsb) of current and charge, and of z. Cell numbers
-are kept inside the tables, so that no voltage reads outside of them.
+`grid` holds (start, 1 / step) of vgs, vds, vsb of the current, of the charge, then (start,
+1 / step, end) of z and of the junction's voltage; `dim` the numbers of coefficients (vgs, vds, vsb)
+of current and charge, of z and of the junction. Cell numbers are kept inside the tables, so that
+no voltage reads outside of them.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs
@@ -14,11 +15,11 @@ from rramsim.engines.batch.contractions import (
     charge3,
     current2,
     current3,
-    shift1,
+    spline1,
     shift2,
 )
 
-__all__ = ["free_charge", "free_current", "tied_charge", "tied_current"]
+__all__ = ["free_charge", "free_current", "junction", "tied_charge", "tied_current"]
 
 _jit = njit(forceinline=True, error_model="numpy", fastmath={"contract", "nsz"})
 
@@ -43,7 +44,7 @@ def _centre(v, start, inverse, count):
 def tied_current(gs, ds, tab, at, grid, dim, par, gain):
     """Current, then its derivatives over vgs and vds; source on the bulk."""
     cell, t = _place(min(max(gs, grid[12]), grid[14]), grid[12], grid[13], dim[6])
-    shift, slope, _, _ = shift1(par, cell, t)
+    shift, slope, _, _ = spline1(par, cell, t)
     slope *= grid[13]
     if gs < grid[12] or gs > grid[14]:
         slope = 0.0
@@ -74,6 +75,20 @@ def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain):
         gain * grid[3] * i_d,
         gain * grid[5] * i_s + i_g * (shift_s - body * slope),
     )
+
+
+@_jit
+def junction(v, tab, at, grid, dim):
+    """Current from a diffusion into the bulk, and its derivative; v is its voltage over the bulk.
+
+    In reverse, which is nearly always, a straight line.
+    """
+    if v >= grid[17]:
+        slope = tab[at + dim[7] + 1]
+        return tab[at + dim[7]] + slope * (v - grid[17]), slope
+    cell, t = _place(v, grid[15], grid[16], dim[7])
+    i, i_v, _, _ = spline1(tab, at + cell, t)
+    return i, grid[16] * i_v
 
 
 @_jit

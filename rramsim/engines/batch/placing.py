@@ -1,0 +1,51 @@
+"""A transistor as text that ngspice reads, and sweeps of it; what all extractions share."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.engines.batch.tables import TransistorKind
+from rramsim.engines.ngspice_library import CircuitError, NgspiceSession
+
+__all__ = ["card_text", "instance_text", "options_text", "sweep"]
+
+Floats = NDArray[np.float64]
+
+_OPTIONS = ".options reltol=1e-6 abstol=1e-16 vntol=1e-9 trtol=1e6 method=trap"
+
+
+def card_text(kind: TransistorKind, name: str) -> str:
+    """The card as lines of bounded length."""
+    fields = kind.card.replace("(", " ").replace(")", " ").replace("=", " = ").split()
+    lines = [f".model {name} {kind.kind}"]
+    lines += ["+ " + " ".join(fields[i : i + 24]) for i in range(0, len(fields), 24)]
+    return "\n".join(lines)
+
+
+def instance_text(kind: TransistorKind, name: str, nodes: str, model: str) -> str:
+    """A line that places the transistor."""
+    sizes = " ".join(f"{key}={value!r}" for key, value in kind.parameters)
+    return f"m{name} {nodes} {model} {sizes}"
+
+
+def options_text(kind: TransistorKind) -> str:
+    """The .options line of every extraction."""
+    return f"{_OPTIONS} gmin={kind.gmin_s!r} temp={kind.temperature_c!r}"
+
+
+def sweep(
+    session: NgspiceSession, lines: list[str], names: list[str], shape: tuple[int, ...]
+) -> list[Floats]:
+    """Currents into the first nodes of the sources `names` over the loaded `.dc`, one array each.
+
+    Raises `CircuitError` if the sweep did not reach its end.
+    """
+    saved = f".save {' '.join(f'i({name})' for name in names)}"
+    session.load("\n".join([*lines, saved, ".end"]))
+    faults = session.run()
+    found = [session.vector(f"{name}#branch") for name in names]
+    session.discard_results()
+    if faults:
+        raise CircuitError(faults[0])
+    if any(f.size != int(np.prod(shape)) or not np.isfinite(f).all() for f in found):
+        raise CircuitError("a sweep of the transistor ended early")
+    return [f.reshape(shape) for f in found]
