@@ -42,7 +42,8 @@ class Solver:
     largest_s: float = 50e-9
     smallest_s: float = 1e-16
     extra_weight: float = 8.0
-    relaxed: float = 2.0
+    early: float = 0.25
+    late: float = 2.0
     newton_floor: float = 1.0
     weight_floor: float = 0.05
 
@@ -126,7 +127,8 @@ def make_problem(
             -_MARGIN_V,
             high_v + _MARGIN_V,
             start_s,
-            solver.relaxed,
+            solver.early,
+            solver.late,
             solver.newton_floor,
         ]
     )

@@ -35,10 +35,10 @@ def march(
     the charge that each source delivered until then. `model` is what `system` needs to know of
     the circuit. `setup`: tolerance_v, newton_v, first_s,
     largest_s, smallest_s, threshold_v, edge middle, strobe, extra weight, low_v, high_v, begin,
-    relaxed: before `begin` and after the strobe the tolerance is `relaxed` times wider.
+    early, late: the tolerance is `early` times as wide before `begin`, `late` times after the strobe.
     """
     tolerance, newton_v, first, largest, smallest = setup[:5]
-    threshold, edge, strobe, extra, low, high, begin, relaxed = setup[5:13]
+    threshold, edge, strobe, extra, low, high, begin, early, late = setup[5:14]
     v, v1, v2, guess = work[0, :N], work[1, :N], work[2, :N], work[3, :N]
     q, i, q1, i1 = work[4, :N], work[5, :N], work[6, :N], work[7, :N]
     rhs, dv, free, target = work[8, :N], work[9, :N], work[10, :N], work[11, :N]
@@ -55,7 +55,7 @@ def march(
         through[f] = 0.0
     newton_weight = work[19, :N]
     for k in range(N):
-        newton_weight[k] = max(weight[k], setup[13])
+        newton_weight[k] = max(weight[k], setup[14])
     settled = False
     for _ in range(60):
         system(v, u, 0.0, rhs, hold, held, model, q, i, qs, is_, dv)
@@ -132,8 +132,10 @@ def march(
                     worst = max(worst, weight[k] * abs(target[k] - guess[k]))
                 apart = abs((target[Q] - guess[Q]) - (target[QB] - guess[QB]))
                 worst = ratio * max(worst, extra * apart) / tolerance
-                if now <= begin or now > strobe:
-                    worst /= relaxed
+                if now <= begin:
+                    worst /= early
+                elif now > strobe:
+                    worst /= late
             if (not met or worst > 1.5) and h > smallest:
                 for k in range(N):
                     q[k] = q1[k]
