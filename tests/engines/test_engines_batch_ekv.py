@@ -57,11 +57,12 @@ def ekv_table(kind):
     return DeviceTable(
         current=coefficients(current, axes, 3),
         charge=coefficients(charge, axes, 2),
-        junction=np.zeros((2, JUNCTION_GRID.points + 4)),
+        junction=np.zeros((2, JUNCTION_GRID.points + 3)),
         grids_v=np.array([[x.start_v, x.step_v] for row in rows for x in row]),
         powers=np.zeros((0, len(kind.varying)), dtype=np.int64),
         shift=np.zeros((0, 2, z.points + 2)),
         log_gain=np.zeros(0),
+        tilt=np.zeros(0),
         z_grid_v=np.array([z.start_v, z.step_v]),
         body=np.zeros(1),
         report=np.zeros(4),

@@ -31,6 +31,29 @@ def test_reads_times_and_energies_agree_with_ngspice(pcsa):
     assert found.time_median < 0.005 and found.energy_median < 0.005
 
 
+def test_the_full_supply_of_the_process_is_solved_too(pcsa):
+    """5 V: word line and source line dive below ground when they fall, as far as junctions let."""
+    conditions, samples = SenseConditions(vdd_v=5.0), random_samples(pcsa, 6, seed=3, mismatch=True)
+    ours = BatchEngine(threads=1).sense(pcsa, conditions, samples)
+    theirs = NgspiceEngine().sense(pcsa, conditions, samples)
+    assert ours.converged.all() and np.array_equal(ours.read, theirs.read)
+    resolved = theirs.read != 0
+    error = abs(ours.resolve_time_s / theirs.resolve_time_s - 1)[resolved]
+    assert resolved.sum() >= 4 and error.max() < 0.01
+
+
+def test_a_race_during_the_precharge_is_followed(pcsa):
+    """Corner sf, cold: the latch takes sides before the clock's edge, and what is left decides."""
+    conditions = SenseConditions(vdd_v=1.193, temperature_c=-34, corner="sf")
+    samples = random_samples(pcsa, 12, seed=6, mismatch=True)
+    ours = BatchEngine(threads=1).sense(pcsa, conditions, samples)
+    theirs = NgspiceEngine(max_step_s=2e-10).sense(pcsa, conditions, samples)
+    assert np.array_equal(ours.read, theirs.read)
+    late = theirs.resolve_time_s > 5e-10
+    error = abs(ours.resolve_time_s / np.where(late, theirs.resolve_time_s, 1) - 1)[late]
+    assert late.sum() >= 5 and np.median(error) < 0.03 and error.max() < 0.06, error
+
+
 def test_waveforms_follow_those_of_ngspice(pcsa):
     conditions, samples = SenseConditions(vdd_v=1.2), SenseSamples.nominal(20e3, 200e3)
     (ours,) = BatchEngine().sense(pcsa, conditions, samples, waveforms=True).waveforms

@@ -7,8 +7,10 @@ from numba import njit
 from rramsim.circuits import SenseConditions
 from rramsim.engines.batch.contractions import charge2, charge3, current2, current3, shift2
 from rramsim.engines.batch.elements import flatten
-from rramsim.engines.batch.extraction import card_text, extract, instance_text
+from rramsim.engines.batch.extraction import extract
+from rramsim.engines.batch.junctions import JUNCTION_GRID
 from rramsim.engines.batch.library import device_table, make_table
+from rramsim.engines.batch.placing import card_text, instance_text
 from rramsim.engines.batch.problem import transistor_kind
 from rramsim.engines.batch.splines import coefficients, evaluate
 from rramsim.engines.batch.tables import load_table, save_table
@@ -106,6 +108,7 @@ def table_current(table, bias, deviates):
     at = (z - table.z_grid_v[0]) / table.z_grid_v[1]
     rows = np.einsum("t,tlp->lp", monomials, table.shift)
     shift = evaluate(rows[0], (at,), 3) + vsb * evaluate(rows[1], (at,), 3)
+    shift += monomials @ table.tilt * max(vds, 0.0)
     where = [(v - s) / h for v, (s, h) in zip((vgs + shift, vds, vsb), table.grids_v, strict=False)]
     place = (where[2], where[0], where[1]) if table.current.ndim == 3 else (where[0], where[1])
     return float(np.exp(monomials @ table.log_gain) * evaluate(table.current, place, 3))
@@ -147,7 +150,7 @@ def test_mismatch_agrees_with_altered_models(pcsa, name):
     moved_v = abs(np.log(theirs / nominal) / slope)[seen]
     error_v = abs(np.log(ours / theirs) / slope)[seen]
     assert moved_v.max() > 0.02, "the deviates matter"
-    assert np.quantile(error_v, 0.95) < 2e-3 and error_v.max() < 5e-3
+    assert np.quantile(error_v, 0.95) < 1e-3 and error_v.max() < 2.5e-3
 
 
 def test_charges_give_the_capacitances_that_ngspice_reports(pcsa):
@@ -183,6 +186,54 @@ def test_charges_and_terminals_are_symmetric_at_zero_drain_voltage(pcsa):
     where = tuple((v - s) / h for v, (s, h) in zip((1.0, 0.0), table.grids_v[3:5], strict=True))
     gate, drain, source = evaluate(table.charge, where, 2, 0)[:3]
     assert drain == pytest.approx(source, rel=0.01) and gate > -drain > 0
+
+
+def test_drain_and_source_hold_the_same_charge_wherever_they_are_together(pcsa):
+    """The layout is symmetric: at vds = 0 both diffusions charge alike as they rise."""
+    kind = kind_of(pcsa, "xpcsa.mn1")
+    table = device_table(kind)
+    gate = (0.0 - table.grids_v[3, 0]) / table.grids_v[3, 1]
+    drain = (0.0 - table.grids_v[4, 0]) / table.grids_v[4, 1]
+    charge = np.array(
+        [
+            evaluate(
+                table.charge, ((vsb - table.grids_v[5, 0]) / table.grids_v[5, 1], gate, drain), 2
+            )
+            for vsb in np.linspace(-0.3, 1.3, 9)
+        ]
+    )
+    change = charge - charge[0]
+    assert change[-1, 1] > 1e-15, "a junction of 0.58 um^2 takes some fC"
+    assert np.allclose(change[:, 1], change[:, 2], atol=0.01 * change[-1, 1])
+
+
+@pytest.mark.parametrize("name", ["xsynapse.macc1", "xpcsa.mp1"])
+def test_what_a_diffusion_below_the_bulk_takes_flows_into_the_bulk(pcsa, name):
+    """Drain beyond the bulk, channel off: ngspice's bulk current is the table's junction."""
+    kind = kind_of(pcsa, name)
+    table, sign, session = device_table(kind), kind.sign, ngspice_session()
+    for drain_v in (-0.7, -0.6, -0.5):
+        session.load(
+            "\n".join(
+                [
+                    "check",
+                    card_text(kind, "device"),
+                    instance_text(kind, "1", "d g s b", "device"),
+                    f"vg g 0 {-sign}",
+                    "vs s 0 0",
+                    "vb b 0 0",
+                    f"vd d 0 {sign * drain_v}",
+                    ".options temp=27 reltol=1e-6 abstol=1e-16",
+                    ".op",
+                    ".end",
+                ]
+            )
+        )
+        assert not session.run()
+        bulk_a = sign * session.vector("vb#branch")[0]
+        at = (drain_v - JUNCTION_GRID.start_v) / JUNCTION_GRID.step_v
+        junction_a = float(evaluate(table.junction[0, : JUNCTION_GRID.points + 2], (at,), 3))
+        assert bulk_a < 0 and junction_a == pytest.approx(bulk_a, rel=0.02)
 
 
 def test_tables_are_kept_and_a_torn_file_is_made_anew(pcsa, tmp_path, monkeypatch):

@@ -100,7 +100,7 @@ class _Writer:
         if tied:
             self.lines += [
                 f"i{k}, i{k}_g, i{k}_d = tied_current("
-                f"gs, ds, tab, off[{k}, 0], grid, dim, par[{k}], gain[{k}])",
+                f"gs, ds, tab, off[{k}, 0], grid, dim, par[{k}], gain[{k}, 0], gain[{k}, 1])",
                 f"{', '.join(charges)} = tied_charge(gs, ds, tab, off[{k}, 1], grid, dim)",
             ]
         else:
@@ -108,7 +108,8 @@ class _Writer:
             self.lines += [
                 f"sb = {differences[2]}",
                 f"i{k}, i{k}_g, i{k}_d, i{k}_s = free_current("
-                f"gs, ds, sb, tab, off[{k}, 0], grid, dim, par[{k}], body[{k}], gain[{k}])",
+                f"gs, ds, sb, tab, off[{k}, 0], grid, dim, par[{k}], body[{k}], "
+                f"gain[{k}, 0], gain[{k}, 1])",
                 f"{', '.join(charges)} = free_charge(gs, ds, sb, tab, off[{k}, 1], grid, dim)",
             ]
         sign = "-" if kind == "pmos" else ""

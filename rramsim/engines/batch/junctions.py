@@ -3,7 +3,7 @@
 With drain and source at one voltage no channel current flows, and what each of them takes is its
 junction's. A junction depends on one voltage, so a fine grid costs nothing: 12.5 mV keep the
 spline of an exponential within 0.04 % at -40 degrees. In reverse what flows (saturation current,
-ngspice's gmin) is a straight line of some pA.
+ngspice's gmin) is some pA: a straight line through zero.
 """
 
 import numpy as np
@@ -18,21 +18,19 @@ __all__ = ["JUNCTION_GRID", "junction_currents", "junction_table"]
 
 Floats = NDArray[np.float64]
 
-JUNCTION_GRID = Grid(start_v=-1.0, step_v=0.0125, points=89)
-"""Voltages of a diffusion above the bulk of an n-channel transistor, down to full conduction."""
+JUNCTION_GRID = Grid(start_v=-1.0, step_v=0.0125, points=81)
+"""Voltages of an n-channel transistor's diffusion above the bulk: from full conduction to none."""
 
 
 def junction_table(session: NgspiceSession, kind: TransistorKind) -> Floats:
-    """Of drain, then source: cubic coefficients over `JUNCTION_GRID`, its last value, the slope
-    beyond it. Shape (2, points + 4); raises `CircuitError` if ngspice fails.
+    """Of drain, then source: cubic coefficients over `JUNCTION_GRID`, then the slope in reverse.
+
+    Shape (2, points + 3); raises `CircuitError` if ngspice fails.
     """
-    end_v = float(JUNCTION_GRID.values_v[-1])
-    near = junction_currents(session, kind, JUNCTION_GRID)
-    far = junction_currents(
-        session, kind, Grid(start_v=end_v, step_v=kind.reach_v - end_v, points=2)
-    )
-    slope = (far[:, 1:] - far[:, :1]) / (kind.reach_v - end_v)
-    return np.concatenate((coefficients(near, (1,), 3), near[:, -1:], slope), axis=1)
+    forward = junction_currents(session, kind, JUNCTION_GRID)
+    reverse = junction_currents(session, kind, Grid(start_v=0.0, step_v=kind.reach_v, points=2))
+    slope = (reverse[:, 1:] - reverse[:, :1]) / kind.reach_v
+    return np.concatenate((coefficients(forward, (1,), 3), slope), axis=1)
 
 
 def junction_currents(session: NgspiceSession, kind: TransistorKind, grid: Grid) -> Floats:

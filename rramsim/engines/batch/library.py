@@ -39,6 +39,7 @@ def make_table(kind: TransistorKind) -> DeviceTable:
         powers=fit.powers,
         shift=fit.shift,
         log_gain=fit.log_gain,
+        tilt=fit.tilt,
         z_grid_v=np.array([z.start_v, z.step_v]),
         body=np.array([fit.body]),
         report=np.array([*current_errors(kind, found), np.quantile(fit.residual_v, 0.95)]),

@@ -4,11 +4,12 @@ The foundry varies model parameters (oxide thickness, subthreshold offset and sl
 values is turned into what the tables understand: an equivalent shift of the gate voltage, which
 depends on the inversion level, and a gain,
 
-    I(vgs, vds, vsb; p) = exp(b(p)) * I(vgs + shift(z, vsb; p), vds, vsb; 0),  z = vgs - body vsb.
+    I(vgs, vds, vsb; p) = exp(b(p)) * I(vgs + shift(z, vsb; p) + tilt(p) vds, vds, vsb; 0)
 
-A change of the current factor moves linear and saturated operation alike as a factor and unlike
-as a shift: b is what makes the shifts found at a small and at a large vds agree. shift and b are
-fitted as polynomials in the deviates.
+with z = vgs - body vsb, and no tilt at vds < 0. A change of the current factor moves linear and
+saturated operation alike as a factor and unlike as a shift; a change of the oxide changes how much
+the drain lowers the barrier (some mV per volt). b and tilt are what makes the shifts found at
+several vds agree best. All three are fitted as polynomials in the deviates.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ Floats = NDArray[np.float64]
 _FLOOR_A = 1e-12
 """Below this current a shift is not looked for: 1 pA moves 60 fF by 1 uV in the window."""
 
-_GAIN_ABOVE_A = 3e-8
+_USABLE_A = 1e-10
+"""b and tilt are found above this current."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,7 @@ class MismatchFit:
     powers: NDArray[np.int64]
     shift: Floats
     log_gain: Floats
+    tilt: Floats
     body: float
     residual_v: Floats
 
@@ -82,12 +85,13 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
             powers=np.zeros((0, 0), dtype=np.int64),
             shift=np.zeros((0, 2, grid.points + 2)),
             log_gain=np.zeros(0),
+            tilt=np.zeros(0),
             body=0.0,
             residual_v=np.zeros(1),
         )
     design = _design(parameters)
     supply_v = kind.reach_v - 0.5
-    drains_v = (0.05, 0.5 * supply_v)
+    drains_v = (0.05, 0.35 * supply_v, 0.8 * supply_v)
     body_v = 0.35 * supply_v
     bodies_v = (0.0,) if kind.tied else (0.0, body_v)
     x_v = np.arange(-0.5, kind.reach_v + 0.3, 0.02)
@@ -95,9 +99,10 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
         currents = _currents(kind, design, drains_v, bodies_v, x_v)
     except CircuitError as error:
         raise InputError(f"ngspice refuses the {kind.kind} card: {error}") from error
-    logs = np.log(np.maximum(currents, _FLOOR_A * 1e-3))  # (1 + designs, vsb, vds, x)
+    # Less what the junctions leak, which flows with the channel off: (1 + designs, vsb, vds, x).
+    logs = np.log(np.maximum(currents - currents[..., :1], _FLOOR_A * 1e-3))
     nominal, varied = logs[0], logs[1:]
-    log_gain = np.array([_gain(nominal, curve, x_v) for curve in varied])
+    whole = np.array([_gain_and_tilt(nominal, curve, x_v, drains_v) for curve in varied])
     body = 0.0
     if not kind.tied:
         level = np.log(1e-7)
@@ -112,8 +117,9 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
             found.append(
                 np.mean(
                     [
-                        _shift(nominal[layer, k], curve[layer, k] - log_gain[index], x_v, at)
-                        for k in range(len(drains_v))
+                        _shift(nominal[layer, k], curve[layer, k] - whole[index, 0], x_v, at)
+                        - whole[index, 1] * vds
+                        for k, vds in enumerate(drains_v)
                     ],
                     axis=0,
                 )
@@ -125,15 +131,16 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
     weight = np.exp(-np.sum(design**2, axis=1) / 36)[:, None]
     fitted = np.linalg.lstsq(
         weight * basis,
-        weight * np.column_stack([shifts.reshape(len(design), -1), log_gain]),
+        weight * np.column_stack([shifts.reshape(len(design), -1), whole]),
         rcond=None,
     )[0]
-    residual = (basis @ fitted[:, :-1]).reshape(shifts.shape)[:, 0] - shifts[:, 0]
+    residual = (basis @ fitted[:, :-2]).reshape(shifts.shape)[:, 0] - shifts[:, 0]
     inside = np.sum(design**2, axis=1) <= 18.1
     return MismatchFit(
         powers=powers,
-        shift=coefficients(fitted[:, :-1].reshape(len(powers), 2, grid.points), (2,), 3),
-        log_gain=np.ascontiguousarray(fitted[:, -1]),
+        shift=coefficients(fitted[:, :-2].reshape(len(powers), 2, grid.points), (2,), 3),
+        log_gain=np.ascontiguousarray(fitted[:, -2]),
+        tilt=np.ascontiguousarray(fitted[:, -1]),
         body=float(body),
         residual_v=np.abs(residual[inside]),
     )
@@ -184,18 +191,24 @@ def _currents(
     return np.stack(found).reshape(len(design) + 1, len(bodies_v), len(drains_v), x_v.size)
 
 
-def _gain(nominal: Floats, curve: Floats, x_v: Floats) -> float:
-    """The b for which the shifts at both vds agree best, over all vsb, above threshold."""
-    upper = lower = 0.0
+def _gain_and_tilt(
+    nominal: Floats, curve: Floats, x_v: Floats, drains_v: tuple[float, ...]
+) -> Floats:
+    """The b and the tilt for which the shifts at all vds agree best, over all vsb and vgs.
+
+    A shift s, a gain and a tilt change ln(I) by slope * (s + tilt * vds) + b; what differs between
+    the drain voltages does not hold s.
+    """
+    rows, sides = [], []
     for layer in range(nominal.shape[0]):
-        usable = (nominal[layer, 0] > np.log(_GAIN_ABOVE_A)) & (x_v < x_v[-1] - 0.3)
-        change = (curve - nominal)[layer][:, usable]
+        usable = (nominal[layer, 0] > np.log(_USABLE_A)) & (x_v < x_v[-1] - 0.3)
         slope = np.gradient(nominal[layer], x_v, axis=-1)[:, usable]
-        off = change[0] / slope[0] - change[1] / slope[1]
-        lever = 1 / slope[0] - 1 / slope[1]
-        upper += float(np.sum(off * lever))
-        lower += float(np.sum(lever * lever))
-    return upper / lower if lower > 0 else 0.0
+        found = (curve - nominal)[layer][:, usable] / slope
+        levers = np.stack([1 / slope, np.broadcast_to(np.array(drains_v)[:, None], slope.shape)])
+        rows.append((levers - levers.mean(axis=1, keepdims=True)).reshape(2, -1))
+        sides.append((found - found.mean(axis=0)).ravel())
+    answer = np.linalg.lstsq(np.concatenate(rows, axis=1).T, np.concatenate(sides), rcond=None)[0]
+    return np.asarray(answer, dtype=float)
 
 
 def _shift(nominal: Floats, curve: Floats, x_v: Floats, at: Floats) -> Floats:

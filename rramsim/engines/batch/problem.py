@@ -161,7 +161,7 @@ def make_problem(
             layout.powers,
             layout.power_of,
             layout.shift,
-            layout.log_gain,
+            layout.whole,
         ),
         sources={s.name: k for k, s in enumerate(flat.sources, start=1)},
         corners=corners,
@@ -285,7 +285,7 @@ class _Layout:
             [
                 *np.ravel(grid),
                 *(z_start, 1 / z_step, z_start + z_step * (z - 3)),
-                *(JUNCTION_GRID.start_v, 1 / JUNCTION_GRID.step_v, JUNCTION_GRID.values_v[-1]),
+                *(JUNCTION_GRID.start_v, 1 / JUNCTION_GRID.step_v),
             ],
             dtype=float,
         )
@@ -296,7 +296,7 @@ class _Layout:
         ).astype(np.int64)
         self.power_of = np.cumsum([0, *(len(t.powers) for t in tables)])
         self.shift = np.concatenate([t.shift.reshape(len(t.powers), 2 * z) for t in tables])
-        self.log_gain = np.concatenate([t.log_gain for t in tables])
+        self.whole = np.concatenate([np.column_stack([t.log_gain, t.tilt]) for t in tables])
 
     @staticmethod
     def site_of(flat: FlatCircuit, sites: tuple[MismatchSite, ...]) -> NDArray[np.int64]:

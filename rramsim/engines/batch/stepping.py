@@ -35,7 +35,8 @@ def march(
     the charge that each source delivered until then. `model` is what `system` needs to know of
     the circuit. `setup`: tolerance_v, newton_v, first_s,
     largest_s, smallest_s, threshold_v, edge middle, strobe, extra weight, low_v, high_v, begin,
-    early, late: the tolerance is `early` times as wide before `begin`, `late` times after the strobe.
+    early, late: the tolerance is `early` times as wide before `begin`, `late` times after the
+    strobe.
     """
     tolerance, newton_v, first, largest, smallest = setup[:5]
     threshold, edge, strobe, extra, low, high, begin, early, late = setup[5:14]
@@ -250,14 +251,14 @@ def crossing(a, b, before, ratio, curved):
 def run(
     first, last, corners, kinks, pulses, setup, hold, held, start, weight,
     conductance, varied, cc, tab, off, grid, dim, body,
-    deviates, site_of, powers, power_of, shift, log_gain, out, marks, trace, work, par, gain,
+    deviates, site_of, powers, power_of, shift, whole, out, marks, trace, work, par, gain,
 ):  # fmt: skip
     """Simulate the samples from `first` to `last`.
 
     `varied` (samples, 2): conductances of the first two resistors in `conductance`, which are
     the synapse's devices. `deviates` (samples, sites); transistor k's are those from
     `site_of[k]` on. Its shift is the polynomial with the exponents
-    `powers[power_of[k]:power_of[k + 1]]`.
+    `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 2) are its log gain's and its tilt's.
     """
     gr = conductance.copy()
     for sample in range(first, last):
@@ -267,7 +268,7 @@ def run(
             for row in range(2):
                 for p in range(dim[6]):
                     par[k, row * dim[6] + p] = 0.0
-            b = 0.0
+            b, tilt = 0.0, 0.0
             if deviates.shape[1] > 0:
                 for term in range(power_of[k], power_of[k + 1]):
                     value = 1.0
@@ -277,10 +278,12 @@ def run(
                             x = deviates[sample, site_of[k] + parameter]
                         for _ in range(powers[term, parameter]):
                             value *= x
-                    b += value * log_gain[term]
+                    b += value * whole[term, 0]
+                    tilt += value * whole[term, 1]
                     for p in range(2 * dim[6]):
                         par[k, p] += value * shift[term, p]
-            gain[k] = math.exp(b)
+            gain[k, 0] = math.exp(b)
+            gain[k, 1] = tilt
         march(
             corners, kinks, pulses, setup, hold, held, start, weight,
             (gr, cc, tab, off, grid, dim, par, body, gain),

@@ -16,7 +16,7 @@ __all__ = ["DeviceTable", "Grid", "TransistorKind", "cache_folder", "load_table"
 
 Floats = NDArray[np.float64]
 
-TABLE_VERSION = 3
+TABLE_VERSION = 6
 """Raise it when the extraction changes, so that older caches are not read."""
 
 
@@ -75,10 +75,11 @@ class DeviceTable:
     is missing. `grids_v` has the rows (start, step) of vgs, vds, vsb of the current, then of the
     charge.
 
-    Mismatch acts as I(vgs + shift(z, vsb)) * exp(b), z = vgs - body * vsb; shift and b are
-    polynomials in the deviates with the exponents `powers` (terms, parameters); `shift`
-    (terms, 2, points) holds cubic coefficients over z of the shift at vsb = 0 and of its slope
-    over vsb, `log_gain` (terms,) those of b. `z_grid_v` is (start, step); `body` (1,).
+    Mismatch acts as I(vgs + shift(z, vsb) + tilt * vds) * exp(b), z = vgs - body * vsb, without
+    the tilt at vds < 0; shift, tilt and b are polynomials in the deviates with the exponents
+    `powers` (terms, parameters); `shift` (terms, 2, points) holds cubic coefficients over z of the
+    shift at vsb = 0 and of its slope over vsb, `log_gain` (terms,) those of b, `tilt` (terms,)
+    those of the tilt. `z_grid_v` is (start, step); `body` (1,).
 
     `report`: the errors in the table against ngspice at points off the grid, see `REPORT`.
     """
@@ -90,6 +91,7 @@ class DeviceTable:
     powers: NDArray[np.int64]
     shift: Floats
     log_gain: Floats
+    tilt: Floats
     z_grid_v: Floats
     body: Floats
     report: Floats

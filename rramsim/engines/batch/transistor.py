@@ -1,9 +1,9 @@
 """One transistor's current and charges from its tables, compiled; used by generated code.
 
 `grid` holds (start, 1 / step) of vgs, vds, vsb of the current, of the charge, then (start,
-1 / step, end) of z and of the junction's voltage; `dim` the numbers of coefficients (vgs, vds, vsb)
-of current and charge, of z and of the junction. Cell numbers are kept inside the tables, so that
-no voltage reads outside of them.
+1 / step, end) of z and (start, 1 / step) of the junction's voltage; `dim` the numbers of
+coefficients (vgs, vds, vsb) of current and charge, of z and of the junction. Cell numbers are kept
+inside the tables, so that no voltage reads outside of them.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs
@@ -15,8 +15,8 @@ from rramsim.engines.batch.contractions import (
     charge3,
     current2,
     current3,
-    spline1,
     shift2,
+    spline1,
 )
 
 __all__ = ["free_charge", "free_current", "junction", "tied_charge", "tied_current"]
@@ -41,21 +41,24 @@ def _centre(v, start, inverse, count):
 
 
 @_jit
-def tied_current(gs, ds, tab, at, grid, dim, par, gain):
+def tied_current(gs, ds, tab, at, grid, dim, par, gain, tilt):
     """Current, then its derivatives over vgs and vds; source on the bulk."""
     cell, t = _place(min(max(gs, grid[12]), grid[14]), grid[12], grid[13], dim[6])
     shift, slope, _, _ = spline1(par, cell, t)
     slope *= grid[13]
     if gs < grid[12] or gs > grid[14]:
         slope = 0.0
-    g, tg = _place(gs + shift, grid[0], grid[1], dim[0])
+    if ds <= 0.0:
+        tilt = 0.0
+    g, tg = _place(gs + shift + tilt * ds, grid[0], grid[1], dim[0])
     d, td = _place(ds, grid[2], grid[3], dim[1])
     i, i_g, i_d, _ = current2(tab, at + g * dim[1] + d, dim[1], tg, td)
-    return gain * i, gain * grid[1] * i_g * (1.0 + slope), gain * grid[3] * i_d
+    i_g = gain * grid[1] * i_g
+    return gain * i, i_g * (1.0 + slope), gain * grid[3] * i_d + i_g * tilt
 
 
 @_jit
-def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain):
+def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain, tilt):
     """Current, then its derivatives over vgs, vds and vsb."""
     z = gs - body * sb
     cell, t = _place(min(max(z, grid[12]), grid[14]), grid[12], grid[13], dim[6])
@@ -63,7 +66,9 @@ def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain):
     slope *= grid[13]
     if z < grid[12] or z > grid[14]:
         slope = 0.0
-    g, tg = _place(gs + shift, grid[0], grid[1], dim[0])
+    if ds <= 0.0:
+        tilt = 0.0
+    g, tg = _place(gs + shift + tilt * ds, grid[0], grid[1], dim[0])
     d, td = _place(ds, grid[2], grid[3], dim[1])
     s, ts = _place(sb, grid[4], grid[5], dim[2])
     start = at + (s * dim[0] + g) * dim[1] + d
@@ -72,7 +77,7 @@ def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain):
     return (
         gain * i,
         i_g * (1.0 + slope),
-        gain * grid[3] * i_d,
+        gain * grid[3] * i_d + i_g * tilt,
         gain * grid[5] * i_s + i_g * (shift_s - body * slope),
     )
 
@@ -83,9 +88,9 @@ def junction(v, tab, at, grid, dim):
 
     In reverse, which is nearly always, a straight line.
     """
-    if v >= grid[17]:
-        slope = tab[at + dim[7] + 1]
-        return tab[at + dim[7]] + slope * (v - grid[17]), slope
+    if v >= 0.0:
+        slope = tab[at + dim[7]]
+        return slope * v, slope
     cell, t = _place(v, grid[15], grid[16], dim[7])
     i, i_v, _, _ = spline1(tab, at + cell, t)
     return i, grid[16] * i_v
