@@ -57,7 +57,7 @@ def ekv_table(kind):
     return DeviceTable(
         current=coefficients(current, axes, 3),
         charge=coefficients(charge, axes, 2),
-        junction=np.zeros((2, JUNCTION_GRID.points + 3)),
+        junction=np.zeros((2, JUNCTION_GRID.points + 2)),
         grids_v=np.array([[x.start_v, x.step_v] for row in rows for x in row]),
         powers=np.zeros((0, len(kind.varying)), dtype=np.int64),
         shift=np.zeros((0, 2, z.points + 2)),

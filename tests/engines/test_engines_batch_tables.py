@@ -232,7 +232,7 @@ def test_what_a_diffusion_below_the_bulk_takes_flows_into_the_bulk(pcsa, name):
         assert not session.run()
         bulk_a = sign * session.vector("vb#branch")[0]
         at = (drain_v - JUNCTION_GRID.start_v) / JUNCTION_GRID.step_v
-        junction_a = float(evaluate(table.junction[0, : JUNCTION_GRID.points + 2], (at,), 3))
+        junction_a = float(evaluate(table.junction[0], (at,), 3))
         assert bulk_a < 0 and junction_a == pytest.approx(bulk_a, rel=0.02)
 
 

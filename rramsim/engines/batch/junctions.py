@@ -2,8 +2,8 @@
 
 With drain and source at one voltage no channel current flows, and what each of them takes is its
 junction's. A junction depends on one voltage, so a fine grid costs nothing: 12.5 mV keep the
-spline of an exponential within 0.04 % at -40 degrees. In reverse what flows (saturation current,
-ngspice's gmin) is some pA: a straight line through zero.
+spline of an exponential within 0.04 % at -40 degrees. In reverse some pA flow (saturation
+current, ngspice's gmin), which are left with the channel's.
 """
 
 import numpy as np
@@ -23,18 +23,18 @@ JUNCTION_GRID = Grid(start_v=-1.0, step_v=0.0125, points=81)
 
 
 def junction_table(session: NgspiceSession, kind: TransistorKind) -> Floats:
-    """Of drain, then source: cubic coefficients over `JUNCTION_GRID`, then the slope in reverse.
+    """Cubic coefficients of (drain, source) over `JUNCTION_GRID`; shape (2, points + 2).
 
-    Shape (2, points + 3); raises `CircuitError` if ngspice fails.
+    Raises `CircuitError` if ngspice fails.
     """
-    forward = junction_currents(session, kind, JUNCTION_GRID)
-    reverse = junction_currents(session, kind, Grid(start_v=0.0, step_v=kind.reach_v, points=2))
-    slope = (reverse[:, 1:] - reverse[:, :1]) / kind.reach_v
-    return np.concatenate((coefficients(forward, (1,), 3), slope), axis=1)
+    return coefficients(junction_currents(session, kind, JUNCTION_GRID), (1,), 3)
 
 
 def junction_currents(session: NgspiceSession, kind: TransistorKind, grid: Grid) -> Floats:
-    """Currents into (drain, source) over a grid of their common voltage above the bulk."""
+    """Currents into (drain, source) over a grid of their common voltage above the bulk.
+
+    What leaks in reverse is not counted here: it stays with the channel's current.
+    """
     sign = kind.sign
     lines = [
         "junctions",
@@ -46,4 +46,5 @@ def junction_currents(session: NgspiceSession, kind: TransistorKind, grid: Grid)
         options_text(kind),
         f".dc vx {grid.start_v!r} {float(grid.values_v[-1]) + grid.step_v / 4!r} {grid.step_v!r}",
     ]
-    return -sign * np.stack(sweep(session, lines, ["ed", "es"], (grid.points,)))
+    found = -sign * np.stack(sweep(session, lines, ["ed", "es"], (grid.points,)))
+    return np.where(grid.values_v < 0, found, 0.0)

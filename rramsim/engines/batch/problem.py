@@ -42,7 +42,7 @@ class Solver:
     largest_s: float = 50e-9
     smallest_s: float = 1e-16
     extra_weight: float = 8.0
-    early: float = 0.25
+    early: float = 0.5
     late: float = 2.0
     newton_floor: float = 1.0
     weight_floor: float = 0.05

@@ -86,12 +86,9 @@ def free_current(gs, ds, sb, tab, at, grid, dim, par, body, gain, tilt):
 def junction(v, tab, at, grid, dim):
     """Current from a diffusion into the bulk, and its derivative; v is its voltage over the bulk.
 
-    In reverse, which is nearly always, a straight line.
+    Nearly always 0 (in reverse), but a branch around each of many splines costs more than they do.
     """
-    if v >= 0.0:
-        slope = tab[at + dim[7]]
-        return slope * v, slope
-    cell, t = _place(v, grid[15], grid[16], dim[7])
+    cell, t = _place(min(v, 0.0), grid[15], grid[16], dim[7])
     i, i_v, _, _ = spline1(tab, at + cell, t)
     return i, grid[16] * i_v
 
