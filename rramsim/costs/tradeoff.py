@@ -16,6 +16,7 @@ TRADEOFF_COLUMNS = (
     "vdd_v", "temperature_c", "corner", "window_s",
     "type1", "type2", "type3", "binary",
     "accuracy", "accuracy_low", "accuracy_high", "accuracy_without_errors", "draws",
+    "images", "loss", "loss_low", "loss_high", "loss_deviation", "loss_image_error",
     "energy_once_j", "energy_once_low_j", "energy_once_high_j",
     "energy_per_use_j", "energy_per_use_low_j", "energy_per_use_high_j",
 )  # fmt: skip

@@ -1,26 +1,26 @@
 """Accuracy and energy of every network under every set of conditions."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rramsim.biterrors import conditions_of, load_dataset, statistics_at
 from rramsim.costs import (
     DATA_FLOWS,
     TRADEOFF_COLUMNS,
+    accuracy_loss,
     inference_energy,
     mean_accuracy,
     sense_energy_at,
 )
-from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.figures import accuracy_figure, energy_accuracy_figure, save_figure
-from rramsim.files import append_line, atomic_path, whole_lines
-from rramsim.learning import ImageData, accuracy
-from rramsim.networks import WeightErrors, layer_census, set_weight_errors
+from rramsim.files import atomic_path
+from rramsim.learning import ImageData
+from rramsim.networks import layer_census
+from rramsim.pipeline.evaluations import Evaluations
 from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.train import TrainedNetwork, trained_networks, weight_errors
 
@@ -43,7 +43,7 @@ def tradeoff_stage(
     dataset = load_dataset(folder.sense)
     conditions = conditions_of(dataset)
     networks = networks or trained_networks(experiment, folder, data)
-    tests = _Tests(folder, data, experiment)
+    tests = Evaluations(folder, data, experiment)
     draws = experiment.test.draws
     total = len(networks) * (1 + len(conditions) * draws)
     done = 0
@@ -51,16 +51,17 @@ def tradeoff_stage(
     for trained in networks:
         plan = trained.plan
         census = layer_census(trained.network, plan.spec.input_shape)
-        clean = tests.correct(trained, None, draw=0)
+        clean = tests.right(trained, None, draw=0)
         report(done := done + 1, total)
         for condition in conditions:
             statistics = statistics_at(dataset, condition)
             errors = weight_errors(statistics, plan.spec.weights)
-            correct = []
+            noisy = []
             for draw in range(draws):
-                correct.append(tests.correct(trained, errors, draw=draw))
+                noisy.append(tests.right(trained, errors, draw=draw))
                 report(done := done + 1, total)
-            mean = mean_accuracy(correct, images=tests.images)
+            mean = mean_accuracy([int(r.sum()) for r in noisy], images=tests.images)
+            loss = accuracy_loss(clean, np.array(noisy))
             sense = sense_energy_at(dataset, condition)
             row = {
                 "network": plan.spec.name,
@@ -81,8 +82,14 @@ def tradeoff_stage(
                 "accuracy": mean.value,
                 "accuracy_low": mean.low,
                 "accuracy_high": mean.high,
-                "accuracy_without_errors": clean / tests.images,
+                "accuracy_without_errors": float(clean.mean()),
                 "draws": draws,
+                "images": tests.images,
+                "loss": loss.value,
+                "loss_low": loss.low,
+                "loss_high": loss.high,
+                "loss_deviation": loss.deviation,
+                "loss_image_error": loss.image_error,
             }
             for flow in DATA_FLOWS:
                 energy = inference_energy(census, sense, flow=flow)
@@ -96,61 +103,3 @@ def tradeoff_stage(
     save_figure(accuracy_figure(table), folder.path, "accuracy")
     save_figure(energy_accuracy_figure(table), folder.path, "energy_accuracy")
     return table
-
-
-class _Tests:
-    """Tests of networks with frozen error draws; what was tested before is not tested again."""
-
-    def __init__(self, folder: RunFolder, data: ImageData, experiment: Experiment) -> None:
-        self._path = folder.evaluations
-        self._seed = experiment.test.seed
-        wanted = experiment.test.images or len(data.test_labels)
-        if wanted > len(data.test_labels):
-            raise InputError(
-                f"[test] images = {wanted}: {data.label} has {len(data.test_labels)} test images"
-            )
-        self.images = wanted
-        self._data = data
-        self._known: dict[str, int] = {}
-        self._digests: dict[str, str] = {}
-        for line in whole_lines(self._path):
-            try:
-                row = json.loads(line)
-                self._known[str(row["key"])] = int(row["correct"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{self._path}: damaged; remove it and run again") from error
-
-    def _digest(self, trained: TrainedNetwork) -> str:
-        """Hash of what the network holds; its file differs each time that it is written."""
-        name = trained.plan.name
-        if name not in self._digests:
-            digest = hashlib.sha256(repr(trained.plan.spec).encode())
-            for key, value in trained.network.state_dict().items():
-                digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
-            self._digests[name] = digest.hexdigest()
-        return self._digests[name]
-
-    def correct(self, trained: TrainedNetwork, errors: WeightErrors | None, *, draw: int) -> int:
-        """Number of images that the network classifies right with one draw of read errors."""
-        parts = (
-            self._digest(trained),
-            self._data.label,
-            json.dumps(self._data.source, sort_keys=True),
-            json.dumps(errors.describe(), sort_keys=True) if errors else "none",
-            f"{self._seed} {draw} {self.images}",
-        )
-        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        if key not in self._known:
-            set_weight_errors(
-                trained.network, errors, seed=self._seed * 1_000_003 + draw, mode="frozen"
-            )
-            found = accuracy(
-                trained.network,
-                self._data.test_images[: self.images],
-                self._data.test_labels[: self.images],
-            )
-            set_weight_errors(trained.network, None)
-            row = {"key": key, "network": trained.plan.spec.name, "correct": found.correct}
-            append_line(self._path, json.dumps(row))
-            self._known[key] = found.correct
-        return self._known[key]
