@@ -7,10 +7,13 @@ simulated transients. Adders, buffers and activations are not in it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rramsim.costs.sense_energy import SenseEnergy
-from rramsim.networks import LayerCensus
+
+if TYPE_CHECKING:
+    # PyTorch takes seconds to import: who only asks a table of results does not wait for it.
+    from rramsim.networks import LayerCensus
 
 __all__ = ["DATA_FLOWS", "DataFlow", "Energy", "inference_energy"]
 
@@ -46,10 +49,11 @@ class Energy:
 
 
 def inference_energy(
-    census: Sequence[LayerCensus], energy: SenseEnergy, *, flow: DataFlow
+    census: "Sequence[LayerCensus]", energy: SenseEnergy, *, flow: DataFlow
 ) -> Energy:
     """Energy of all senses of one image.
 
+    >>> from rramsim.networks import LayerCensus
     >>> layer = LayerCensus(name="fc", weights=4, uses=8, minus=1, zero=2, plus=1)
     >>> joule = {-1: 2.0, 0: 1.0, 1: 2.0}
     >>> sense = SenseEnergy(mean_j=joule, standard_error_j={-1: 0.0, 0: 0.0, 1: 0.0})

@@ -22,7 +22,7 @@ from rramsim.learning import ImageData
 from rramsim.networks import layer_census
 from rramsim.pipeline.evaluations import Evaluations
 from rramsim.pipeline.folder import RunFolder
-from rramsim.pipeline.train import TrainedNetwork, trained_networks, weight_errors
+from rramsim.pipeline.train import TrainedNetwork, drawn_weight_errors, trained_networks
 
 __all__ = ["tradeoff_stage"]
 
@@ -36,6 +36,9 @@ def tradeoff_stage(
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """Test every network with the errors of every supply into `tradeoff.csv` and figures.
+
+    Each draw draws the error rates from what the counts leave open, then the errors: so the spread
+    between draws holds what is not known of the rates.
 
     `networks`: those just trained; read from the folder if None. `report` gets the tests done
     and their total.
@@ -55,9 +58,10 @@ def tradeoff_stage(
         report(done := done + 1, total)
         for condition in conditions:
             statistics = statistics_at(dataset, condition)
-            errors = weight_errors(statistics, plan.spec.weights)
             noisy = []
             for draw in range(draws):
+                rng = np.random.default_rng([experiment.test.seed, draw])
+                errors = drawn_weight_errors(statistics, plan.spec.weights, rng)
                 noisy.append(tests.right(trained, errors, draw=draw))
                 report(done := done + 1, total)
             mean = mean_accuracy([int(r.sum()) for r in noisy], images=tests.images)
