@@ -120,7 +120,8 @@ def sense(
     for written, parts in found:
         values = [getattr(parts, f"{name}_j") for name in names] + [parts.sum_j, parts.supply_j]
         typer.echo(
-            f"{written:>+7d}{parts.vdd_v:>6g} V" + "".join(f"{v * 1e15:>9.4g} fJ" for v in values)
+            f"{written or 0:>7d}{parts.vdd_v:>6g} V"
+            + "".join(f"{v * 1e15:>9.4g} fJ" for v in values)
         )
 
 

@@ -44,6 +44,10 @@ class GateTable:
     results: Mapping[str, tuple[GateResult, ...]]
     provenance: Mapping[str, Any]
 
+    def covers(self, vdd_v: float) -> bool:
+        """Whether every gate was simulated around a supply."""
+        return all(rows[0].vdd_v <= vdd_v <= rows[-1].vdd_v for rows in self.results.values())
+
     def at(self, gate: str, vdd_v: float) -> GateResult:
         """A gate at a supply; raises `InputError` outside the simulated ones.
 

@@ -8,15 +8,21 @@ import pandas as pd
 
 from rramsim.biterrors import conditions_of, load_dataset, statistics_at
 from rramsim.costs import (
+    ANCHORS,
     DATA_FLOWS,
+    GATES_FILE,
     TRADEOFF_COLUMNS,
+    GateTable,
     accuracy_loss,
+    cost_row,
     inference_energy,
     mean_accuracy,
+    read_gates,
     sense_energy_at,
+    with_places,
 )
 from rramsim.experiment import Experiment
-from rramsim.figures import accuracy_figure, energy_accuracy_figure, save_figure
+from rramsim.figures import accuracy_figure, energy_accuracy_figure, front_figure, save_figure
 from rramsim.files import atomic_path
 from rramsim.learning import ImageData
 from rramsim.networks import layer_census
@@ -25,6 +31,12 @@ from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.train import TrainedNetwork, drawn_weight_errors, trained_networks
 
 __all__ = ["tradeoff_stage"]
+
+_SHARED = (
+    "network", "width", "weights", "trained_with_errors", "data", "vdd_v", "temperature_c",
+    "corner", "window_s", "accuracy", "accuracy_low", "accuracy_high", "accuracy_without_errors",
+)  # fmt: skip
+"""Columns of the trade-off that a row of the costs repeats."""
 
 
 def tradeoff_stage(
@@ -35,7 +47,8 @@ def tradeoff_stage(
     networks: tuple[TrainedNetwork, ...] | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
-    """Test every network with the errors of every supply into `tradeoff.csv` and figures.
+    """Test every network with the errors of every supply into `tradeoff.csv`, `costs.csv` and
+    figures.
 
     Each draw draws the error rates from what the counts leave open, then the errors: so the spread
     between draws holds what is not known of the rates.
@@ -50,7 +63,10 @@ def tradeoff_stage(
     draws = experiment.test.draws
     total = len(networks) * (1 + len(conditions) * draws)
     done = 0
+    gates = _gates(experiment)
+    column = experiment.make_circuit().column
     rows: list[dict[str, Any]] = []
+    costs: list[dict[str, Any]] = []
     for trained in networks:
         plan = trained.plan
         census = layer_census(trained.network, plan.spec.input_shape)
@@ -95,15 +111,36 @@ def tradeoff_stage(
                 "loss_deviation": loss.deviation,
                 "loss_image_error": loss.image_error,
             }
-            for flow in DATA_FLOWS:
+            for flow in ("once", "per_use"):
                 energy = inference_energy(census, sense, flow=flow)
                 row[f"energy_{flow}_j"] = energy.value_j
                 row[f"energy_{flow}_low_j"] = energy.low_j
                 row[f"energy_{flow}_high_j"] = energy.high_j
             rows.append(row)
+            shared = {name: row[name] for name in _SHARED}
+            for flow in DATA_FLOWS:
+                costs.append(
+                    {**shared, "flow": flow}
+                    | cost_row(
+                        census, sense, weights=plan.spec.weights, flow=flow, column=column,
+                        vdd_v=condition.vdd_v, window_s=condition.window_s, gates=gates,
+                    )
+                )  # fmt: skip
     table = pd.DataFrame(rows, columns=list(TRADEOFF_COLUMNS))
     with atomic_path(folder.tradeoff) as temporary:
         table.to_csv(temporary, index=False)
+    placed = with_places(pd.DataFrame(costs))
+    with atomic_path(folder.costs) as temporary:
+        placed.to_csv(temporary, index=False)
+    if placed.total_j.notna().any():
+        save_figure(front_figure(placed, anchors=ANCHORS), folder.path, "front")
     save_figure(accuracy_figure(table), folder.path, "accuracy")
     save_figure(energy_accuracy_figure(table), folder.path, "energy_accuracy")
     return table
+
+
+def _gates(experiment: Experiment) -> GateTable | None:
+    """The gates' constants, if they are of the experiment's process."""
+    table = read_gates(GATES_FILE)
+    same = table.provenance.get("process_sha256") == experiment.make_process().sha256
+    return table if same else None

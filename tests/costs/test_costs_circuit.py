@@ -94,7 +94,7 @@ def test_units_mixed_up_in_the_constants_file(tmp_path, old, new, says):
 
 def test_a_supply_that_was_not_simulated_and_one_between(tmp_path):
     table = read_gates(GATES_FILE)
-    with pytest.raises(InputError, match="gates were simulated from 0.8 to 5 V"):
+    with pytest.raises(InputError, match=r"gates were simulated from 0\.8 to 5 V"):
         table.at("inv", 0.5)
     between = table.at("inv", 1.25)
     assert table.at("inv", 1.2).energy_j < between.energy_j < table.at("inv", 1.3).energy_j
