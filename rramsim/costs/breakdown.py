@@ -7,8 +7,9 @@ file) logic and total are left empty.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from rramsim.circuits import Column
@@ -19,6 +20,7 @@ from rramsim.costs.front import front_places
 from rramsim.costs.gates import GateTable
 from rramsim.costs.inference import DataFlow, inference_energy, senses_by_written
 from rramsim.costs.logic import logic_energy
+from rramsim.costs.programming import programming_energy_j
 from rramsim.costs.sense_energy import SenseEnergy
 from rramsim.costs.timing import inference_latency_s
 
@@ -30,7 +32,7 @@ __all__ = ["COST_COLUMNS", "cost_row", "with_places"]
 COST_COLUMNS = (
     "senses", "amplifier_j", "clock_j", "word_line_j", "drivers_j", "products_j", "tree_j",
     "accumulators_j", "thresholds_j", "buffers_j", "total_j", "total_low_j", "total_high_j",
-    "latency_s", "area_m2", "tops_per_w", "secded_total_j", "sram_total_j",
+    "latency_s", "area_m2", "tops_per_w", "programming_j", "secded_total_j", "sram_total_j",
 )  # fmt: skip
 """What `cost_row` gives; joule, second and square metre for one image."""
 
@@ -42,13 +44,14 @@ _ENVIRONMENT = ["flow", "data", "temperature_c", "corner"]
 
 
 def cost_row(
-    census: "Sequence[LayerCensus]", sense: SenseEnergy, *, weights: Literal["binary", "ternary"],
+    census: "Sequence[LayerCensus]", sense: SenseEnergy, *, weights: str,
     flow: DataFlow, column: Column, vdd_v: float, window_s: float, gates: GateTable | None,
     columns: int = 32,
 ) -> dict[str, Any]:  # fmt: skip
     """The costs of one image by a network under one set of conditions.
 
-    The total's 95 % interval is that of the simulated reads; the estimates have none.
+    `weights` "binary" or "ternary". The total's 95 % interval is that of the simulated reads; the
+    estimates have none.
     """
     reads = inference_energy(census, sense, flow=flow)
     written = senses_by_written(census, flow)
@@ -87,6 +90,7 @@ def cost_row(
         "area_m2": network_area_m2(census, rows=column.rows, columns=columns),
         # Two operations, a product and an addition, for every use of a weight.
         "tops_per_w": 2 * uses / total_j / 1e12,
+        "programming_j": programming_energy_j(census),
         "secded_total_j": senses * secded_j + drivers_j + beside_j,
         "sram_total_j": senses * sram_j + beside_j,
     }
@@ -100,12 +104,14 @@ def with_places(costs: pd.DataFrame) -> pd.DataFrame:
     """
     places = pd.Series("", index=costs.index, dtype=object)
     for _, rows in costs[costs.total_j.notna()].groupby(_ENVIRONMENT, sort=False):
-        places[rows.index] = front_places(
-            cost=rows.total_j.to_numpy(),
-            cost_low=rows.total_low_j.to_numpy(),
-            cost_high=rows.total_high_j.to_numpy(),
-            value=rows.accuracy.to_numpy(),
-            value_low=rows.accuracy_low.to_numpy(),
-            value_high=rows.accuracy_high.to_numpy(),
+        places[rows.index] = np.array(
+            front_places(
+                cost=rows.total_j.to_numpy(),
+                cost_low=rows.total_low_j.to_numpy(),
+                cost_high=rows.total_high_j.to_numpy(),
+                value=rows.accuracy.to_numpy(),
+                value_low=rows.accuracy_low.to_numpy(),
+                value_high=rows.accuracy_high.to_numpy(),
+            )
         )
     return costs.assign(place=places)

@@ -6,7 +6,7 @@ A cache's tags are in it and thick oxide is not, so take it within a factor of t
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rramsim.costs.logic import FIRST_LAYER_BITS
 
@@ -30,7 +30,7 @@ def sram_bit_j(vdd_v: float) -> float:
 
 
 def buffer_energy_j(
-    census: "Sequence[LayerCensus]", *, vdd_v: float, weights: Literal["binary", "ternary"],
+    census: "Sequence[LayerCensus]", *, vdd_v: float, weights: str,
     columns: int = 32,
 ) -> float:  # fmt: skip
     """Estimated energy of the activations' buffer for one image.

@@ -7,7 +7,6 @@ gates each) and 64 XOR to correct. Modelled from simulated gates, not simulated 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from rramsim.costs.gates import GateTable
 from rramsim.costs.sense_energy import SenseEnergy
@@ -48,9 +47,7 @@ def secded_bit_j(gates: GateTable, vdd_v: float) -> float:
     return (xors * xor + _DATA_BITS * 14 * nand) / _DATA_BITS
 
 
-def secded_weight_j(
-    weights: Literal["binary", "ternary"], *, sense: SenseEnergy, gates: GateTable, vdd_v: float
-) -> float:
+def secded_weight_j(weights: str, *, sense: SenseEnergy, gates: GateTable, vdd_v: float) -> float:
     """Energy of reading one corrected weight (two bits for a ternary one), in joule."""
     bits = 2 if weights == "ternary" else 1
     binary_j = (sense.mean_j[-1] + sense.mean_j[1]) / 2

@@ -19,7 +19,7 @@ first layer's real inputs go through bit by bit, `FIRST_LAYER_BITS` times.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rramsim.costs.gates import GateTable
 
@@ -57,7 +57,7 @@ def tree_adders(bits: int) -> int:
 
 def logic_energy(
     census: "Sequence[LayerCensus]", gates: GateTable, *, vdd_v: float,
-    weights: Literal["binary", "ternary"], rows: int = 32, parallel: bool = False,
+    weights: str, rows: int = 32, parallel: bool = False,
 ) -> LogicEnergy:  # fmt: skip
     """The logic's energy for one image; `parallel`: every array of a layer at once, with trees."""
     ternary = weights == "ternary"

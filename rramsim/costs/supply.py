@@ -12,7 +12,8 @@ Only simulated supplies are answers; nothing is interpolated.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,7 +129,7 @@ def _of_network(designs: list[Design], target: SupplyTarget) -> tuple[bool, Desi
         return False, min(designs, key=lambda d: (d.bound, d.energy_j))
     chosen = min(meeting, key=lambda d: (d.vdd_v, d.energy_j))
     supplies = tuple(sorted(d.vdd_v for d in meeting if d.window_s == chosen.window_s))
-    return True, Design(**{**chosen.__dict__, "supplies_v": supplies})
+    return True, replace(chosen, supplies_v=supplies)
 
 
 def _asked(table: pd.DataFrame, target: SupplyTarget) -> pd.DataFrame:
@@ -136,9 +137,9 @@ def _asked(table: pd.DataFrame, target: SupplyTarget) -> pd.DataFrame:
     wanted = {"network": target.network, "corner": target.corner}
     for column, value in wanted.items():
         if value is not None:
-            known = sorted(set(rows[column]))
-            if value not in known:
-                raise InputError(f"{column} = {value!r}: the trade-off has {', '.join(known)}")
+            names = sorted(set(rows[column]))
+            if value not in names:
+                raise InputError(f"{column} = {value!r}: the trade-off has {', '.join(names)}")
             rows = rows[rows[column] == value]
     if target.temperature_c is not None:
         same = np.isclose(rows.temperature_c, target.temperature_c)
@@ -154,7 +155,7 @@ def _asked(table: pd.DataFrame, target: SupplyTarget) -> pd.DataFrame:
     return rows
 
 
-def _bound(row: dict[str, float], target: SupplyTarget) -> float:
+def _bound(row: dict[Any, Any], target: SupplyTarget) -> float:
     loss = AccuracyLoss(
         value=row["loss"],
         deviation=row["loss_deviation"],
@@ -166,7 +167,7 @@ def _bound(row: dict[str, float], target: SupplyTarget) -> float:
 
 def _design(rows: pd.DataFrame) -> Design:
     """A design as its worst environment shows it."""
-    worst = rows.loc[rows.bound.idxmax()]
+    worst = rows.iloc[int(rows.bound.argmax())]
     return Design(
         network=str(worst.network),
         trained_with_errors=str(worst.trained_with_errors),

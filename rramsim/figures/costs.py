@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -15,6 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["front_figure"]
 
 _MARKERS = "osd^vPX"
+
+
+def _plain(value: float, position: float) -> str:
+    return f"{value:g}"
+
+
+def _plain_if_round(value: float, position: float) -> str:
+    """Label 2 and 5 between the powers of ten."""
+    return f"{value:g}" if f"{value:e}"[0] in "25" else ""
 
 
 def front_figure(
@@ -65,15 +73,16 @@ def front_figure(
     for anchor in anchors:
         if anchor.unit == "TOPS/W" and anchor.value < 20:
             efficiency.axhline(anchor.value, color="black", lw=0.9, ls="--")
-            efficiency.text(
-                float(np.max(rows.vdd_v)), anchor.value * 1.04,
-                f"{anchor.name.split(',')[0]}: {anchor.value:g} TOPS/W, {anchor.conditions} "
-                f"[{anchor.mark}]",
-                ha="right", fontsize=7,
-            )  # fmt: skip
+            who, where = anchor.name.split(",")[0], anchor.conditions
+            efficiency.set_title(
+                f"dashed: {who}, {anchor.value:g} TOPS/W,\n{where} [{anchor.mark}]", fontsize=8
+            )
     efficiency.set(yscale="log", xlabel="supply VDD (V)", ylabel="TOPS/W")
+    for axis in (front.xaxis, efficiency.yaxis):
+        axis.set_major_formatter(_plain)
+        axis.set_minor_formatter(_plain_if_round)
     figure.legend(
-        *front.get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=7
+        *front.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=7
     )
     legend_note = {
         "once": "each weight read once", "per_row": "each weight read once an output row",
