@@ -42,8 +42,7 @@ def tradeoff(
     DIR/tradeoff.csv: the lowest simulated supply at which the upper 95 % bound of the loss is
     within the target, or the nearest if there is none (exit status 0 both times; "met" says it).
 
-    Examples: rramsim tradeoff runs/demo
-              rramsim tradeoff runs/demo --max-loss 0.3 --temperature 85 --yield 0.99
+    Example: rramsim tradeoff runs/tradeoff --max-loss 0.3 --temperature 85 --yield 0.99
     """
     if max_loss is None:
         given = {"--temperature": temperature, "--corner": corner, "--yield": yield_share}
