@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo test lint format slow clean help ngspice
+.PHONY: demo costs test lint format slow clean help ngspice
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 demo: .venv/installed ngspice  ## netlist -> bit errors -> trained networks -> energy and accuracy
 	$(BIN)/rramsim run experiments/demo.toml --out $(DEMO)
+
+costs: .venv/installed ngspice ## gate energies again, by ngspice, into the constants file
+	$(BIN)/rramsim costs gates --out rramsim/costs/gates_sky130-5v.csv
 
 test: .venv/installed ngspice  ## every test that takes less than twenty seconds
 	$(BIN)/python -m pytest -n auto --maxprocesses 4

@@ -101,6 +101,21 @@ class ErrorStatistics:
             raise InputError(f"error statistics hold no converged read of written {empty}")
         return reads / reads.sum(axis=1, keepdims=True)
 
+    def drawn_matrix(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """P(read | written) as one draw from what the counts leave open, shape (3, 3).
+
+        Each row from its posterior under Jeffreys' prior (Dirichlet, half a count more for each
+        read value): an error that was never seen in 10,000 reads is drawn at some 5e-5, not at 0.
+        Raises `InputError` for a written value that was never read.
+
+        >>> counts = np.array([[990, 10, 0, 0], [0, 1000, 0, 0], [0, 10, 990, 0]])
+        >>> drawn = ErrorStatistics(counts=counts).drawn_matrix(np.random.default_rng(0))
+        >>> bool((drawn > 0).all()), bool(drawn[1, 0] < 0.01)
+        (True, True)
+        """
+        self.transition_matrix()
+        return np.array([rng.dirichlet(row + 0.5) for row in self.counts[:, :3]])
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the counts and every rate with its 95 % interval."""
         named = ("type1", "type2", "type3", "binary", "unconverged")

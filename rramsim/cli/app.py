@@ -13,6 +13,7 @@ from rramsim import __version__
 from rramsim.cli import (
     boundary,
     chips,
+    costs,
     devices,
     doctor,
     errors,
@@ -48,6 +49,7 @@ for module in (
     train,
     tradeoff,
     chips,
+    costs,
     devices,
     doctor,
 ):

@@ -1,20 +1,88 @@
-"""`rramsim tradeoff`: accuracy and energy against the supply."""
+"""`rramsim tradeoff`: accuracy and energy against the supply, and the lowest supply that works."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json
 from rramsim.exceptions import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rramsim.costs import Design, SupplyAnswer
+
 __all__ = ["register", "tradeoff"]
 
 
-def tradeoff(folder: FolderArgument, data: DataOption = None, json: JsonOption = False) -> None:
+def tradeoff(
+    folder: FolderArgument,
+    data: DataOption = None,
+    max_loss: Annotated[
+        float | None,
+        typer.Option(help="Ask for the lowest supply that loses at most so many points (%)."),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="... at this temperature; left out: at every one.")
+    ] = None,
+    corner: Annotated[
+        str | None, typer.Option(help="... in this corner; left out: in every one.")
+    ] = None,
+    yield_share: Annotated[
+        float | None, typer.Option("--yield", help="... on this share of chips, such as 0.99.")
+    ] = None,
+    network: Annotated[str | None, typer.Option(help="... for this network only.")] = None,
+    json: JsonOption = False,
+) -> None:
     """Test the trained networks with the errors of every supply into DIR/tradeoff.csv.
 
-    Needs what `rramsim sweep` and `rramsim train` left in DIR.
+    Needs what `rramsim sweep` and `rramsim train` left in DIR. With --max-loss it answers from
+    DIR/tradeoff.csv: the lowest simulated supply at which the upper 95 % bound of the loss is
+    within the target, or the nearest if there is none (exit status 0 both times; "met" says it).
 
-    Example: rramsim tradeoff runs/demo
+    Example: rramsim tradeoff runs/tradeoff --max-loss 0.3 --temperature 85 --yield 0.99
     """
+    if max_loss is None:
+        given = {"--temperature": temperature, "--corner": corner, "--yield": yield_share}
+        for option, value in (given | {"--network": network}).items():
+            if value is not None:
+                raise InputError(f"{option} {value}: goes with --max-loss")
+        table = _make(folder, data, show=not json)
+        if json:
+            print_json({"tradeoff": table.to_dict("records")})
+        return
+    from rramsim.costs import SupplyTarget, lowest_supply
+
+    target = SupplyTarget(
+        max_loss=max_loss / 100,
+        temperature_c=temperature,
+        corner=corner,
+        network=network,
+        yield_share=yield_share,
+    )
+    try:
+        answer = lowest_supply(_table(folder, data), target)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+    if json:
+        print_json(_as_json(answer))
+    else:
+        _print(answer)
+
+
+def _table(folder: Path, data: Path | None) -> "pd.DataFrame":
+    """The trade-off's table; made first if it is not there or older than the errors."""
+    from rramsim.costs import read_tradeoff
+
+    # Without rramsim.pipeline, which loads PyTorch: an answer takes a second, not five.
+    path, sense = folder / "tradeoff.csv", folder / "sense.nc"
+    made = path.is_file() and not (sense.is_file() and sense.stat().st_mtime > path.stat().st_mtime)
+    return read_tradeoff(path) if made else _make(folder, data, show=False)
+
+
+def _make(folder: Path, data: Path | None, *, show: bool) -> "pd.DataFrame":
     from rramsim.cli import stages
     from rramsim.pipeline import RunFolder
 
@@ -27,10 +95,65 @@ def tradeoff(folder: FolderArgument, data: DataOption = None, json: JsonOption =
         )
     images = stages.load_data(experiment, data)
     table = stages.show_tradeoff(experiment, where, images)
-    if json:
-        print_json({"tradeoff": table.to_dict("records")})
-    else:
+    if show:
         stages.print_tradeoff(table)
+    return table
+
+
+def _print(answer: "SupplyAnswer") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    best = answer.best
+    what = f"{best.network}, window {best.window_s * 1e9:g} ns"
+    if answer.met:
+        text = f"{best.vdd_v:g} V is the lowest simulated supply with {answer.target.text}: {what}"
+    else:
+        text = (
+            f"none does: no network keeps {answer.target.text}; the nearest is {best.vdd_v:g} V "
+            f"with at most {100 * best.bound:.2f} points: {what}"
+        )
+    typer.echo(text)
+    shown = Table(title="the lowest supply of each network, or its nearest", title_justify="left")
+    for name in (
+        "network", "VDD", "window", "meets it at", "worst at", "loss (95 %), points", "upper bound",
+        "accuracy", "reads, per use",
+    ):  # fmt: skip
+        shown.add_column(name, justify="right")
+    for met, design in answer.networks:
+        shown.add_row(*_cells(met, design))
+    Console(width=max(Console().width, 140)).print(shown)
+
+
+def _cells(met: bool, design: "Design") -> tuple[str, ...]:
+    trained = design.trained_with_errors
+    low, high = 100 * design.loss_low, 100 * design.loss_high
+    return (
+        design.network if trained == "none" else f"{design.network} (errors of {trained} V)",
+        f"{design.vdd_v:g} V" if met else f"({design.vdd_v:g} V)",
+        f"{design.window_s * 1e9:g} ns",
+        ", ".join(f"{v:g}" for v in design.supplies_v) + " V" if met else "none",
+        f"{design.temperature_c:g} °C, {design.corner}",
+        f"{100 * design.loss:.2f} ({low:.2f} to {high:.2f})",
+        f"{100 * design.bound:.2f}",
+        f"{100 * design.accuracy:.1f} %",
+        f"{design.energy_j * 1e6:.4g} µJ",
+    )
+
+
+def _as_json(answer: "SupplyAnswer") -> dict[str, Any]:
+    return {
+        "met": answer.met,
+        "target": dataclasses.asdict(answer.target),
+        "best": _finite(answer.best),
+        "networks": [{"met": met, **_finite(design)} for met, design in answer.networks],
+    }
+
+
+def _finite(design: "Design") -> dict[str, Any]:
+    """A design for JSON, which knows no infinity: a bound that cannot be told is null."""
+    value = dataclasses.asdict(design)
+    return value | {"bound": design.bound if design.bound < float("inf") else None}
 
 
 def register(app: typer.Typer) -> None:

@@ -1,17 +1,41 @@
 """What an inference costs, and the energy-accuracy trade-off."""
 
+from rramsim.costs.breakdown import COST_COLUMNS, cost_row, with_places
+from rramsim.costs.comparison import ANCHORS, Anchor
+from rramsim.costs.front import FrontPlace, front_places, pareto_front
+from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
 from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
+from rramsim.costs.loss import AccuracyLoss, accuracy_loss
 from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
-from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, MeanAccuracy, mean_accuracy
+from rramsim.costs.supply import Design, SupplyAnswer, SupplyTarget, lowest_supply
+from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, MeanAccuracy, mean_accuracy, read_tradeoff
 
 __all__ = [
+    "ANCHORS",
+    "COST_COLUMNS",
     "DATA_FLOWS",
+    "GATES_FILE",
     "TRADEOFF_COLUMNS",
+    "AccuracyLoss",
+    "Anchor",
     "DataFlow",
+    "Design",
     "Energy",
+    "FrontPlace",
+    "GateTable",
     "MeanAccuracy",
     "SenseEnergy",
+    "SupplyAnswer",
+    "SupplyTarget",
+    "accuracy_loss",
+    "cost_row",
+    "front_places",
     "inference_energy",
+    "lowest_supply",
     "mean_accuracy",
+    "pareto_front",
+    "read_gates",
+    "read_tradeoff",
     "sense_energy_at",
+    "with_places",
 ]

@@ -1,24 +1,35 @@
 """Energy of the senses of one inference.
 
 Counted are the weight reads alone: bit lines, latch, clock and word line of every sense, from the
-simulated transients. Adders, buffers and activations are not in it.
+simulated transients. Logic and buffers stand beside them in `rramsim.costs.breakdown`.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rramsim.costs.sense_energy import SenseEnergy
-from rramsim.networks import LayerCensus
 
-__all__ = ["DATA_FLOWS", "DataFlow", "Energy", "inference_energy"]
+if TYPE_CHECKING:
+    # PyTorch takes seconds to import: who only asks a table of results does not wait for it.
+    from rramsim.networks import LayerCensus
 
-DataFlow = Literal["once", "per_use"]
-"""`once`: each weight is sensed once per image and kept in registers; `per_use`: it is sensed
-again for every multiply-accumulate that uses it."""
+__all__ = [
+    "DATA_FLOWS",
+    "DataFlow",
+    "Energy",
+    "inference_energy",
+    "senses_by_written",
+    "senses_per_weight",
+]
 
-DATA_FLOWS: tuple[DataFlow, ...] = ("once", "per_use")
+DataFlow = Literal["once", "per_row", "per_use", "parallel"]
+"""How often a weight is sensed. `once`: once per image, and kept in a register. `per_row`: once for
+each row of the output image, and kept along the row. `per_use`: again for every
+multiply-accumulate. `parallel`: as `per_use`, with every array of a layer at once."""
+
+DATA_FLOWS: tuple[DataFlow, ...] = ("once", "per_row", "per_use", "parallel")
 
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
@@ -45,11 +56,28 @@ class Energy:
         return self.value_j + _Z * self.standard_error_j
 
 
+def senses_per_weight(layer: "LayerCensus", flow: DataFlow) -> int:
+    """How often an image senses each weight of a layer."""
+    return {"once": 1, "per_row": layer.output_rows}.get(flow, layer.positions)
+
+
+def senses_by_written(census: "Sequence[LayerCensus]", flow: DataFlow) -> dict[int, int]:
+    """Senses of one image by what is written: -1, 0, +1."""
+    senses = {-1: 0, 0: 0, 1: 0}
+    for layer in census:
+        repeats = senses_per_weight(layer, flow)
+        senses[-1] += repeats * layer.minus
+        senses[0] += repeats * layer.zero
+        senses[1] += repeats * layer.plus
+    return senses
+
+
 def inference_energy(
-    census: Sequence[LayerCensus], energy: SenseEnergy, *, flow: DataFlow
+    census: "Sequence[LayerCensus]", energy: SenseEnergy, *, flow: DataFlow
 ) -> Energy:
     """Energy of all senses of one image.
 
+    >>> from rramsim.networks import LayerCensus
     >>> layer = LayerCensus(name="fc", weights=4, uses=8, minus=1, zero=2, plus=1)
     >>> joule = {-1: 2.0, 0: 1.0, 1: 2.0}
     >>> sense = SenseEnergy(mean_j=joule, standard_error_j={-1: 0.0, 0: 0.0, 1: 0.0})
@@ -58,12 +86,7 @@ def inference_energy(
     >>> inference_energy([layer], sense, flow="per_use").value_j
     12.0
     """
-    senses = {-1: 0.0, 0: 0.0, 1: 0.0}
-    for layer in census:
-        repeats = 1.0 if flow == "once" else layer.uses / layer.weights
-        senses[-1] += repeats * layer.minus
-        senses[0] += repeats * layer.zero
-        senses[1] += repeats * layer.plus
+    senses = senses_by_written(census, flow)
     # Every sense of one written value shares one estimated mean: errors of a value add linearly,
     # those of different values (independent runs) in squares.
     return Energy(

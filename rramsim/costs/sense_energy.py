@@ -1,7 +1,7 @@
 """Energy of one sense, by what was written, from the transients that gave the errors."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
@@ -18,11 +18,14 @@ __all__ = ["SenseEnergy", "sense_energy_at"]
 class SenseEnergy:
     """Mean energy of a full sense cycle and its standard error, in joule, by written value.
 
-    Both are dictionaries over -1, 0 and +1.
+    Dictionaries over -1, 0 and +1; `clock_j` and `word_line_j` are the parts of the mean that the
+    drivers of SEN and of the word line give.
     """
 
     mean_j: dict[int, float]
     standard_error_j: dict[int, float]
+    clock_j: dict[int, float] = field(default_factory=lambda: dict.fromkeys(WRITTEN, 0.0))
+    word_line_j: dict[int, float] = field(default_factory=lambda: dict.fromkeys(WRITTEN, 0.0))
 
     def __post_init__(self) -> None:
         for written in WRITTEN:
@@ -42,4 +45,9 @@ def sense_energy_at(dataset: xr.Dataset, conditions: SenseConditions) -> SenseEn
         return {w: float(at[name].sel(written=w)) for w in WRITTEN}
 
     errors = {w: 0.0 if np.isnan(e) else e for w, e in by_written("energy_se_j").items()}
-    return SenseEnergy(mean_j=by_written("energy_j"), standard_error_j=errors)
+    return SenseEnergy(
+        mean_j=by_written("energy_j"),
+        standard_error_j=errors,
+        clock_j=by_written("clock_energy_j"),
+        word_line_j=by_written("word_line_energy_j"),
+    )

@@ -3,6 +3,7 @@
 from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
 from rramsim.figures.boundary import boundary_figure
 from rramsim.figures.chips import chips_figure
+from rramsim.figures.costs import front_figure
 from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
 from rramsim.figures.equilibrium import (
     gradient_bias_figure,
@@ -25,6 +26,7 @@ __all__ = [
     "energy_accuracy_figure",
     "error_rates_figure",
     "error_table_figure",
+    "front_figure",
     "gradient_bias_figure",
     "learning_curves_figure",
     "noise_robustness_figure",

@@ -4,7 +4,7 @@ from rramsim.learning.checkpoints import load_network, save_network
 from rramsim.learning.data_sets import DATA_SETS, load_images
 from rramsim.learning.download import CIFAR10_URL, download_cifar10
 from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
-from rramsim.learning.evaluation import Accuracy, accuracy
+from rramsim.learning.evaluation import Accuracy, accuracy, classified_right
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.settings import TrainingSettings
 from rramsim.learning.training import EpochMetrics, TrainingResult, train, training_step
@@ -21,6 +21,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "accuracy",
+    "classified_right",
     "download_cifar10",
     "ensemble_accuracy",
     "load_images",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
 
-__all__ = ["Accuracy", "accuracy"]
+__all__ = ["Accuracy", "accuracy", "classified_right"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,21 @@ def accuracy(
 ) -> Accuracy:
     """Classify images (N, C, H, W) and count those whose highest score is at their label.
 
+    As `classified_right`, which says it for each image.
+    """
+    right = classified_right(network, images, labels, batch=batch)
+    return Accuracy(correct=int(right.sum()), total=len(right))
+
+
+def classified_right(
+    network: nn.Module,
+    images: NDArray[np.uint8] | Tensor,
+    labels: NDArray[np.int64] | Tensor,
+    *,
+    batch: int = 250,
+) -> NDArray[np.bool_]:
+    """Classify images (N, C, H, W); True, shape (N,), where the highest score is at the label.
+
     Read errors attached with `set_weight_errors` act: with mode "forward" they are drawn anew for
     every batch. The network is put in evaluation mode and back. Raises `InputError` if there are
     no images, or not as many as labels.
@@ -70,13 +85,13 @@ def accuracy(
     device = next(network.parameters()).device
     training = network.training
     network.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    right = torch.zeros(len(answers), dtype=torch.bool, device=device)
     try:
         with torch.inference_mode():
             for start in range(0, len(answers), batch):
                 scores = network(pictures[start : start + batch].to(device))
                 wanted = answers[start : start + batch].to(device)
-                correct += (scores.argmax(dim=1) == wanted).sum()
+                right[start : start + batch] = scores.argmax(dim=1) == wanted
     finally:
         network.train(training)
-    return Accuracy(correct=int(correct), total=len(answers))
+    return right.cpu().numpy()

@@ -17,7 +17,8 @@ class LayerCensus:
 
     `uses` counts a product with a padded pixel too, since a sense array reads its weight there as
     well. `minus`, `zero` and `plus` count the weights written as -1, 0 and +1; with weights "full"
-    they count by sign.
+    they count by sign. `outputs` are the layer's channels or neurons, `output_rows` the rows of
+    its output image (1 for a linear layer).
     """
 
     name: str
@@ -26,6 +27,18 @@ class LayerCensus:
     minus: int
     zero: int
     plus: int
+    outputs: int = 1
+    output_rows: int = 1
+
+    @property
+    def inputs(self) -> int:
+        """Weights of one output."""
+        return self.weights // self.outputs
+
+    @property
+    def positions(self) -> int:
+        """Places of the output image: how often an image uses each weight."""
+        return self.uses // self.weights
 
     @property
     def zero_share(self) -> float:
@@ -39,12 +52,13 @@ def layer_census(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple
     Runs one blank image through the network without read errors; the network is left as it was.
     """
     layers = quantised_layers(network)
-    positions: dict[QuantLayer, int] = {}
+    positions: dict[QuantLayer, tuple[int, int]] = {}
 
     def note(layer: nn.Module, inputs: object, output: Tensor) -> None:
         del inputs
         assert isinstance(layer, QuantLayer)
-        positions[layer] = output[0, 0].numel()
+        place = output[0, 0]
+        positions[layer] = place.numel(), len(place) if place.ndim else 1
 
     handles = [layer.register_forward_hook(note) for layer in layers.values()]
     training = network.training
@@ -64,10 +78,12 @@ def layer_census(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple
             LayerCensus(
                 name=name,
                 weights=written.numel(),
-                uses=written.numel() * positions[layer],
+                uses=written.numel() * positions[layer][0],
                 minus=int((written < 0).sum()),
                 zero=int((written == 0).sum()),
                 plus=int((written > 0).sum()),
+                outputs=written.shape[0],
+                output_rows=positions[layer][1],
             )
         )
     return tuple(rows)

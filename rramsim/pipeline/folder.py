@@ -79,6 +79,11 @@ class RunFolder:
         return self.path / "tradeoff.csv"
 
     @property
+    def costs(self) -> Path:
+        """What an inference costs, part by part, for every data flow."""
+        return self.path / "costs.csv"
+
+    @property
     def chips(self) -> Path:
         """The accuracy of every chip."""
         return self.path / "chips.csv"

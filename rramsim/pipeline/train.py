@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import nn
 
@@ -30,6 +31,7 @@ from rramsim.pipeline.folder import RunFolder
 __all__ = [
     "NetworkPlan",
     "TrainedNetwork",
+    "drawn_weight_errors",
     "network_plans",
     "statistics_of_supply",
     "train_stage",
@@ -79,6 +81,18 @@ def weight_errors(statistics: ErrorStatistics, weights: str) -> WeightErrors:
     if weights == "binary":
         return BinaryFlips(statistics.binary_flip_probability)
     return TransitionErrors(statistics.transition_matrix())
+
+
+def drawn_weight_errors(
+    statistics: ErrorStatistics, weights: str, rng: np.random.Generator
+) -> WeightErrors:
+    """As `weight_errors`, with the rates drawn from what the counts leave open."""
+    matrix = statistics.drawn_matrix(rng)
+    if weights == "binary":
+        # As `ErrorStatistics.binary_flip_probability`, over the two written values alike.
+        flips = (matrix[0, 2] + matrix[2, 0] + (matrix[0, 1] + matrix[2, 1]) / 2) / 2
+        return BinaryFlips(float(flips))
+    return TransitionErrors(matrix)
 
 
 def network_plans(

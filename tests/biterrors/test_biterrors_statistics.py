@@ -76,3 +76,17 @@ def test_a_value_never_read_has_no_transition():
     counts[1] = (0, 0, 0, 7)
     with pytest.raises(InputError, match=r"written \[0\]"):
         ErrorStatistics(counts=counts).transition_matrix()
+
+
+def test_drawn_rates_spread_as_the_counts_leave_open():
+    counts = np.array([[9900, 100, 0, 0], [0, 400, 0, 9], [0, 0, 10_000, 0]])
+    statistics = ErrorStatistics(counts=counts)
+    rng = np.random.default_rng(3)
+    drawn = np.array([statistics.drawn_matrix(rng) for _ in range(4000)])
+    assert drawn.sum(axis=2) == pytest.approx(1)
+    # A rate of 1 % from 10,000 reads: deviation sqrt(0.01 * 0.99 / 10,000).
+    assert drawn[:, 0, 1].mean() == pytest.approx(0.01, rel=0.02)
+    assert drawn[:, 0, 1].std() == pytest.approx(0.995e-3, rel=0.05)
+    # None of 10,000: half a count in the mean; 97.5 % of draws lie below 2.51 counts.
+    assert drawn[:, 2, 1].mean() == pytest.approx(0.5e-4, rel=0.1)
+    assert np.quantile(drawn[:, 2, 1], 0.975) == pytest.approx(2.51e-4, rel=0.1)

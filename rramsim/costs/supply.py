@@ -1,0 +1,185 @@
+"""The inverse question: the lowest supply at which a network still loses next to nothing.
+
+A *design* is a network, a supply and a window; temperature and corner are what it must bear. A
+design meets a target if, in every simulated environment that is asked for, an upper 95 % bound of
+its loss lies within the target; so a loss that is merely unknown never meets one. The bound is
+
+* without a yield: the upper end of the two-sided 95 % interval of the mean loss;
+* with a yield y: the loss that a share y of chips stays below, with 95 % confidence
+  (`AccuracyLoss.high_for_share`).
+
+Only simulated supplies are answers; nothing is interpolated.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rramsim.costs.loss import AccuracyLoss
+from rramsim.exceptions import InputError
+
+__all__ = ["Design", "SupplyAnswer", "SupplyTarget", "lowest_supply"]
+
+_DESIGN = ["network", "trained_with_errors", "vdd_v", "window_s"]
+_NETWORK = _DESIGN[:2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupplyTarget:
+    """What is asked for: `max_loss` of accuracy (a share), at which temperature, corner and yield.
+
+    None: every simulated temperature, every simulated corner, every network; the mean chip.
+    """
+
+    max_loss: float
+    temperature_c: float | None = None
+    corner: str | None = None
+    network: str | None = None
+    yield_share: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.max_loss) and 0 <= self.max_loss <= 1):
+            raise InputError(
+                f"max loss = {100 * self.max_loss:g} points: must lie between 0 and 100"
+            )
+        if self.yield_share is not None and not 0.5 <= self.yield_share < 1:
+            raise InputError(f"yield = {self.yield_share:g}: must be 0.5 or above, and below 1")
+
+    @property
+    def text(self) -> str:
+        """The target in words."""
+        who = "mean chip" if self.yield_share is None else f"{100 * self.yield_share:g} % of chips"
+        where = [
+            "every temperature" if self.temperature_c is None else f"{self.temperature_c:g} °C",
+            "every corner" if self.corner is None else self.corner,
+        ]
+        return f"a loss of at most {100 * self.max_loss:g} points ({who}; {', '.join(where)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A network at a supply with a window, and its evidence: the worst environment asked for.
+
+    Losses and accuracies are shares; `bound` is what is held against the target, `energy_j` the
+    weight reads of one image, each for every use. `supplies_v`: where this network and window meet
+    the target (a ternary network can fail again at a higher supply).
+    """
+
+    network: str
+    trained_with_errors: str
+    vdd_v: float
+    window_s: float
+    temperature_c: float
+    corner: str
+    loss: float
+    loss_low: float
+    loss_high: float
+    bound: float
+    accuracy: float
+    energy_j: float
+    draws: int
+    supplies_v: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupplyAnswer:
+    """`best` meets the target if `met`; else it is the nearest. `networks`: the same for each."""
+
+    target: SupplyTarget
+    met: bool
+    best: Design
+    networks: tuple[tuple[bool, Design], ...]
+
+
+def lowest_supply(table: pd.DataFrame, target: SupplyTarget) -> SupplyAnswer:
+    """The lowest supply of a trade-off's table (`TRADEOFF_COLUMNS`) that meets the target.
+
+    Of a network's windows that meet it at that supply the one of least energy is taken; of several
+    networks the one of highest accuracy. If none meets it, the nearest is the smallest bound.
+    Raises `InputError` if the table has one supply only, or nothing that is asked for.
+    """
+    rows = _asked(table, target)
+    supplies = sorted(set(rows.vdd_v))
+    if len(supplies) < 2:
+        raise InputError(
+            f"one supply only was simulated ({supplies[0]:g} V): the lowest that works cannot be "
+            "told; give [sense] vdd_v at least two"
+        )
+    rows = rows.assign(bound=[_bound(row, target) for row in rows.to_dict("records")])
+    designs = [_design(mine) for _, mine in rows.groupby(_DESIGN, sort=False)]
+    answers = []
+    for _, mine in rows.groupby(_NETWORK, sort=False):
+        key = tuple(mine.iloc[0][_NETWORK])
+        of_network = [d for d in designs if (d.network, d.trained_with_errors) == key]
+        answers.append(_of_network(of_network, target))
+    met = [design for meets, design in answers if meets]
+    if met:
+        best = min(met, key=lambda d: (d.vdd_v, -d.accuracy, d.energy_j))
+    else:
+        best = min((design for _, design in answers), key=lambda d: (d.bound, d.energy_j))
+    return SupplyAnswer(target=target, met=bool(met), best=best, networks=tuple(answers))
+
+
+def _of_network(designs: list[Design], target: SupplyTarget) -> tuple[bool, Design]:
+    meeting = [d for d in designs if d.bound <= target.max_loss]
+    if not meeting:
+        return False, min(designs, key=lambda d: (d.bound, d.energy_j))
+    chosen = min(meeting, key=lambda d: (d.vdd_v, d.energy_j))
+    supplies = tuple(sorted(d.vdd_v for d in meeting if d.window_s == chosen.window_s))
+    return True, replace(chosen, supplies_v=supplies)
+
+
+def _asked(table: pd.DataFrame, target: SupplyTarget) -> pd.DataFrame:
+    rows = table
+    wanted = {"network": target.network, "corner": target.corner}
+    for column, value in wanted.items():
+        if value is not None:
+            names = sorted(set(rows[column]))
+            if value not in names:
+                raise InputError(f"{column} = {value!r}: the trade-off has {', '.join(names)}")
+            rows = rows[rows[column] == value]
+    if target.temperature_c is not None:
+        same = np.isclose(rows.temperature_c, target.temperature_c)
+        if not same.any():
+            known = ", ".join(f"{t:g}" for t in sorted(set(rows.temperature_c)))
+            raise InputError(
+                f"temperature = {target.temperature_c:g}: the trade-off has {known} °C; add it to "
+                "[sense] temperature_c and run again"
+            )
+        rows = rows[same]
+    if rows.empty:
+        raise InputError("the trade-off's table is empty")
+    return rows
+
+
+def _bound(row: dict[Any, Any], target: SupplyTarget) -> float:
+    loss = AccuracyLoss(
+        value=row["loss"],
+        deviation=row["loss_deviation"],
+        image_error=row["loss_image_error"],
+        draws=int(row["draws"]),
+    )
+    return loss.high if target.yield_share is None else loss.high_for_share(target.yield_share)
+
+
+def _design(rows: pd.DataFrame) -> Design:
+    """A design as its worst environment shows it."""
+    worst = rows.iloc[int(rows.bound.argmax())]
+    return Design(
+        network=str(worst.network),
+        trained_with_errors=str(worst.trained_with_errors),
+        vdd_v=float(worst.vdd_v),
+        window_s=float(worst.window_s),
+        temperature_c=float(worst.temperature_c),
+        corner=str(worst.corner),
+        loss=float(worst.loss),
+        loss_low=float(worst.loss_low),
+        loss_high=float(worst.loss_high),
+        bound=float(worst.bound),
+        accuracy=float(worst.accuracy),
+        energy_j=float(worst.energy_per_use_j),
+        draws=int(worst.draws),
+    )

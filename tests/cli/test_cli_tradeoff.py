@@ -1,0 +1,76 @@
+"""`rramsim tradeoff --max-loss`: an answer from the table, in one line."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from rramsim.costs import TRADEOFF_COLUMNS
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A trade-off whose loss is 10, 1 and 0.1 points at 1.0, 1.1 and 1.2 V."""
+    rows = []
+    for vdd_v, loss in ((1.0, 0.1), (1.1, 0.01), (1.2, 0.001)):
+        row = dict.fromkeys(TRADEOFF_COLUMNS, 0.0) | dict.fromkeys(
+            ("architecture", "weights", "activations", "data"), "x"
+        )
+        row |= {
+            "network": "net", "trained_with_errors": "none", "vdd_v": vdd_v, "temperature_c": 85.0,
+            "corner": "tt", "window_s": 50e-9, "accuracy": 0.7 - loss, "loss": loss,
+            "loss_low": loss, "loss_high": loss, "draws": 4, "energy_per_use_j": 1e-6 * vdd_v**2,
+        }  # fmt: skip
+        rows.append(row)
+    pd.DataFrame(rows).to_csv(tmp_path / "tradeoff.csv", index=False)
+    return tmp_path
+
+
+def test_the_answer_in_words_and_as_json(rramsim, folder):
+    status, out, _ = rramsim("tradeoff", folder, "--max-loss", "2", "--temperature", "85")
+    assert status == 0 and out.startswith("1.1 V is the lowest simulated supply")
+    status, out, _ = rramsim("tradeoff", folder, "--max-loss", "0.2", "--json")
+    value = json.loads(out)
+    assert status == 0 and value["met"] and value["best"]["vdd_v"] == 1.2
+    assert value["best"]["bound"] == pytest.approx(0.001)
+
+
+def test_none_that_meets_it_is_an_answer_too(rramsim, folder):
+    status, out, _ = rramsim("tradeoff", folder, "--max-loss", "0.05")
+    assert status == 0 and out.startswith("none does") and "the nearest is 1.2 V" in out
+    _, out, _ = rramsim("tradeoff", folder, "--max-loss", "0.05", "--json")
+    assert json.loads(out)["met"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--max-loss", "-1"), "max loss = -1 points"),
+        (("--max-loss", "1", "--temperature", "27"), "temperature = 27: the trade-off has 85"),
+        (("--max-loss", "1", "--yield", "99"), "yield = 99: must be 0.5 or above, and below 1"),
+        (("--yield", "0.9"), "--yield 0.9: goes with --max-loss"),
+    ],
+)
+def test_a_question_that_is_none(rramsim, folder, options, says):
+    status, _, line = rramsim("tradeoff", folder, *options)
+    assert status == 2 and says in line and line.count("\n") == 1
+
+
+def test_tables_that_cannot_answer(rramsim, folder, tmp_path):
+    path = folder / "tradeoff.csv"
+    table = pd.read_csv(path)
+    table.iloc[:1].to_csv(path, index=False)
+    _, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
+    assert "one supply only was simulated (1 V)" in line
+    table.drop(columns="loss_high").to_csv(path, index=False)
+    status, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
+    assert status == 2 and "lacks the column loss_high; make it again with" in line
+    table.assign(vdd_v="1,2").to_csv(path, index=False)
+    _, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
+    assert "vdd_v holds '1,2'" in line
+    path.write_bytes(b"\x00\xff")
+    status, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
+    assert status == 2 and "no table of a trade-off" in line
+    path.unlink()
+    status, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
+    assert status == 2 and "experiment.json: not there; make it with rramsim sweep" in line
