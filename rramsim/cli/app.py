@@ -17,6 +17,7 @@ from rramsim.cli import (
     doctor,
     errors,
     rare,
+    report,
     run,
     sense,
     shares,
@@ -48,6 +49,7 @@ for module in (
     train,
     tradeoff,
     chips,
+    report,
     devices,
     doctor,
 ):

@@ -1,5 +1,6 @@
 """What an inference costs, and the energy-accuracy trade-off."""
 
+from rramsim.costs.front import pareto_front
 from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
 from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
 from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, MeanAccuracy, mean_accuracy
@@ -13,5 +14,6 @@ __all__ = [
     "SenseEnergy",
     "inference_energy",
     "mean_accuracy",
+    "pareto_front",
     "sense_energy_at",
 ]
