@@ -11,7 +11,7 @@ import xarray as xr
 from rramsim.biterrors import save_dataset
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.devices import WRITTEN, ResistanceModel
-from rramsim.engines import BatchEngine, SenseEngine, SenseOutcome, SenseSamples
+from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseOutcome, SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.pipeline.folder import RunFolder
@@ -185,17 +185,47 @@ def _maps(
     def stacked(name: str, kind: type) -> Any:
         return np.stack([getattr(o, name) for o in outcomes]).reshape(shape).astype(kind)
 
+    unsolved = int(sum((~o.converged).sum() for o in outcomes))
+    name = mapper.name
+    if unsolved and isinstance(mapper, BatchEngine):
+        reference = NgspiceEngine()
+        outcomes = [
+            _solved(outcome, reference, circuit, condition, ohm)
+            for outcome, condition in zip(outcomes, conditions, strict=True)
+        ]
+        total = len(conditions) * ohm.size**2
+        name += f", and {reference.name} for the {unsolved} of {total} pairs that it did not solve"
     maps = {
         "map_read": stacked("read", np.int8),
         "map_converged": stacked("converged", np.int8),
         "map_resolve_time_s": stacked("resolve_time_s", np.float32),
         "map_energy_j": stacked("energy_j", np.float32),
     }
-    return ohm, maps, mapper.name
+    return ohm, maps, name
 
 
-def _map(engine: SenseEngine, circuit: SenseCircuit, conditions: SenseConditions, ohm: Any
-         ) -> SenseOutcome:  # fmt: skip
-    r_bl, r_blb = (grid.ravel() for grid in np.meshgrid(ohm, ohm, indexing="ij"))
+def _solved(
+    outcome: SenseOutcome, engine: SenseEngine, circuit: SenseCircuit, conditions: SenseConditions,
+    ohm: Any,
+) -> SenseOutcome:  # fmt: skip
+    """The outcome with what did not converge sensed by another engine."""
+    lost = ~outcome.converged
+    if not lost.any():
+        return outcome
+    again = _map(engine, circuit, conditions, ohm, only=lost)
+    merged = {}
+    for name in ("read", "resolve_time_s", "energy_j", "converged"):
+        values = getattr(outcome, name).copy()
+        values[lost] = getattr(again, name)
+        merged[name] = values
+    return replace(outcome, **merged)
+
+
+def _map(
+    engine: SenseEngine, circuit: SenseCircuit, conditions: SenseConditions, ohm: Any,
+    only: Any = slice(None),
+) -> SenseOutcome:  # fmt: skip
+    """The outcomes over the grid of both resistances, R_BL slowest, or at some of its points."""
+    r_bl, r_blb = (grid.ravel()[only] for grid in np.meshgrid(ohm, ohm, indexing="ij"))
     samples = SenseSamples(r_bl_ohm=r_bl, r_blb_ohm=r_blb, mismatch=np.zeros((r_bl.size, 0)))
     return engine.sense(circuit, conditions, samples)

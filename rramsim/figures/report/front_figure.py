@@ -6,7 +6,7 @@ from rramsim.costs import DATA_FLOWS, pareto_front
 from rramsim.figures.report.figure import DetailPoint, ReportFigure, ReportTable, Variant, csv_text
 from rramsim.figures.report.network_figures import environments, network_label
 from rramsim.figures.report.nominal_figures import waveform_label
-from rramsim.figures.report.numbers import engineering, percent_interval, rate_text
+from rramsim.figures.report.numbers import engineering_interval, percent_interval, rate_text
 from rramsim.figures.report.plot import Plot, Point
 from rramsim.figures.report.rate_figures import TYPES
 from rramsim.figures.report.records import ErrorsRecord, RateRecord
@@ -39,7 +39,7 @@ def front_figure(table: pd.DataFrame) -> ReportFigure:
         caption=(
             f"{table.data.iloc[0]}; simulated read errors and read energies (sense, recharge, "
             "clock and word line; adders and buffers are not in it), 95 % intervals. Ringed and "
-            "joined: the Pareto front, from which nothing is both cheaper and at least as accurate (by the "
+            "joined: the Pareto front: nothing is both cheaper and at least as accurate (by the "
             "means; intervals may overlap). Choose a point to see its supply, errors and waveforms."
         ),
         variants=tuple(variants),
@@ -89,7 +89,7 @@ def _plot(rows: pd.DataFrame, flow: str, front: pd.Series, environment: str) -> 
                     tip=f"{network_label(*key)}\n{row.vdd_v:g} V"
                     + (", on the front" if front[index] else "")
                     + f"\n{percent_interval(row.accuracy, row.accuracy_low, row.accuracy_high)}"
-                    + f"\n{engineering(joule[0], 'J', 4)} per image",
+                    + f"\n{_energy(row, flow)} per image",
                     detail=f"point-{index}",
                 )
             )  # fmt: skip
@@ -123,11 +123,7 @@ def front_details(
             ("accuracy without", f"{100 * row.accuracy_without_errors:.1f} %"),
         ]  # fmt: skip
         for flow in DATA_FLOWS:
-            value, low, high = (
-                engineering(float(row[f"energy_{flow}{end}_j"]), "J", 4)
-                for end in ("", "_low", "_high")
-            )
-            facts.append((f"energy, {_FLOWS[flow][0]}", f"{value} ({low} – {high}) per image"))
+            facts.append((f"energy per image, {_FLOWS[flow][0]}", _energy(row, flow)))
         for kind, name in TYPES.items():
             rate: RateRecord | None = getattr(at, kind) if at else None
             told = f"{100 * row[kind]:.3g} %" if rate is None else rate_text(rate)
@@ -142,6 +138,11 @@ def front_details(
             )
         )
     return tuple(details)
+
+
+def _energy(row: pd.Series, flow: str) -> str:
+    value, low, high = (float(row[f"energy_{flow}{end}_j"]) for end in ("", "_low", "_high"))
+    return engineering_interval(value, low, high, "J")
 
 
 def front_table(table: pd.DataFrame) -> ReportTable:
@@ -161,11 +162,10 @@ def front_table(table: pd.DataFrame) -> ReportTable:
                 network_label(row.network, row.trained_with_errors), f"{row.vdd_v:g} V",
                 environment,
                 percent_interval(row.accuracy, row.accuracy_low, row.accuracy_high),
-                engineering(row.energy_once_j, "J", 4), engineering(row.energy_per_use_j, "J", 4),
-                marks[row.Index],
+                _energy(row, "once"), _energy(row, "per_use"), marks[index],
             )
             for environment, rows in environments(table)
-            for row in rows.itertuples()
+            for index, row in rows.iterrows()
         ),
         numeric=(1, 3, 4, 5),
         folded=True,

@@ -16,7 +16,7 @@ __all__ = ["read_map_figure", "waveform_figure", "waveform_label"]
 _PAIRS = {1: "+1: LRS/HRS", 0: "0: HRS/HRS", -1: "−1: HRS/LRS"}
 _TRACES = (("q", "Q", 0, "series"), ("qb", "QB", 1, "series"), ("bl", "BL", 0, "dotted"),
            ("blb", "BLB", 1, "dotted"), ("sen", "SEN", 6, "thin"))  # fmt: skip
-_SHADES = 3
+_KINDS = ("minus0", "minus1", "minus2", "zero", "plus0", "plus1", "plus2", "lost")
 _MARGIN = {"left": 62.0, "top": 52.0, "side": 368.0, "bottom": 420.0}
 
 
@@ -89,7 +89,7 @@ def _waveforms(at: xr.Dataset) -> str:
         add(svg, "path", d=f"M62 {y.at(vdd_v / 2):.1f}H466", class_="rule")
         strobe = x.at(window_ns)
         add(svg, "path", d=f"M{strobe:.1f} {top:g}v96", class_="rule")
-        text(svg, strobe + 3, top + 10, "strobe", class_="small")
+        text(svg, strobe + 4, top + 38, "strobe", class_="small")
         for node, _, series, kind in reversed(_TRACES):
             volts = one.voltage_v.sel(node=node).values
             group = add(svg, "g", class_=f"s{series}")
@@ -155,9 +155,12 @@ def _map(at: xr.Dataset, variant: int) -> str:
     m = _MARGIN
     label = f"Read map at {float(at.vdd):g} V"
     svg = root(480, 470, label=label, kind="map")
-    for k, (kind, name) in enumerate((("plus", "+1"), ("zero", "0"), ("minus", "−1"))):
-        add(svg, "rect", x=62 + 118 * k, y=6, width=16, height=13, class_=f"{kind} shade1")
-        text(svg, 84 + 118 * k, 17, f"reads {name}")
+    legend = [("plus1", "reads +1"), ("zero", "reads 0"), ("minus1", "reads −1")]
+    if not at.map_converged.values.all():
+        legend.append(("lost", "no result"))
+    for k, (kind, name) in enumerate(legend):
+        add(svg, "rect", x=62 + 104 * k, y=6, width=16, height=13, class_=kind)
+        text(svg, 83 + 104 * k, 17, name)
     ohm = at.r_bl.values
     step = ohm[1] / ohm[0]
     ends = [float(ohm[0] / step**0.5), float(ohm[-1] * step**0.5)]
@@ -167,7 +170,8 @@ def _map(at: xr.Dataset, variant: int) -> str:
     with np.errstate(invalid="ignore"):
         time = at.map_resolve_time_s.values / at.attrs["window_s"]
         shade = np.where(time <= 0.25, 2, np.where(time <= 0.5, 1, 0))
-    kinds = np.where(converged == 0, -1, (read + 1) * _SHADES + np.where(read == 0, 1, shade))
+    kinds = np.where(read == 0, 3, np.where(read < 0, shade, 4 + shade))
+    kinds[converged == 0] = 7
     size = m["side"] / ohm.size
     cells = add(svg, "g", class_="cells")
     for row in range(ohm.size):
@@ -176,11 +180,11 @@ def _map(at: xr.Dataset, variant: int) -> str:
         edges = [0, *(np.flatnonzero(np.diff(line)) + 1).tolist(), ohm.size]
         for begin, end in pairwise(edges):
             kind = int(line[begin])
-            name = "lost" if kind < 0 else ("minus", "zero", "plus")[kind // _SHADES]
+            name = _KINDS[kind]
             add(
                 cells, "rect", x=m["left"] + begin * size, y=m["bottom"] - (row + 1) * size,
                 width=(end - begin) * size + 0.3, height=size + 0.3,
-                class_=f"{name} shade{kind % _SHADES}",
+                class_=name,
             )  # fmt: skip
     for scale, down in ((x, True), (y, False)):
         for value, name in scale.ticks:
@@ -202,7 +206,7 @@ def _map(at: xr.Dataset, variant: int) -> str:
         cx, cy = x.at(one.r_bl_ohm.item()), y.at(one.r_blb_ohm.item())
         add(svg, "circle", cx=cx, cy=cy, r=3.5, class_="median")
         name = f"{'+' if written > 0 else '−' if written < 0 else ''}{abs(written)}"
-        text(svg, cx + 7, cy - 6, name, class_="label")
+        text(svg, cx + 7, cy - 6, name, class_="label over")
     add(svg, "rect", class_="cursor", width=size, height=size, x=-99, y=-99)
     add(
         svg, "rect", x=m["left"], y=m["bottom"] - m["side"], width=m["side"], height=m["side"],

@@ -4,7 +4,7 @@ import math
 
 from rramsim.figures.report.records import RateRecord
 
-__all__ = ["engineering", "percent", "percent_interval", "rate_text"]
+__all__ = ["engineering", "engineering_interval", "percent", "percent_interval", "rate_text"]
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"),
              (1e-12, "p"), (1e-15, "f"))  # fmt: skip
@@ -23,6 +23,20 @@ def engineering(value: float, unit: str, digits: int = 3) -> str:
     size = float(f"{abs(value):.{digits}g}")
     scale, prefix = next((p for p in _PREFIXES if size >= p[0]), _PREFIXES[-1])
     return f"{value / scale:.{digits}g} {prefix}{unit}"
+
+
+def engineering_interval(value: float, low: float, high: float, unit: str) -> str:
+    """A value above 0 with the interval around it, all with the value's prefix and decimals.
+
+    >>> engineering_interval(52.0e-9, 51.8e-9, 52.214e-9, "J")
+    '52.00 nJ (51.80–52.21 nJ)'
+    """
+    if not (math.isfinite(value + low + high) and value > 0):
+        return engineering(value, unit)
+    scale, prefix = next((p for p in _PREFIXES if value >= p[0]), _PREFIXES[-1])
+    decimals = max(0, 3 - len(str(int(value / scale))))
+    middle, start, end = (f"{v / scale:.{decimals}f}" for v in (value, low, high))
+    return f"{middle} {prefix}{unit} ({start}–{end} {prefix}{unit})"
 
 
 def percent(share: float, digits: int = 1) -> str:

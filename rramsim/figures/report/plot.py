@@ -14,7 +14,7 @@ MARKERS = 6
 """Number of marker shapes and colours; series beyond repeat them."""
 
 LEFT, TOP, RIGHT, BOTTOM = 62.0, 26.0, 14.0, 46.0
-_LEGEND_LINE, _LETTER = 17.0, 6.3
+_LEGEND_LINE, _LETTER = 17.0, 7.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class Plot:
                 add(mark, "path", d=_arrow(x, y, point.bound), class_="arrow")
             else:
                 add(mark, "path", d=_marker(series, x, y), class_="mark")
-            # A target that a finger can hit.
+            # The ring of a point that is focused or pointed at.
             add(mark, "circle", cx=x, cy=y, r=12.0, class_="target")
 
     def _interval(self, mark: Element, point: Point, x: float, y: float) -> None:

@@ -147,12 +147,13 @@ def _drawing(circuit: SenseCircuit) -> str:
         d.wire(f"M{at(238)} {far}H{at(350)}")
         for x, y in ((at(210), node), (at(238), far), (at(350), far), (at(105), node)):
             d.dot(x, y)
-        d.capacitor(at(105), node, f"C {q} {engineering(column.c_out_f, 'F')}", -side)
+        d.name(at(158), node - 6, q, "middle")
+        d.capacitor(at(105), node, engineering(column.c_out_f, "F"), -side)
         line = "BL" if side > 0 else "BLB"
         d.wire(f"M{at(210)} 286V336")
         d.dot(at(210), 310)
         d.name(at(218), 304, line, "start" if side > 0 else "end")
-        d.capacitor(at(210), 310, f"C {line} {c_bl}", -side)
+        d.capacitor(at(210), 310, c_bl, -side)
         d.resistor(at(210), 362, f"R {line}", side)
         d.transistor(at(210), 412, gate=-side, p=False, label=f"MACC{latch}",
                      size=access[int(latch) - 1], label_side=side)  # fmt: skip

@@ -5,7 +5,7 @@ from itertools import product
 import xarray as xr
 
 from rramsim.figures.report.figure import ReportFigure, Variant, csv_text
-from rramsim.figures.report.numbers import engineering
+from rramsim.figures.report.numbers import engineering, engineering_interval
 from rramsim.figures.report.plot import Plot, Point
 from rramsim.figures.report.scales import linear, logarithmic
 
@@ -75,8 +75,8 @@ def _energy(at: xr.Dataset, label: str) -> str:
                     Point(
                         x=vdd_v, y=energy * 1e15,
                         y_interval=(low * 1e15, high * 1e15) if error == error else None,
-                        tip=f"{vdd_v:g} V, written {name}\n{engineering(energy, 'J', 4)} "
-                        f"({engineering(low, 'J', 4)} – {engineering(high, 'J', 4)})",
+                        tip=f"{vdd_v:g} V, written {name}\n"
+                        + engineering_interval(energy, low, high, "J"),
                     )
                 )  # fmt: skip
         plot.line([(p.x, p.y) for p in points], series=series)

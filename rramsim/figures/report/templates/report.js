@@ -74,12 +74,35 @@
   for (const svg of all("figure svg")) {
     const points = all(".point", svg);
     if (points.length) points[0].setAttribute("tabindex", "0");
+    // Markers may lie close together: the pointer means the nearest one.
+    const nearest = (event) => {
+      const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+      let best = null, least = 16;
+      for (const point of points) {
+        const mark = point.querySelector(".target");
+        const distance = Math.hypot(mark.cx.baseVal.value - at.x, mark.cy.baseVal.value - at.y);
+        if (distance < least) [best, least] = [point, distance];
+      }
+      return best;
+    };
+    let hot = null;
+    const heat = (point) => {
+      if (point === hot) return;
+      hot?.classList.remove("hot");
+      hot = point;
+      if (point) { point.classList.add("hot"); tellPoint(point); } else hush();
+    };
+    if (points.length) {
+      svg.addEventListener("pointermove", (event) => heat(nearest(event)));
+      svg.addEventListener("pointerleave", () => heat(null));
+      svg.addEventListener("click", (event) => {
+        const point = nearest(event);
+        if (point) { heat(point); choose(point); }
+      });
+    }
     points.forEach((point, index) => {
-      point.addEventListener("pointerenter", () => tellPoint(point));
-      point.addEventListener("pointerleave", hush);
       point.addEventListener("focus", () => tellPoint(point));
       point.addEventListener("blur", hush);
-      point.addEventListener("click", () => choose(point));
       point.addEventListener("keydown", (event) => {
         const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
         if (step) {
@@ -149,13 +172,22 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
+  const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size",
+    "font-weight", "font-family", "text-anchor", "paint-order", "shape-rendering"];
   const drawing = (key) => {
-    const svg = document.querySelector(`#figure-${key} .variant:not([hidden]) svg`).cloneNode(true);
-    all(".plane, .cursor, .target", svg).forEach((element) => element.remove());
-    all("[tabindex]", svg).forEach((element) => element.removeAttribute("tabindex"));
-    const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
-    style.textContent = document.getElementById("figure-style").textContent;
-    svg.prepend(style);
+    const shown = document.querySelector(`#figure-${key} .variant:not([hidden]) svg`);
+    const svg = shown.cloneNode(true);
+    // Light colours, written on every element: drawing programs know no CSS variables.
+    page.dataset.theme = "light";
+    const sources = all("*", shown);
+    all("*", svg).forEach((element, index) => {
+      const style = getComputedStyle(sources[index]);
+      for (const name of STYLES) element.setAttribute(name, style.getPropertyValue(name));
+      for (const name of ["class", "tabindex", "role"]) element.removeAttribute(name);
+    });
+    paint();
+    ["plane", "cursor", "target"].forEach((name) => all(`.${name}`, shown).forEach((element) =>
+      all("*", svg)[sources.indexOf(element)]?.setAttribute("display", "none")));
     return `${new XMLSerializer().serializeToString(svg)}\n`;
   };
   for (const each of all("[data-download]")) {
