@@ -91,8 +91,7 @@ def _glance(results: RunResults) -> list[tuple[str, str]]:
             ("engine", str(results.sense.attrs["engine"])),
         ]
     if results.tradeoff is not None:
-        table = results.tradeoff
-        best = table.loc[table.accuracy.idxmax()]
+        best = max(results.tradeoff, key=lambda row: row.accuracy)
         facts.append(
             ("highest accuracy with read errors",
              parts.percent_interval(best.accuracy, best.accuracy_low, best.accuracy_high)
@@ -292,14 +291,14 @@ class _Sections:
 
     def _training(self) -> parts.Section:
         key, title = "training", "Training"
-        table = self._results.training
-        if table is None:
+        rows = self._results.training
+        if rows is None:
             return parts.Section(key=key, title=title, missing=self._command("train"))
         return parts.Section(
             key=key,
             title=title,
-            figures=(parts.training_figure(table),),
-            tables=(parts.training_table(table),),
+            figures=(parts.training_figure(rows),),
+            tables=(parts.training_table(rows),),
         )
 
     def _lacks_tradeoff(self) -> str:
@@ -315,28 +314,28 @@ class _Sections:
 
     def _accuracy(self) -> parts.Section:
         key, title = "accuracy", "Accuracy"
-        table = self._results.tradeoff
-        if table is None:
+        rows = self._results.tradeoff
+        if rows is None:
             return parts.Section(key=key, title=title, missing=self._lacks_tradeoff())
-        return parts.Section(key=key, title=title, figures=(parts.accuracy_figure(table),))
+        return parts.Section(key=key, title=title, figures=(parts.accuracy_figure(rows),))
 
     def _chips(self) -> parts.Section:
         key, title = "chips", "Chips"
-        table, record = self._results.chips, self._results.chip_summary
-        if table is None or record is None:
+        rows, record = self._results.chips, self._results.chip_summary
+        if rows is None or record is None:
             missing = self._command("chips") + " (needs a [chips] section)"
             return parts.Section(key=key, title=title, missing=missing)
         return parts.Section(
             key=key,
             title=title,
-            figures=(parts.chips_figure(table, record),),
+            figures=(parts.chips_figure(rows, record),),
             tables=(parts.chips_table(record),),
         )
 
     def _front(self) -> parts.Section:
         key, title = "front", "Energy and accuracy"
-        table = self._results.tradeoff
-        if table is None:
+        rows = self._results.tradeoff
+        if rows is None:
             return parts.Section(key=key, title=title, missing=self._lacks_tradeoff())
         drawn = frozenset(
             parts.waveform_label(v)
@@ -345,7 +344,7 @@ class _Sections:
         return parts.Section(
             key=key,
             title=title,
-            figures=(parts.front_figure(table),),
-            details=parts.front_details(table, self._results.errors, drawn),
-            tables=(parts.front_table(table),),
+            figures=(parts.front_figure(rows),),
+            details=parts.front_details(rows, self._results.errors, drawn),
+            tables=(parts.front_table(rows),),
         )

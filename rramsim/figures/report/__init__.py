@@ -30,15 +30,19 @@ from rramsim.figures.report.rate_figures import (
     shares_figure,
 )
 from rramsim.figures.report.records import (
+    ChipRow,
     ChipsRecord,
     ErrorsRecord,
     ProvenanceRecord,
     SharesRecord,
+    TradeoffRow,
+    TrainingRow,
 )
 from rramsim.figures.report.schematic import schematic_figure
 from rramsim.figures.report.sense_figures import energy_figure, time_figure
 
 __all__ = [
+    "ChipRow",
     "ChipsRecord",
     "DetailPoint",
     "ErrorsRecord",
@@ -47,6 +51,8 @@ __all__ = [
     "ReportTable",
     "Section",
     "SharesRecord",
+    "TradeoffRow",
+    "TrainingRow",
     "Variant",
     "accuracy_figure",
     "chips_figure",

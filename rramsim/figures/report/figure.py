@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 
-__all__ = ["DetailPoint", "ReportFigure", "ReportTable", "Section", "Variant", "csv_text"]
+from pydantic import BaseModel
+
+__all__ = [
+    "DetailPoint",
+    "ReportFigure",
+    "ReportTable",
+    "Section",
+    "Variant",
+    "csv_text",
+    "record_csv",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +81,7 @@ class Section:
     details: tuple[DetailPoint, ...] = ()
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     """Rows as CSV, floats to six digits and empty where there is no number.
 
     >>> csv_text(["name", "value"], [["a,b", 0.1234567], ["c", float("nan")]])
@@ -88,3 +98,8 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         writer.writerow(header)
         writer.writerows([cell(value) for value in row] for row in rows)
         return text.getvalue()
+
+
+def record_csv(rows: Sequence[BaseModel]) -> str:
+    """Records of one kind as CSV, a column for each field."""
+    return csv_text(list(type(rows[0]).model_fields), (row.model_dump().values() for row in rows))

@@ -179,12 +179,10 @@ def _map(at: xr.Dataset, variant: int) -> str:
         line = kinds[:, row]
         edges = [0, *(np.flatnonzero(np.diff(line)) + 1).tolist(), ohm.size]
         for begin, end in pairwise(edges):
-            kind = int(line[begin])
-            name = _KINDS[kind]
             add(
                 cells, "rect", x=m["left"] + begin * size, y=m["bottom"] - (row + 1) * size,
                 width=(end - begin) * size + 0.3, height=size + 0.3,
-                class_=name,
+                class_=_KINDS[int(line[begin])],
             )  # fmt: skip
     for scale, down in ((x, True), (y, False)):
         for value, name in scale.ticks:

@@ -34,7 +34,7 @@ def engineering_interval(value: float, low: float, high: float, unit: str) -> st
     if not (math.isfinite(value + low + high) and value > 0):
         return engineering(value, unit)
     scale, prefix = next((p for p in _PREFIXES if value >= p[0]), _PREFIXES[-1])
-    decimals = max(0, 3 - len(str(int(value / scale))))
+    decimals = max(0, 4 - len(str(int(value / scale))))
     middle, start, end = (f"{v / scale:.{decimals}f}" for v in (value, low, high))
     return f"{middle} {prefix}{unit} ({start}–{end} {prefix}{unit})"
 

@@ -1,6 +1,7 @@
 """Error rates against the supply, tables of counts, and the shares of the sources of variation."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from rramsim.figures.report.figure import ReportFigure, ReportTable, Variant, csv_text
 from rramsim.figures.report.numbers import percent, rate_text
@@ -42,7 +43,8 @@ def _rate_cells(rate: RateRecord) -> list[object]:
 
 def _rate_axis(rates: Iterable[RateRecord], start: float, end: float) -> Scale:
     ends = [v for rate in rates for v in (rate.low, rate.high) if v > 0]
-    return logarithmic([*ends, 1.0], start, end, unit=False)
+    # Room below the smallest for the arrows.
+    return logarithmic([min(ends, default=1.0) / 2.5, *ends, 1.0], start, end, unit=False)
 
 
 def error_figure(record: ErrorsRecord) -> ReportFigure:
@@ -179,7 +181,7 @@ def _shares(row: SharesRow) -> str:
             rate: RateRecord = getattr(entry, kind)
             if rate.rate is None:
                 continue
-            bound = "" if rate.events else "left"
+            bound: Literal["", "left"] = "" if rate.events else "left"
             points.append(
                 Point(
                     x=rate.high if bound else rate.rate,
@@ -212,4 +214,5 @@ def _fall(fall: FallRecord) -> str:
     if fall.value is None or fall.low is None or fall.high is None:
         return "–"
     part = "" if fall.share is None else f"; {percent(fall.share, 0)} of it"
-    return f"{100 * fall.value:.3g} ({100 * fall.low:.2g} to {100 * fall.high:.2g}){part}"
+    numbers = f"{100 * fall.value:.3g} ({100 * fall.low:.2g} to {100 * fall.high:.2g})"
+    return numbers.replace("-", "−") + part

@@ -1,14 +1,16 @@
-"""What the report reads: the stages' JSON files, checked field by field.
+"""What the report reads: the stages' JSON files and tables, checked field by field.
 
 Keys that a file has beside these are left alone, and what an older file lacks has a default, so
 that the results of other versions are read too.
 """
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
+    "ChipRow",
     "ChipsRecord",
     "EnsembleRecord",
     "ErrorsRecord",
@@ -19,7 +21,11 @@ __all__ = [
     "RateRecord",
     "SharesRecord",
     "SharesRow",
+    "TradeoffRow",
+    "TrainingRow",
     "WithoutRecord",
+    "by_network",
+    "network_label",
 ]
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -28,6 +34,10 @@ Counts = Annotated[
     list[Annotated[list[Count], Field(min_length=4, max_length=4)]],
     Field(min_length=3, max_length=3),
 ]
+
+
+Known = Annotated[Share | None, BeforeValidator(lambda v: None if v in ("", "nan") else v)]
+"""A share in a table, whose field is empty where there is none."""
 
 
 class _Record(BaseModel):
@@ -165,3 +175,79 @@ class ProvenanceRecord(_Record):
     circuit: dict[str, str]
     data: dict[str, str | int | float | None]
     files: dict[str, str]
+
+
+class TrainingRow(_Record):
+    """A row of `training.csv`: one epoch of one network."""
+
+    network: str
+    trained_with_errors: str
+    data: str
+    seed: int
+    epoch: Count
+    test_accuracy: Share
+
+
+class TradeoffRow(_Conditions):
+    """A row of `tradeoff.csv`: one network under one set of conditions."""
+
+    network: str
+    trained_with_errors: str
+    data: str
+    type1: Known
+    type2: Known
+    type3: Known
+    accuracy: Share
+    accuracy_low: Share
+    accuracy_high: Share
+    accuracy_without_errors: Share
+    draws: Count
+    energy_once_j: float
+    energy_once_low_j: float
+    energy_once_high_j: float
+    energy_per_use_j: float
+    energy_per_use_low_j: float
+    energy_per_use_high_j: float
+
+    def energy_j(self, flow: str) -> tuple[float, float, float]:
+        """Energy per image of a data flow, and the ends of its interval."""
+        value, low, high = (
+            float(getattr(self, f"energy_{flow}{end}_j")) for end in ("", "_low", "_high")
+        )
+        return value, low, high
+
+
+class ChipRow(_Record):
+    """A row of `chips.csv`: one chip that holds one network."""
+
+    network: str
+    kind: str
+    chip: Count
+    accuracy: Share
+    accuracy_without_errors: Share
+
+
+class _OfNetwork(Protocol):
+    @property
+    def network(self) -> str: ...
+
+    @property
+    def trained_with_errors(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=_OfNetwork)
+
+
+def network_label(row: _OfNetwork) -> str:
+    """A network's name with the errors that it was trained with."""
+    if row.trained_with_errors == "none":
+        return row.network
+    return f"{row.network}, trained with errors of {row.trained_with_errors} V"
+
+
+def by_network(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each network, in the order in which the networks appear."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(network_label(row), []).append(row)
+    return groups

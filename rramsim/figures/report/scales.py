@@ -35,7 +35,7 @@ def linear(
     whole: bool = False,
     margin: float = 0.06,
 ) -> Scale:
-    """A linear axis around the finite values with about six round ticks.
+    """A linear axis around the finite values with about five round ticks.
 
     `zero`: from 0 at least. `whole`: ticks at whole numbers only.
 
@@ -52,7 +52,7 @@ def linear(
         low, high = low - span / 2, high + span / 2
     else:
         low, high = (low if zero and low == 0 else low - margin * span), high + margin * span
-    ideal = (high - low) / 6
+    ideal = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(ideal))
     step = min((m * power for m in (1, 2, 5, 10)), key=lambda s: abs(math.log(s / ideal)))
     if whole:
