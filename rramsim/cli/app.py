@@ -16,6 +16,7 @@ from rramsim.cli import (
     devices,
     doctor,
     errors,
+    init,
     rare,
     report,
     run,
@@ -39,6 +40,7 @@ app = typer.Typer(
     help="From a transistor netlist to a trained network, with an error bar on every number.",
 )
 for module in (
+    init,
     run,
     sense,
     sweep,
