@@ -34,7 +34,7 @@ def experiment_template() -> str:
     Sections that are off by default ([chips], and [equilibrium], which goes with other training
     rules) are commented out.
 
-    >>> print(experiment_template().split("[test]\n")[1].splitlines()[1])
+    >>> print(experiment_template().split("[test]")[1].splitlines()[2])
     draws = 3
     """
     parts = [_HEAD]

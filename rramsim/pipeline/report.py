@@ -134,10 +134,13 @@ class _Sections:
                 f"rramsim run EXPERIMENT.toml --out {self._dir}"
             )
         experiment = results.experiment
-        shown = None
+        listings = []
         if experiment is not None:
             values = experiment.model_dump(mode="json", exclude={"folder"})
-            shown = ("The experiment, every key", json.dumps(values, indent=1, ensure_ascii=False))
+            shown = json.dumps(values, indent=1, ensure_ascii=False)
+            listings.append(("The experiment, every key", shown))
+        if circuit is not None:
+            listings.append(("The netlist that was simulated", circuit.text))
         return parts.Section(
             key="run",
             title="What was run",
@@ -145,7 +148,7 @@ class _Sections:
             facts=tuple(self._run_facts(circuit)),
             figures=() if circuit is None else (parts.schematic_figure(circuit),),
             tables=tuple(self._hashes()),
-            listing=shown,
+            listings=tuple(listings),
         )
 
     def _circuit(self) -> tuple[SenseCircuit | None, str]:

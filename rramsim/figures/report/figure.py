@@ -77,7 +77,7 @@ class Section:
     figures: tuple[ReportFigure, ...] = ()
     tables: tuple[ReportTable, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
-    listing: tuple[str, str] | None = None
+    listings: tuple[tuple[str, str], ...] = ()
     details: tuple[DetailPoint, ...] = ()
 
 

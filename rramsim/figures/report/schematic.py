@@ -56,8 +56,8 @@ def schematic_figure(circuit: SenseCircuit) -> ReportFigure:
         "QB; SEN high lets both branches discharge, the lower resistance first, and the latch "
         "decides."
         if drawn
-        else "The amplifier comes from a netlist that connects its transistors otherwise than "
-        "rramsim's own; it is shown as a block, and the netlist below is what was simulated."
+        else "The amplifier's transistors are connected otherwise than in the plain PCSA: it is "
+        "shown as a block, and the netlist below is what was simulated."
     )
     return ReportFigure(
         key="circuit",
