@@ -6,7 +6,7 @@ import numpy as np
 
 from rramsim.figures.report.figure import ReportFigure, ReportTable, Variant, record_csv
 from rramsim.figures.report.numbers import percent, percent_interval
-from rramsim.figures.report.plot import Plot, Point
+from rramsim.figures.report.plot import DODGED, Plot, Point
 from rramsim.figures.report.records import (
     ChipRow,
     ChipsRecord,
@@ -107,7 +107,7 @@ def accuracy_figure(rows: Sequence[TradeoffRow]) -> ReportFigure:
         caption=(
             f"{rows[0].data}; mean over {rows[0].draws} draws of simulated read errors, "
             "95 % intervals (draws and choice of test images, not training seeds). "
-            "Dashes: without read errors."
+            f"Dashes: without read errors. {DODGED}"
         ),
         variants=tuple(
             Variant(label=environment, svg=_accuracy(mine, environment))

@@ -133,8 +133,8 @@ def read_map_figure(nominal: xr.Dataset) -> ReportFigure:
         title="What is read, over both resistances",
         caption=(
             f"Simulated without mismatch on {ohm.size} × {ohm.size} pairs of resistances, "
-            f"{_environment(nominal)}, {nominal.attrs['map_engine']}. The darker, the sooner "
-            "resolved: within a quarter of the window, a half, the whole. Rings hold the devices "
+            f"{_environment(nominal)}, {nominal.attrs['map_engine']}. The stronger the colour, the "
+            "sooner resolved: within a quarter, a half, the whole window. Rings hold devices "
             "of each weight out to two standard deviations (86 % of the pairs), "
             "dots their medians: where a ring leaves its region, reads are wrong even before "
             "mismatch. Point at the map, or focus it and use the arrow keys."

@@ -8,10 +8,12 @@ from typing import Literal
 from rramsim.figures.report.scales import Scale
 from rramsim.figures.report.svg import Element, add, path_data, root, text, to_string
 
-__all__ = ["MARKERS", "Plot", "Point"]
+__all__ = ["DODGED", "MARKERS", "Plot", "Point"]
 
 MARKERS = 6
 """Number of marker shapes and colours; series beyond repeat them."""
+
+DODGED = "Series stand slightly apart along x, so that equal ones show."
 
 LEFT, TOP, RIGHT, BOTTOM = 62.0, 26.0, 14.0, 46.0
 _LEGEND_LINE, _LETTER = 17.0, 7.2
@@ -36,7 +38,8 @@ class Point:
 class Plot:
     """Axes of a given size; what is drawn later lies above.
 
-    `dodge` sets neighbouring series so far apart along x that equal ones do not hide each other.
+    `dodge` sets neighbouring series so far apart along x that equal ones do not hide each other;
+    captions say so with `DODGED`.
     """
 
     width, height = 480.0, 330.0

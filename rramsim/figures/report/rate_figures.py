@@ -5,7 +5,7 @@ from typing import Literal
 
 from rramsim.figures.report.figure import ReportFigure, ReportTable, Variant, csv_text
 from rramsim.figures.report.numbers import percent, rate_text
-from rramsim.figures.report.plot import Plot, Point
+from rramsim.figures.report.plot import DODGED, Plot, Point
 from rramsim.figures.report.records import (
     ErrorsRecord,
     ErrorsRow,
@@ -76,7 +76,7 @@ def error_figure(record: ErrorsRecord) -> ReportFigure:
     return ReportFigure(
         key="error-rates",
         title="Error rates against the supply",
-        caption=f"Simulated, {record.engine}. Bars: {record.interval}; {_ARROWS}.",
+        caption=f"Simulated, {record.engine}. Bars: {record.interval}; {_ARROWS}. {DODGED}",
         variants=tuple(variants),
         csv=csv_text(
             _rates_header(lead),

@@ -6,7 +6,7 @@ import xarray as xr
 
 from rramsim.figures.report.figure import ReportFigure, Variant, csv_text
 from rramsim.figures.report.numbers import engineering, engineering_interval
-from rramsim.figures.report.plot import Plot, Point
+from rramsim.figures.report.plot import DODGED, Plot, Point
 from rramsim.figures.report.scales import linear, logarithmic
 
 __all__ = ["energy_figure", "time_figure"]
@@ -33,7 +33,7 @@ def energy_figure(dataset: xr.Dataset) -> ReportFigure:
         title="Energy of a sense",
         caption=(
             f"Simulated, {dataset.attrs['engine']}: mean over all converged senses with its 95 % "
-            "interval (normal); sense and full recharge, with clock and word line."
+            f"interval (normal); sense and full recharge, with clock and word line. {DODGED}"
         ),
         variants=tuple(
             Variant(label=label, svg=_energy(at, label)) for label, at in _environments(dataset)
@@ -92,7 +92,8 @@ def time_figure(dataset: xr.Dataset) -> ReportFigure:
         caption=(
             f"Simulated, {dataset.attrs['engine']}. Lines: one sense of the median devices without "
             "mismatch in a long window. Points: mean of the senses that resolved within the "
-            "window, bars their standard deviation (the slow ones are not among them)."
+            "window, bars their standard deviation (the slow ones are not among them). "
+            + DODGED
         ),
         variants=tuple(
             Variant(label=label, svg=_times(at, label)) for label, at in _environments(dataset)
