@@ -17,7 +17,9 @@ from rramsim.cli import (
     devices,
     doctor,
     errors,
+    init,
     rare,
+    report,
     run,
     sense,
     shares,
@@ -39,6 +41,7 @@ app = typer.Typer(
     help="From a transistor netlist to a trained network, with an error bar on every number.",
 )
 for module in (
+    init,
     run,
     sense,
     sweep,
@@ -50,6 +53,7 @@ for module in (
     tradeoff,
     chips,
     costs,
+    report,
     devices,
     doctor,
 ):

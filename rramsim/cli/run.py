@@ -26,7 +26,7 @@ def run(
     retry_failed: RetryFailedOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Sweep the circuit, count errors, train the networks, and draw the trade-off.
+    """Sweep the circuit, count errors, train the networks, draw the trade-off, write the report.
 
     What the output folder already holds is not done again: a run that was interrupted goes on.
 
@@ -52,8 +52,9 @@ def run(
         stages.show_chips(chosen, folder, images, networks) if chosen.chips is not None else None
     )
     write_provenance(folder, chosen, data_label=images.label, data_source=images.source)
+    report = stages.show_report(folder)
     if json:
-        value: dict[str, Any] = {"out": str(out), "data": images.label}
+        value: dict[str, Any] = {"out": str(out), "data": images.label, "report": str(report.path)}
         value["errors"] = errors["conditions"]
         value["tradeoff"] = table.to_dict("records")
         if chips is not None:
@@ -64,7 +65,7 @@ def run(
         stages.print_tradeoff(table)
         if chips is not None:
             stages.print_chips(chips)
-        typer.echo(f"results and figures are in {out}")
+        typer.echo(f"results and figures are in {out}; all on one page: {report.path}")
 
 
 def register(app: typer.Typer) -> None:

@@ -14,10 +14,12 @@ from rramsim.pipeline import (
     RunFolder,
     TrainedEquilibrium,
     TrainedNetwork,
+    WrittenReport,
     chips_stage,
     choose_data,
     errors_stage,
     network_plans,
+    report_stage,
     shares_stage,
     sweep_stage,
     tradeoff_stage,
@@ -35,6 +37,7 @@ __all__ = [
     "show_chips",
     "show_equilibrium_training",
     "show_errors",
+    "show_report",
     "show_shares",
     "show_sweep",
     "show_tradeoff",
@@ -168,6 +171,12 @@ def show_chips(
             networks=networks,
             report=lambda done, total: update(done, total, ""),
         )
+
+
+def show_report(folder: RunFolder) -> WrittenReport:
+    """Write the report, telling a terminal what is being done."""
+    with console.status("report") as status:
+        return report_stage(folder, report=lambda doing: status.update(f"report: {doing}"))
 
 
 def print_chips(value: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rramsim.exceptions import InputError
 
@@ -16,7 +16,7 @@ FrontPlace = Literal["front", "within error", "behind"]
 but none by more than the 95 % intervals on both axes. `behind`: some is by more than that."""
 
 
-def pareto_front(cost: Floats, value: Floats) -> NDArray[np.bool_]:
+def pareto_front(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
     """Which designs no other one beats: True, shape (designs,); equal ones are all on the front.
 
     Raises `InputError` for numbers that are not finite, or not as many of both.
@@ -29,13 +29,9 @@ def pareto_front(cost: Floats, value: Floats) -> NDArray[np.bool_]:
         raise InputError(f"a front needs as many costs, {cost.shape}, as values, {value.shape}")
     if not (np.isfinite(cost).all() and np.isfinite(value).all()):
         raise InputError("a front needs finite costs and values")
-    return ~np.array([_beaten(cost, value, index) for index in range(len(cost))], dtype=bool)
-
-
-def _beaten(cost: Floats, value: Floats, index: int) -> bool:
-    no_worse = (cost <= cost[index]) & (value >= value[index])
-    better = (cost < cost[index]) | (value > value[index])
-    return bool((no_worse & better).any())
+    no_worse = (cost[None] <= cost[:, None]) & (value[None] >= value[:, None])
+    better = (cost[None] < cost[:, None]) | (value[None] > value[:, None])
+    return ~(no_worse & better).any(axis=1)
 
 
 def front_places(

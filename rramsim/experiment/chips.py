@@ -25,19 +25,33 @@ class ChipsSection(Section):
     """
 
     count: int = Field(default=100, ge=2, le=100_000)
+    """Chips of each kind."""
     vdd_v: Quantity | None = None
+    """Supply at which they are read, one of [sense]. Left out: its first."""
     columns: int = Field(default=32, ge=1, le=4096)
+    """Columns of an array, each with an amplifier."""
     compare: list[Literal["iid", "own"]] = ["iid"]
+    """Also test independent errors ("iid"), and an amplifier for each synapse ("own")."""
     read_noise_ln: Quantity = 0.0
+    """Deviation of ln R from read to read."""
     age_s: Quantity = 0.0
+    """Time since programming."""
     relaxation_ln: Quantity = Retention.relaxation_ln
+    """Deviation of ln R that relaxation adds per root decade of time."""
     cell_share: tuple[Quantity, Quantity] = Field(default=(0.47, 0.60), strict=False)
+    """Part of the variance of ln R that stays with a cell when written again: LRS, HRS."""
     verify_lrs_max_ohm: Quantity | None = None
+    """Write an LRS again until it is below this. Left out: no verify."""
     verify_hrs_min_ohm: Quantity | None = None
+    """Write an HRS again until it is above this. Left out: no verify."""
     verify_max_writes: int = 10
+    """Give up verifying after this many writes."""
     surface_points: int = Field(default=1600, ge=350, le=1_000_000)
+    """Pairs of resistances that the read surface is fitted to."""
     images: int = Field(default=0, ge=0)
+    """Test images used; 0 for all."""
     seed: int = Field(default=0, ge=0)
+    """Of the devices and amplifiers that are drawn."""
 
     def make_verify(self) -> "Verify | None":
         """The limits that programming verifies against, if any is given."""

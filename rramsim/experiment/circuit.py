@@ -16,19 +16,28 @@ class MismatchSection(Section):
     """One mismatch coefficient of the user's own cards."""
 
     model: str
+    """The model's name in the cards."""
     parameter: str
+    """The parameter of it that varies."""
     kind: Literal["relative", "absolute"]
+    """Whether the deviation is a share of the nominal value or is added to it."""
     slope_um: Quantity
+    """The deviation times the square root of the gate's area, in the parameter's unit times µm."""
 
 
 class ProcessSection(Section):
     """[process]: one of rramsim's by name, or cards by path with their device names."""
 
     name: str | None = None
+    """One of rramsim's processes."""
     cards: ListOf[str] | None = None
+    """SPICE files of your own transistors, in place of a name."""
     nmos: str | None = None
+    """The n-channel transistor's name in the cards."""
     pmos: str | None = None
+    """The p-channel transistor's name in the cards."""
     mismatch: list[MismatchSection] = []
+    """What varies from transistor to transistor of your own cards."""
 
     def make(self, folder: Path) -> Process:
         """The transistor process; relative paths start at `folder`."""
@@ -54,31 +63,52 @@ class ColumnSection(Section):
     """[column]: what loads the bit lines, and the clocking."""
 
     rows: int = Column.rows
+    """Synapses on a pair of bit lines."""
     c_row_f: Quantity = Column.c_row_f
+    """Capacitance that each row adds to a bit line."""
     c_periphery_f: Quantity = Column.c_periphery_f
+    """Capacitance of write drivers and multiplexer on a bit line."""
     c_source_line_f: Quantity = Column.c_source_line_f
+    """Capacitance that each row adds to the source line."""
     c_out_f: Quantity = Column.c_out_f
+    """Load of each output of the amplifier."""
     precharge_s: Quantity = Column.precharge_s
+    """Precharge before a sense, and recharge after it."""
     edge_s: Quantity = Column.edge_s
+    """Rise and fall of SEN and of the word line."""
     wl_setup_s: Quantity = Column.wl_setup_s
+    """How long the word line is on before SEN."""
     threshold: Quantity = Column.threshold
+    """Where the gates behind the outputs switch, as a share of the supply."""
     r_row_ohm: Quantity = Column.r_row_ohm
+    """Wire resistance of one row's piece of bit line; 0 for none."""
     selected_row: int | None = Column.selected_row
+    """The row that is read, 1 next to the amplifier. Left out: the last."""
     leakage: bool = Column.leakage
+    """Whether the other rows' access transistors leak."""
     neighbour_ohm: Quantity = Column.neighbour_ohm
+    """Resistance of the other rows' devices; the LRS is the worst."""
 
 
 class SenseSection(Section):
     """[sense]: the circuit and the conditions; every list is an axis of the sweep."""
 
     circuit: Literal["pcsa", "pcsa_xnor", "gxnor", "column"] = "pcsa"
+    """The read-out: the amplifier alone, with XNOR, with GXNOR behind it, or below 32 rows."""
     netlist: str | None = None
+    """A SPICE file with a .subckt of your own amplifier (pins q qb bl blb sl sen vdd vss)."""
     vdd_v: ListOf[Quantity] = [1.2]
+    """Supply."""
     temperature_c: ListOf[Quantity] = [27.0]
+    """Temperature."""
     corner: ListOf[str] = ["tt"]
+    """Process corner, such as tt, ss, ff, sf, fs."""
     window_s: ListOf[Quantity] = [50e-9]
+    """Time from SEN to the strobe."""
     mismatch: bool = True
+    """Whether every sense draws its transistors' mismatch."""
     noise: bool = False
+    """Whether every sense draws thermal noise of the outputs (ngspice only)."""
 
     def conditions(self) -> tuple[SenseConditions, ...]:
         """Every point of the sweep's grid."""

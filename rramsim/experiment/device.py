@@ -4,6 +4,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from rramsim.devices import (
     LogNormal,
     ResistanceModel,
@@ -30,20 +32,35 @@ class DeviceSection(Section):
     """
 
     model: str | None = None
+    """A file of 'rramsim devices fit', in place of medians and deviations."""
     measurements: str | None = None
+    """A table of measured resistances, fitted when the experiment is read."""
     kind: Literal["best", "lognormal", "skewed", "empirical"] | None = None
+    """The fitted family; goes with model or measurements. Left out: best."""
     condition: str | None = None
+    """Which programming condition of the measurements."""
     drop: bool = False
+    """Whether rows that cannot be used are left out of the measurements."""
     set_word_line_v: Quantity | None = None
+    """Word-line voltage of the SET pulse, in place of medians; with reset_source_line_v."""
     reset_source_line_v: Quantity | None = None
+    """Source-line voltage of the RESET pulse."""
     pulse_s: Quantity | None = None
-    lrs_median_ohm: Quantity | None = None
-    lrs_sigma_ln: Quantity | None = None
-    hrs_median_ohm: Quantity | None = None
-    hrs_sigma_ln: Quantity | None = None
+    """Length of the pulses. Left out: 100 ns, the one that was measured."""
+    lrs_median_ohm: Quantity | None = Field(default=None, examples=["10k"])
+    """Median of the low-resistance state."""
+    lrs_sigma_ln: Quantity | None = Field(default=None, examples=[0.22])
+    """Deviation of ln R of the low-resistance state; log-normal."""
+    hrs_median_ohm: Quantity | None = Field(default=None, examples=["630k"])
+    """Median of the high-resistance state."""
+    hrs_sigma_ln: Quantity | None = Field(default=None, examples=[1.0])
+    """Deviation of ln R of the high-resistance state; log-normal."""
     age_s: Quantity | None = None
+    """Time since programming, over which both states relax. Left out: fresh."""
     age_temperature_c: Quantity | None = None
+    """Temperature over that time. Left out: 27."""
     relaxation_ln: Quantity | None = None
+    """Deviation of ln R that relaxation adds per root decade of time. Left out: 0.1, assumed."""
 
     def make(self, folder: Path) -> ResistanceModel:
         """The resistance model; relative paths start at `folder`."""

@@ -20,35 +20,63 @@ class EquilibriumSection(Section):
     """
 
     channels: ListOf[int] | None = None
+    """Channels of each convolution. Left out: no convolution."""
     paddings: ListOf[int] | None = None
+    """Padding of each convolution. Left out: 1."""
     hidden: ListOf[int] | None = None
+    """Neurons of each fully connected layer."""
     activation: str | None = None
+    """The neurons' function, such as hard-sigmoid, sigmoid or smooth-clip."""
     pooling: Literal["max", "softmax", "none"] | None = None
+    """Pooling behind every convolution. Left out: max."""
     loss: Literal["squared", "cross-entropy"] | None = None
+    """Squared on output neurons, or cross-entropy of a read-out. Left out: squared."""
     wiring: Literal["symmetric", "asymmetric"] | None = None
+    """Whether backward weights are the forward ones. Left out: symmetric."""
     gain: Quantity | None = None
+    """Scale of the initial weights. Left out: 1."""
     pixels: Literal["unit", "standardised"] | None = None
+    """Images from 0 to 1, or with mean 0 and deviation 1. Left out: unit."""
     estimator: (
         Literal["one-sided", "random-sign", "symmetric", "holomorphic", "continuous", "bptt"] | None
     ) = None
+    """How the gradient is estimated from equilibria. Left out: as the rule has it."""
     beta: Quantity | None = None
+    """Strength of the nudge. Left out: 0.5."""
     points: int | None = None
+    """Nudges on the circle of radius beta. Left out: 2, or 4 for holomorphic-ep."""
     free_steps: int | None = None
+    """Steps of the free phase. Left out: 60."""
     nudged_steps: int | None = None
+    """Steps of each nudged phase. Left out: 20."""
     periods: int | None = None
+    """Turns of a continuous nudge. Left out: 3."""
     noise: Quantity | None = None
+    """Deviation of the noise in every neuron's input. Left out: 0."""
     order: Literal["synchronous", "asynchronous"] | None = None
+    """All layers at once, or the odd ones and then the even ones. Left out: synchronous."""
     settle_tolerance: Quantity | None = None
+    """Largest last move of a neuron of a settled sample. Left out: 0.1."""
     shared_update: bool | None = None
+    """Whether forward and backward weights get their mean update. Left out: no."""
     learning_rates: ListOf[Quantity] | None = None
+    """One learning rate, or one for each connection and the read-out."""
     momentum: Quantity | None = None
+    """Of the descent. Left out: 0.9."""
     weight_decay: Quantity | None = None
+    """Share of every weight added to its gradient. Left out: 0."""
     levels: Literal["binary", "ternary"] | None = None
+    """Of ternary-ep: two or three levels. Left out: ternary."""
     averaging: Quantity | None = None
+    """Of ternary-ep: weight of a new gradient in the moving average. Left out: 0.01."""
     threshold: Quantity | None = None
+    """Of ternary-ep: how clearly the average must ask for a write. Left out: 1.5."""
     most_moves: Quantity | None = None
+    """Of ternary-ep: largest share of a layer that an update writes. Left out: 0.001."""
     zero_share: Quantity | None = None
+    """Of ternary-ep: share of the weights that start at 0. Left out: a third."""
     endurance_writes: Quantity | None = None
+    """Of ternary-ep: writes that a device survives. Left out: 1e6."""
 
     def given(self, *names: str) -> dict[str, Any]:
         """The keys among `names` that were given, lists as tuples."""

@@ -19,15 +19,25 @@ class ErrorsSection(Section):
     """
 
     engine: Literal["ngspice", "batch"] = "ngspice"
+    """ngspice, the reference; or batch, hundreds of times faster and checked by it."""
     max_step_s: Quantity = NgspiceEngine.max_step_s
+    """Largest time step of ngspice."""
     tolerance_v: Quantity = BatchEngine.tolerance_v
+    """Local error that a step of the batch engine may make."""
     certify_samples: int = Field(default=200, ge=0)
+    """Senses of a batch campaign that ngspice repeats; 0 for none."""
     relative_error: Quantity = 0.1
+    """A rate is counted until its 95 % interval is this share of it to either side,"""
     max_samples: int = 1000
+    """or until this many senses of each written weight."""
     workers: int | None = None
+    """Worker processes. Left out: one for each core."""
     scheduler: str | None = None
+    """Address of a dask scheduler, tcp://HOST:PORT. Left out: this machine's cores."""
     chunk_limit_s: Quantity = WorkLimits.chunk_s
+    """How long a worker may take for a piece of work before it is taken for hung."""
     seed: int = 1
+    """Of the devices, mismatch and noise that are drawn."""
 
     def make_engine(self) -> SenseEngine:
         """The engine that senses."""

@@ -10,35 +10,53 @@ __all__ = ["NetworkSection", "TestSection", "TrainingSection"]
 
 
 class NetworkSection(Section):
-    """[network]: every list is an axis."""
+    """[network]: the networks that are trained; every list is an axis."""
 
     architecture: ListOf[Literal["vgg", "mlp"]] = ["vgg"]
+    """Convolutional (vgg) or fully connected (mlp)."""
     width: ListOf[int] = [8]
+    """Channels of the first layer, or hidden neurons."""
     weights: ListOf[Literal["binary", "ternary"]] = ["binary", "ternary"]
+    """Two or three levels."""
     activations: ListOf[Literal["same", "full", "binary", "ternary"]] = ["same"]
+    """Quantised as the weights are (same), or otherwise."""
 
 
 class TrainingSection(Section):
-    """[training]: `errors_vdd_v` trains with the errors read at that supply injected.
+    """[training]: how the networks learn, and from which images.
 
-    `min_steps` raises `epochs` on a small data set until that many batches have been seen.
+    `errors_vdd_v` trains with the errors read at that supply injected. `min_steps` raises `epochs`
+    on a small data set until that many batches have been seen.
     """
 
     rule: Literal["backprop", "ep", "holomorphic-ep", "ternary-ep"] = "backprop"
+    """Back-propagation, or a rule of equilibrium propagation (see [equilibrium])."""
     data: Literal["auto", "cifar10", "digits"] = "auto"
+    """The images; auto takes CIFAR-10 if it is there, else the digits."""
     epochs: int = 10
+    """Passes over the training images."""
     min_steps: int = Field(default=0, ge=0, le=10_000_000)
+    """More epochs on a small data set, until this many batches have been seen."""
     batch: int | None = None
+    """Images of a batch. Left out: 64, or 20 for equilibrium propagation."""
     learning_rate: Quantity | None = None
+    """Largest learning rate. Left out: 0.01, or 0.1 for equilibrium propagation."""
     seed: int = 0
+    """Of the weights' start and the order of images."""
     bfloat16: bool | None = None
+    """Whether to train in bfloat16. Left out: no."""
     device: str = "cpu"
+    """PyTorch's device, such as cpu or cuda."""
     errors_vdd_v: ListOf[Quantity | Literal["none"]] = ["none"]
+    """Train with the read errors of this supply (one of [sense] vdd_v), or "none"."""
 
 
 class TestSection(Section):
     """[test]: draws of the read errors at each point, and test images used (0 for all)."""
 
     draws: int = Field(default=3, ge=1, le=1000)
+    """Draws of the read errors at every point."""
     images: int = Field(default=0, ge=0)
+    """Test images used; 0 for all."""
     seed: int = Field(default=0, ge=0)
+    """Of the read errors that are drawn."""

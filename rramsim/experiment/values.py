@@ -34,9 +34,18 @@ ListOf = Annotated[list[T], BeforeValidator(_list), Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A table of the experiment file: unknown keys and wrong types are refused."""
+    """A table of the experiment file: unknown keys and wrong types are refused.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    The text below a key is its description, which `rramsim init` writes beside it.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 def or_default(value: float | None, default: float) -> float:

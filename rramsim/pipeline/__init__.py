@@ -5,7 +5,9 @@ from rramsim.pipeline.chips import chips_stage
 from rramsim.pipeline.data import choose_data
 from rramsim.pipeline.errors import errors_stage
 from rramsim.pipeline.folder import RunFolder
+from rramsim.pipeline.nominal import nominal_stage
 from rramsim.pipeline.provenance import write_provenance
+from rramsim.pipeline.report import WrittenReport, report_stage
 from rramsim.pipeline.shares import shares_stage
 from rramsim.pipeline.sweep import SweepProgress, sweep_stage
 from rramsim.pipeline.tradeoff import tradeoff_stage
@@ -17,11 +19,14 @@ __all__ = [
     "SweepProgress",
     "TrainedEquilibrium",
     "TrainedNetwork",
+    "WrittenReport",
     "boundary_stage",
     "chips_stage",
     "choose_data",
     "errors_stage",
     "network_plans",
+    "nominal_stage",
+    "report_stage",
     "shares_stage",
     "sweep_stage",
     "tradeoff_stage",

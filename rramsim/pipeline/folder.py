@@ -99,6 +99,21 @@ class RunFolder:
         return self.path / "chips.json"
 
     @property
+    def shares(self) -> Path:
+        """What each source of variation does to the errors."""
+        return self.path / "shares.json"
+
+    @property
+    def nominal(self) -> Path:
+        """Waveforms and read maps without mismatch, for the report."""
+        return self.path / "nominal.nc"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.path / "report.html"
+
+    @property
     def provenance(self) -> Path:
         """What made the folder's files."""
         return self.path / "provenance.json"

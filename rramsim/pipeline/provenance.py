@@ -40,7 +40,7 @@ def write_provenance(
         "files": {
             path.relative_to(folder.path).as_posix(): _sha256(path.read_bytes())
             for path in sorted(folder.path.rglob("*"))
-            if path.is_file() and path != folder.provenance
+            if path.is_file() and path not in (folder.provenance, folder.report)
         },
     }
     folder.write_json(folder.provenance, value)

@@ -64,7 +64,7 @@ def shares_stage(
     """
     with folder_lock(folder.path):
         value = _count(experiment, folder, report)
-        folder.write_json(folder.path / "shares.json", value)
+        folder.write_json(folder.shares, value)
         save_figure(shares_figure(value), folder.path, "shares")
     return value
 

@@ -11,20 +11,18 @@ from rramsim.biterrors import FailedTask, SenseTask, run_campaign, save_dataset,
 from rramsim.biterrors.dataset import AXES
 from rramsim.circuits import SenseConditions
 from rramsim.devices import WRITTEN
-from rramsim.engines import SenseSamples, Waveforms
+from rramsim.engines import Waveforms
 from rramsim.experiment import Experiment
 from rramsim.figures import save_figure, sense_figure, waveform_figure
 from rramsim.files import folder_lock
 from rramsim.pipeline.certify import certify_campaign
 from rramsim.pipeline.folder import RunFolder
+from rramsim.pipeline.nominal import nominal_pair
 
 __all__ = ["SweepProgress", "sweep_stage"]
 
 _LONG_WINDOW_S = 1e-6
 """Window of the nominal senses, long enough to see slow pairs resolve."""
-
-_UNEQUAL = 1.03
-"""Ratio of the two HRS in the nominal HRS/HRS sense; equal ones never resolve."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,13 +137,14 @@ def _nominal(
 ) -> dict[str, xr.DataArray]:
     """Resolve time of median devices without mismatch over (vdd, temperature, corner, written)."""
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
+    resistances = experiment.make_resistances()
     dims = [dim for dim in AXES if dim != "window"]
     axes = {dim: sorted({getattr(c, AXES[dim][0]) for c in conditions}) for dim in dims}
     times = np.full((*(len(values) for values in axes.values()), 3), np.nan)
     for condition in {replace(c, window_s=_LONG_WINDOW_S) for c in conditions}:
         at = tuple(axes[dim].index(getattr(condition, AXES[dim][0])) for dim in dims)
         for index, written in enumerate(WRITTEN):
-            outcome = engine.sense(circuit, condition, _nominal_pair(experiment, written))
+            outcome = engine.sense(circuit, condition, nominal_pair(resistances, written))
             if outcome.converged[0]:
                 times[(*at, index)] = outcome.resolve_time_s[0]
     array = xr.DataArray(
@@ -160,16 +159,11 @@ def _nominal(
     return {"nominal_resolve_time_s": array}
 
 
-def _nominal_pair(experiment: Experiment, written: int) -> SenseSamples:
-    r_bl, r_blb = experiment.make_resistances().nominal(written)
-    return SenseSamples.nominal(r_bl, r_blb * _UNEQUAL if written == 0 else r_blb)
-
-
 def _waveforms(experiment: Experiment, conditions: SenseConditions) -> dict[str, Waveforms]:
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     waves: dict[str, Waveforms] = {}
     for written, pair in ((1, "LRS/HRS"), (-1, "HRS/LRS"), (0, "HRS/HRS")):
-        samples = _nominal_pair(experiment, written)
+        samples = nominal_pair(experiment.make_resistances(), written)
         outcome = engine.sense(circuit, conditions, samples, waveforms=True)
         ohms = f"{samples.r_bl_ohm[0] / 1e3:g} kΩ / {samples.r_blb_ohm[0] / 1e3:g} kΩ"
         read = f"reads {outcome.read[0]:+d}" if outcome.read[0] else "reads 0"

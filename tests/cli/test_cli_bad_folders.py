@@ -40,6 +40,16 @@ def test_a_folder_without_results(rramsim, tmp_path, command):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_report_of_what_is_no_run(rramsim, tmp_path):
+    for folder, message in ((tmp_path / "none", "no such folder"), (tmp_path, "holds no results")):
+        status, out, line = rramsim("report", folder)
+        assert status == 2 and message in line and line.count("\n") == 1 and not out
+    (tmp_path / "errors.json").write_text("{}")
+    status, _, line = rramsim("report", tmp_path)
+    assert status == 2 and "errors.json: damaged (engine: Field required)" in line
+    assert [p.name for p in tmp_path.iterdir()] == ["errors.json"]
+
+
 def test_an_experiment_that_is_not_there(rramsim, tmp_path):
     status, _, line = rramsim("run", tmp_path / "none.toml", "--out", tmp_path / "out")
     assert status == 2 and "none.toml: cannot read an experiment" in line

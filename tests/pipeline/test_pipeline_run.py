@@ -64,6 +64,8 @@ def test_everything_that_is_promised_is_there(finished):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (out / f"{name}.svg").read_text()
     assert value["data"] == "scikit-learn digits"
+    assert value["report"] == str(out / "report.html")
+    assert "MPRE1" in (out / "report.html").read_text()
     assert len(rows(out / "training.csv")) == 2 * 4
     assert len(rows(out / "tradeoff.csv")) == 2 * 2
     assert not list(out.rglob(".partial-*"))

@@ -1,0 +1,36 @@
+"""`rramsim report`: every result of a folder on one page."""
+
+import typer
+
+from rramsim.cli.options import FolderArgument, JsonOption, print_json
+
+__all__ = ["register", "report"]
+
+
+def report(folder: FolderArgument, json: JsonOption = False) -> None:
+    """Write DIR/report.html: one page with every result of DIR, readable offline.
+
+    Sections whose results are not in DIR name the command that makes them.
+
+    Example: rramsim report runs/demo
+    """
+    from rramsim.cli import stages
+    from rramsim.pipeline import RunFolder
+
+    written = stages.show_report(RunFolder.existing(folder))
+    if json:
+        print_json(
+            {
+                "report": str(written.path),
+                "bytes": written.path.stat().st_size,
+                "present": list(written.present),
+                "missing": list(written.missing),
+            }
+        )
+    else:
+        typer.echo(f"the report is {written.path}; open it in a browser")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(report)

@@ -1,0 +1,155 @@
+"""An experiment file with every key: its default, unit and meaning, out of the sections."""
+
+import json
+import textwrap
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from rramsim.experiment.values import ListOf, Section
+from rramsim.experiment.whole import Experiment
+
+__all__ = ["experiment_template"]
+
+_UNITS = {
+    "v": "V", "s": "s", "f": "F", "ohm": "ohm", "c": "degrees Celsius", "ln": "units of ln R",
+    "um": "um",
+}  # fmt: skip
+_WIDTH = 100
+_HEAD = """\
+# An experiment of rramsim, with every key at its default. What is left out keeps its default.
+#
+#   rramsim run THIS.toml --out runs/mine
+#
+# Numbers may be written as SPICE writes them: "50n", "10k". Where a list may stand, each of its
+# values is simulated: an axis of the sweep. A line that begins with "# key =" has no default.
+"""
+
+
+def experiment_template() -> str:
+    """The text of an experiment file that says what it says by default, every key explained.
+
+    Sections that are off by default ([chips], and [equilibrium], which goes with other training
+    rules) are commented out.
+
+    >>> print(experiment_template().split("[test]")[1].splitlines()[2])
+    draws = 3
+    """
+    parts = [_HEAD]
+    for name, info in Experiment.model_fields.items():
+        section = _section_of(info)
+        if section is None:
+            continue
+        active = info.default is not None and any(
+            field.default is not None for field in section.model_fields.values()
+        )
+        default = info.default if active else section()
+        parts.append(_section(name, section, default, active=active))
+    return "\n".join(parts)
+
+
+def _section_of(info: FieldInfo) -> type[Section] | None:
+    for kind in (info.annotation, *get_args(info.annotation)):
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return kind
+    return None
+
+
+def _section(name: str, section: type[Section], default: Section, *, active: bool) -> str:
+    title = " ".join((section.__doc__ or "").split("\n\n")[0].split())
+    title = title.removeprefix(f"[{name}]: ").replace("`", "'")
+    off = "" if active else "# "
+    lines = [*_comment(title[:1].upper() + title[1:]), f"{off}[{name}]"]
+    for key, info in section.model_fields.items():
+        value = getattr(default, key)
+        lines += _comment(_meaning(key, info))
+        if value is None:
+            lines.append(f"# {key} = {_placeholder(info)}")
+        elif not active or value == []:
+            shown = [_example(info)] if value == [] else value
+            lines.append(f"# {key} = {_toml(shown)}")
+        else:
+            lines.append(f"{key} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2)]
+
+
+def _meaning(key: str, info: FieldInfo) -> str:
+    unit = _UNITS.get(key.rsplit("_", 1)[-1]) if "_" in key else None
+    notes = [f"in {unit}"] if unit else []
+    if choices := _choices(info.annotation):
+        notes.append("one of " + ", ".join(choices))
+    if _is_axis(info):
+        notes.append("or a list")
+    told = f" ({'; '.join(notes)})" if notes else ""
+    return f"{info.description}{told}"
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The words that a key may take."""
+    if get_origin(annotation) is Literal:
+        return [str(choice) for choice in get_args(annotation)]
+    return [choice for part in get_args(annotation) for choice in _choices(part)]
+
+
+def _is_axis(info: FieldInfo) -> bool:
+    """Whether one value may stand for a list: the field is a `ListOf`."""
+    marks = get_args(ListOf[int])[1:]
+
+    def holds(annotation: Any, metadata: list[Any]) -> bool:
+        found = [*metadata, *get_args(annotation)[1:]]
+        if any(mark in found for mark in marks if callable(getattr(mark, "func", None))):
+            return True
+        return any(holds(part, []) for part in get_args(annotation))
+
+    return holds(info.annotation, list(info.metadata))
+
+
+def _placeholder(info: FieldInfo) -> str:
+    if info.examples:
+        return _toml(info.examples[0])
+    kinds = _kinds(info.annotation)
+    if bool in kinds:
+        return "true"
+    if str in kinds or get_origin(kinds[0]) is Literal:
+        choices = _choices(info.annotation)
+        return _toml(choices[0] if choices else "...")
+    return "[...]" if get_origin(kinds[0]) is list else "..."
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The alternatives of an annotation, without None."""
+    if get_origin(annotation) in (Union, UnionType):
+        return [k for part in get_args(annotation) for k in _kinds(part) if k is not NoneType]
+    if hasattr(annotation, "__metadata__"):
+        return _kinds(get_args(annotation)[0])
+    return [annotation]
+
+
+def _example(info: FieldInfo) -> dict[str, Any]:
+    """A table of an array of tables, with words for its values."""
+    (model,) = get_args(info.annotation)
+    assert issubclass(model, BaseModel)
+    return {
+        key: (_choices(field.annotation) or ["..."])[0] for key, field in model.model_fields.items()
+    }
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        # One value reads better than a list of one.
+        if len(value) == 1 and isinstance(value, list) and not isinstance(value[0], dict | str):
+            return _toml(value[0])
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)

@@ -1,0 +1,72 @@
+"""Numbers as people read them: engineering units, percentages, rates with their intervals."""
+
+import math
+
+from rramsim.figures.report.records import RateRecord
+
+__all__ = ["engineering", "engineering_interval", "percent", "percent_interval", "rate_text"]
+
+_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"),
+             (1e-12, "p"), (1e-15, "f"))  # fmt: skip
+
+
+def engineering(value: float, unit: str, digits: int = 3) -> str:
+    """A value with an SI prefix; a dash for what does not exist.
+
+    >>> engineering(6.3e5, "Ω"), engineering(38.3e-15, "J"), engineering(float("nan"), "s")
+    ('630 kΩ', '38.3 fJ', '–')
+    """
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return f"0 {unit}"
+    size = float(f"{abs(value):.{digits}g}")
+    scale, prefix = next((p for p in _PREFIXES if size >= p[0]), _PREFIXES[-1])
+    return f"{value / scale:.{digits}g} {prefix}{unit}"
+
+
+def engineering_interval(value: float, low: float, high: float, unit: str) -> str:
+    """A value above 0 with the interval around it, all with the value's prefix and decimals.
+
+    >>> engineering_interval(52.0e-9, 51.8e-9, 52.214e-9, "J")
+    '52.00 nJ (51.80–52.21 nJ)'
+    """
+    if not (math.isfinite(value + low + high) and value > 0):
+        return engineering(value, unit)
+    scale, prefix = next((p for p in _PREFIXES if value >= p[0]), _PREFIXES[-1])
+    decimals = max(0, 4 - len(str(int(value / scale))))
+    middle, start, end = (f"{v / scale:.{decimals}f}" for v in (value, low, high))
+    return f"{middle} {prefix}{unit} ({start}–{end} {prefix}{unit})"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in percent.
+
+    >>> percent(0.5239), percent(0.5239, 2)
+    ('52.4 %', '52.39 %')
+    """
+    return f"{100 * share:.{digits}f} %" if math.isfinite(share) else "–"
+
+
+def percent_interval(value: float, low: float, high: float, digits: int = 1) -> str:
+    """A share in percent with the interval around it.
+
+    >>> percent_interval(0.5, 0.48, 0.52)
+    '50.0 % (48.0–52.0 %)'
+    """
+    return f"{percent(value, digits)} ({100 * low:.{digits}f}–{percent(high, digits)})"
+
+
+def rate_text(rate: RateRecord) -> str:
+    """A rate with its 95 % interval, or its upper end where no event was seen.
+
+    >>> rate_text(RateRecord(rate=0.05, low=0.02, high=0.11, events=5, trials=100))
+    '5 % (2–11 %)'
+    >>> rate_text(RateRecord(rate=0.0, low=0.0, high=0.0368, events=0, trials=98))
+    'none seen (< 3.7 %)'
+    """
+    if rate.rate is None:
+        return "no read"
+    if not rate.events:
+        return f"none seen (< {100 * rate.high:.2g} %)"
+    return f"{100 * rate.rate:.3g} % ({100 * rate.low:.2g}–{100 * rate.high:.2g} %)"
