@@ -31,7 +31,7 @@ def pareto_front(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
         raise InputError("a front needs finite costs and values")
     no_worse = (cost[None] <= cost[:, None]) & (value[None] >= value[:, None])
     better = (cost[None] < cost[:, None]) | (value[None] > value[:, None])
-    return ~(no_worse & better).any(axis=1)
+    return np.asarray(~(no_worse & better).any(axis=1), dtype=bool)
 
 
 def front_places(
