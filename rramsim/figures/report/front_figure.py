@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from rramsim.costs import DATA_FLOWS, pareto_front
+from rramsim.costs import pareto_front
 from rramsim.figures.report.figure import DetailPoint, ReportFigure, ReportTable, Variant, csv_text
 from rramsim.figures.report.network_figures import by_environment
 from rramsim.figures.report.nominal_figures import waveform_label
@@ -30,6 +30,8 @@ _FLOWS = {
     "per_use": ("each weight read for every use", "energy of weight reads per image (µJ)", 1e6),
 }
 
+"""The data flows that the trade-off's table has; `costs.csv` has more."""
+
 Keys = Mapping[int, str]
 """The key of each row's details, by the row's identity."""
 
@@ -40,11 +42,11 @@ def front_figure(rows: Sequence[TradeoffRow]) -> ReportFigure:
     environments = by_environment(rows)
     variants = []
     for environment, mine in environments.items():
-        for flow in DATA_FLOWS:
+        for flow in _FLOWS:
             several = f"; {environment}" if len(environments) > 1 else ""
             svg = _plot(mine, flow, environment, keys)
             variants.append(Variant(label=f"{_FLOWS[flow][0]}{several}", svg=svg))
-    fronts = {flow: _on_front(rows, flow) for flow in DATA_FLOWS}
+    fronts = {flow: _on_front(rows, flow) for flow in _FLOWS}
     return ReportFigure(
         key="front",
         title="Energy against accuracy",
@@ -56,9 +58,9 @@ def front_figure(rows: Sequence[TradeoffRow]) -> ReportFigure:
         ),
         variants=tuple(variants),
         csv=csv_text(
-            [*TradeoffRow.model_fields, *(f"on_front_{flow}" for flow in DATA_FLOWS)],
+            [*TradeoffRow.model_fields, *(f"on_front_{flow}" for flow in _FLOWS)],
             (
-                [*row.model_dump().values(), *(int(id(row) in fronts[f]) for f in DATA_FLOWS)]
+                [*row.model_dump().values(), *(int(id(row) in fronts[f]) for f in _FLOWS)]
                 for row in rows
             ),
         ),
@@ -137,7 +139,7 @@ def front_details(
             ("accuracy with read errors",
              percent_interval(row.accuracy, row.accuracy_low, row.accuracy_high)),
             ("accuracy without", percent(row.accuracy_without_errors)),
-            *((f"energy per image, {_FLOWS[f][0]}", _energy(row, f)) for f in DATA_FLOWS),
+            *((f"energy per image, {_FLOWS[f][0]}", _energy(row, f)) for f in _FLOWS),
         ]  # fmt: skip
         for kind, name in TYPES.items():
             if at is not None:
