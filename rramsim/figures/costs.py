@@ -77,7 +77,8 @@ def front_figure(
             efficiency.set_title(
                 f"dashed: {who}, {anchor.value:g} TOPS/W,\n{where} [{anchor.mark}]", fontsize=8
             )
-    efficiency.set(yscale="log", xlabel="supply VDD (V)", ylabel="TOPS/W")
+    efficiency.set(xlabel="supply VDD (V)", ylabel="TOPS/W")
+    efficiency.set_ylim(bottom=0)
     for axis in (front.xaxis, efficiency.yaxis):
         axis.set_major_formatter(_plain)
         axis.set_minor_formatter(_plain_if_round)
