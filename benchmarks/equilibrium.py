@@ -279,7 +279,7 @@ def _cifar(options: argparse.Namespace) -> Iterator[Piece]:
     path = None if options.data is None else Path(options.data)
     data = load_images("cifar10", path=path)
     if options.images:
-        data = data.subset(train=options.images, test=min(options.images, 2000))
+        data = data.subset(train=options.images, test=min(options.images, 5000))
     spec, training = _experiment("ep_cifar10", data)
     epochs = options.epochs or training.epochs
     for seed in options.seeds:
