@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
-from rramsim.files import atomic_path
+from rramsim.files import atomic_path, output_folder
 from rramsim.learning import (
     EpochMetrics,
     ImageData,
@@ -97,6 +97,8 @@ def run(
     on; `state` is a folder for the checkpoint of the training under way.
     """
     kept: list[dict[str, Any]] = []
+    if state is not None:
+        output_folder(state)
     if out is not None and out.exists():
         kept = [{str(k): v for k, v in row.items()} for row in pd.read_csv(out).to_dict("records")]
     chosen = [c for c in CONFIGURATIONS if not kinds or f"{c[0]}-{c[1]}" in kinds]

@@ -24,6 +24,7 @@ from rramsim.cli import (
     sense,
     shares,
     sweep,
+    tolerance,
     tradeoff,
     train,
 )
@@ -51,6 +52,7 @@ for module in (
     rare,
     train,
     tradeoff,
+    tolerance,
     chips,
     costs,
     report,

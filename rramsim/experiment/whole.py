@@ -17,6 +17,7 @@ from rramsim.experiment.device import DeviceSection
 from rramsim.experiment.equilibrium import EquilibriumSection
 from rramsim.experiment.errors import ErrorsSection
 from rramsim.experiment.network import NetworkSection, TestSection, TrainingSection
+from rramsim.experiment.tolerance import ToleranceSection
 from rramsim.experiment.values import Section
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Experiment(Section):
     equilibrium: EquilibriumSection = EquilibriumSection()
     test: TestSection = TestSection()
     chips: ChipsSection | None = None
+    tolerance: ToleranceSection | None = None
     folder: Path = Field(default=Path(), description="where relative paths start")
 
     def make_process(self) -> Process:

@@ -16,6 +16,7 @@ from rramsim.figures.sense import sense_figure
 from rramsim.figures.sensitivity import sensitivity_figure
 from rramsim.figures.shares import shares_figure
 from rramsim.figures.style import save_figure
+from rramsim.figures.tolerance import tolerance_figure
 from rramsim.figures.waveforms import waveform_figure
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "sense_figure",
     "sensitivity_figure",
     "shares_figure",
+    "tolerance_figure",
     "waveform_figure",
 ]

@@ -110,7 +110,8 @@ def front_figure(
         [
             f"{first.data}; {first.temperature_c:g} °C, {first.corner}; {legend_note}; reads "
             "simulated, logic from simulated gates, drivers and buffers estimated",
-            "bars: 95 % intervals; right: cheapest window that loses at most 5 points; [B]: believed, not re-read",
+            "bars: 95 % intervals; right: the cheapest window that loses at most 5 points; "
+            "[B]: believed, not re-read",
         ],
     )
     return figure

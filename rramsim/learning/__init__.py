@@ -7,6 +7,7 @@ from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
 from rramsim.learning.evaluation import Accuracy, accuracy, classified_right
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.settings import TrainingSettings
+from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
 from rramsim.learning.training import EpochMetrics, TrainingResult, train, training_step
 from rramsim.networks import NetworkSpec
 
@@ -16,6 +17,7 @@ __all__ = [
     "Accuracy",
     "EnsembleAccuracy",
     "EpochMetrics",
+    "Factor",
     "ImageData",
     "NetworkSpec",
     "TrainingResult",
@@ -27,6 +29,8 @@ __all__ = [
     "load_images",
     "load_network",
     "save_network",
+    "tolerance_factor",
+    "tolerated_rate",
     "train",
     "training_step",
 ]

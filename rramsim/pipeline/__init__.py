@@ -10,6 +10,7 @@ from rramsim.pipeline.provenance import write_provenance
 from rramsim.pipeline.report import WrittenReport, report_stage
 from rramsim.pipeline.shares import shares_stage
 from rramsim.pipeline.sweep import SweepProgress, sweep_stage
+from rramsim.pipeline.tolerance import tolerance_stage
 from rramsim.pipeline.tradeoff import tradeoff_stage
 from rramsim.pipeline.train import TrainedNetwork, network_plans, train_stage
 from rramsim.pipeline.train_equilibrium import TrainedEquilibrium, train_equilibrium_stage
@@ -29,6 +30,7 @@ __all__ = [
     "report_stage",
     "shares_stage",
     "sweep_stage",
+    "tolerance_stage",
     "tradeoff_stage",
     "train_equilibrium_stage",
     "train_stage",

@@ -34,6 +34,7 @@ __all__ = [
     "drawn_weight_errors",
     "network_plans",
     "statistics_of_supply",
+    "train_plan",
     "train_stage",
     "weight_errors",
 ]
@@ -135,6 +136,27 @@ def network_plans(
     return tuple(plans)
 
 
+def train_plan(
+    plan: NetworkPlan,
+    folder: RunFolder,
+    data: ImageData,
+    *,
+    report: Callable[[NetworkPlan, EpochMetrics], None] = lambda plan, metrics: None,
+) -> tuple[TrainedNetwork, tuple[EpochMetrics, ...]]:
+    """Train a network, going on from its checkpoint, and save it; returns its epochs too."""
+    result = train(
+        plan.spec,
+        data,
+        plan.settings,
+        errors=plan.errors,
+        checkpoint=folder.networks / f"{plan.name}.checkpoint.pt",
+        progress=lambda metrics: report(plan, metrics),
+    )
+    path = folder.networks / f"{plan.name}.pt"
+    save_network(path, plan.spec, result.network)
+    return TrainedNetwork(plan=plan, network=result.network, path=path), tuple(result.rows)
+
+
 def train_stage(
     experiment: Experiment,
     folder: RunFolder,
@@ -149,17 +171,8 @@ def train_stage(
     rows: list[dict[str, Any]] = []
     trained: list[TrainedNetwork] = []
     for plan in plans:
-        result = train(
-            plan.spec,
-            data,
-            plan.settings,
-            errors=plan.errors,
-            checkpoint=folder.networks / f"{plan.name}.checkpoint.pt",
-            progress=lambda metrics, plan=plan: report(plan, metrics),  # type: ignore[misc]
-        )
-        path = folder.networks / f"{plan.name}.pt"
-        save_network(path, plan.spec, result.network)
-        for metrics in result.rows:
+        network, epochs = train_plan(plan, folder, data, report=report)
+        for metrics in epochs:
             rows.append(
                 {
                     "network": plan.spec.name,
@@ -171,7 +184,7 @@ def train_stage(
             )
         with atomic_path(folder.training) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False)
-        trained.append(TrainedNetwork(plan=plan, network=result.network, path=path))
+        trained.append(network)
     return tuple(trained)
 
 
