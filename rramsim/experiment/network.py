@@ -12,8 +12,8 @@ __all__ = ["NetworkSection", "TestSection", "TrainingSection"]
 class NetworkSection(Section):
     """[network]: the networks that are trained; every list is an axis."""
 
-    architecture: ListOf[Literal["vgg", "mlp"]] = ["vgg"]
-    """Convolutional (vgg) or fully connected (mlp)."""
+    architecture: ListOf[Literal["vgg", "resnet", "mlp"]] = ["vgg"]
+    """Convolutional (vgg), with shortcuts (resnet), or fully connected (mlp)."""
     width: ListOf[int] = [8]
     """Channels of the first layer, or hidden neurons."""
     weights: ListOf[Literal["binary", "ternary"]] = ["binary", "ternary"]

@@ -136,6 +136,11 @@ class Experiment(Section):
                     "weights; use rule = 'ternary-ep' or 'backprop'"
                 )
         if self.chips is not None:
+            if "resnet" in self.network.architecture:
+                raise InputError(
+                    "[network] architecture = 'resnet': its shortcuts are not bit-true, so [chips] "
+                    "cannot test it; leave one of them out"
+                )
             self.make_chip_model()
             self.make_chip_conditions()
             Retention(relaxation_ln=self.chips.relaxation_ln).decades(age_s=self.chips.age_s)

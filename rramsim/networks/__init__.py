@@ -19,6 +19,7 @@ from rramsim.networks.quantisers import (
     quantise_weight,
     straight_through,
 )
+from rramsim.networks.residual import ResidualConv
 from rramsim.networks.sampling import bernoulli_positions
 from rramsim.networks.weight_errors import (
     BinaryFlips,
@@ -40,6 +41,7 @@ __all__ = [
     "QuantConv2d",
     "QuantLayer",
     "QuantLinear",
+    "ResidualConv",
     "ScalarErrors",
     "Standardise",
     "TransitionErrors",

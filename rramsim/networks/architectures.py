@@ -1,9 +1,9 @@
-"""The networks: the VGG of Laborieux et al. 2020 (arXiv 2005.01973) and a small perceptron."""
+"""The networks: the VGG of Laborieux et al. 2020 (arXiv 2005.01973), a residual one, and an MLP."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,11 @@ from rramsim.networks.quantisers import (
     check_activation_kind,
     check_weight_kind,
 )
+from rramsim.networks.residual import residual_stages
 
 __all__ = ["Architecture", "NetworkSpec", "Standardise", "build_network"]
 
-Architecture = Literal["vgg", "mlp"]
+Architecture = Literal["vgg", "resnet", "mlp"]
 
 _MAX_WIDTH = 4096
 _VGG_HIDDEN = 512
@@ -50,9 +51,8 @@ class Standardise(nn.Module):
 class NetworkSpec:
     """What a network is, apart from its weights.
 
-    `width` is N: the channels of the first convolution of the VGG, or the hidden units of the
-    perceptron. `input_shape` is (channels, height, width). Raises `InputError` for a value out of
-    range.
+    `width` is N: the channels of the first convolution, or the hidden units of the perceptron.
+    `input_shape` is (channels, height, width). Raises `InputError` for a value out of range.
 
     >>> NetworkSpec(weights="ternary", activations="ternary", width=16).name
     'vgg16-ternary-ternary'
@@ -66,8 +66,9 @@ class NetworkSpec:
     classes: int = 10
 
     def __post_init__(self) -> None:
-        if self.architecture not in ("vgg", "mlp"):
-            raise InputError(f"architecture = {self.architecture!r}: must be 'vgg' or 'mlp'")
+        if self.architecture not in get_args(Architecture):
+            names = ", ".join(repr(name) for name in get_args(Architecture))
+            raise InputError(f"architecture = {self.architecture!r}: must be one of {names}")
         check_weight_kind(self.weights)
         check_activation_kind(self.activations)
         if isinstance(self.width, bool) or not isinstance(self.width, int):
@@ -118,6 +119,9 @@ def build_network(
     output included. A pool that would leave a side below 3, the size of the kernel, leaves that
     side as it is: an image of 32 x 32 ends at 4 x 4 after three pools as published, one of 8 x 8
     (scikit-learn's digits) at 4 x 4 after one, and a smaller image is not refused.
+    "resnet": a convolution to N channels, then six convolutions of N, N, 2N, 2N, 4N, 4N channels,
+    each with a shortcut of real values around it (`ResidualConv`) and pools as the VGG's, then one
+    linear layer to `classes`.
     "mlp": linear N, N and `classes`, each followed by batch-norm.
 
     All weights are quantised, first and last too, and drawn from N(0, 0.03^2). The input of the
@@ -135,7 +139,7 @@ def build_network(
     if seed < 0:
         raise InputError(f"seed = {seed}: must be 0 or above")
     generator = torch.Generator().manual_seed(seed)
-    stages = _vgg(spec, generator) if architecture == "vgg" else _mlp(spec, generator)
+    stages = {"vgg": _vgg, "resnet": _resnet, "mlp": _mlp}[architecture](spec, generator)
     network = nn.Sequential(OrderedDict(stages))
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -171,6 +175,25 @@ def _vgg(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Mo
 def _pool_step(side: int) -> int:
     """By how much a pool divides this side; below 3 x 3 a kernel would see mostly padding."""
     return 2 if side // 2 >= 3 else 1
+
+
+def _resnet(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Module]]:
+    channels, height, width = spec.input_shape
+    pools = []
+    for _ in range(3):
+        pools.append((_pool_step(height), _pool_step(width)))
+        height, width = height // pools[-1][0], width // pools[-1][1]
+    stages = residual_stages(
+        channels, spec.width, pools=pools,
+        weights=spec.weights, activations=spec.activations, generator=generator,
+    )  # fmt: skip
+    sizes = (4 * spec.width * height * width, spec.classes)
+    return [
+        ("standardise", Standardise(channels)),
+        *stages,
+        ("flatten", nn.Flatten()),
+        *_linear_stages(sizes, spec, generator, first=False),
+    ]
 
 
 def _mlp(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Module]]:

@@ -89,7 +89,7 @@ def test_only_integers_reach_the_inner_layers():
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28), (1, 1, 1), (2, 5, 9)])
-@pytest.mark.parametrize("architecture", ["vgg", "mlp"])
+@pytest.mark.parametrize("architecture", ["vgg", "resnet", "mlp"])
 @pytest.mark.parametrize("weights", ["binary", "ternary", "full"])
 def test_every_input_size_is_taken(shape, architecture, weights):
     net = vgg(2, architecture=architecture, weights=weights, input_shape=shape, classes=7).eval()
@@ -122,7 +122,10 @@ def test_the_seed_decides_the_weights():
         ({"width": 10**9}, "width = 1000000000: must be between 1"),
         ({"width": 2.5}, "width = 2.5: must be a whole number"),
         ({"width": True}, "width = True: must be a whole number"),
-        ({"architecture": "resnet"}, "architecture = 'resnet': must be 'vgg' or 'mlp'"),
+        (
+            {"architecture": "lenet"},
+            "architecture = 'lenet': must be one of 'vgg', 'resnet', 'mlp'",
+        ),
         ({"weights": "int8"}, "weights = 'int8': must be 'binary'"),
         ({"activations": "int8"}, "activations = 'int8': must be 'full'"),
         ({"input_shape": (32, 32)}, "must be \\(channels, height, width\\)"),
