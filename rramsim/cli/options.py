@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,8 +68,17 @@ def check_plot(plot: Path | None) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    """Print one JSON object on standard output; what is no finite number is null."""
+    typer.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The same value without NaN and infinities, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse_quantity(option: str, text: str) -> float:
