@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rramsim.circuits import Column, ReadOut, SenseConditions, sense_circuit
+from rramsim.devices import MismatchCoefficient, process_from_cards
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples
 from rramsim.exceptions import InputError
 
@@ -32,3 +33,50 @@ def test_the_read_threshold_is_the_circuits(sky130):
     for name in ("high", "half"):
         assert times[name, "BatchEngine"] == pytest.approx(times[name, "NgspiceEngine"], rel=0.02)
     assert times["high", "BatchEngine"] < 0.9 * times["half", "BatchEngine"]
+
+
+def own_process(tmp_path, level):
+    """A process of two hand-written cards, of which only the n-channel one varies."""
+    card = tmp_path / "own.spice"
+    card.write_text(f".model n nmos {level['n']}\n.model p pmos {level['p']}\n")
+    threshold = MismatchCoefficient(
+        model="n", parameter=level["varies"], kind="absolute", slope_um=0.01
+    )
+    return process_from_cards((card,), nmos="n", pmos="p", mismatch=(threshold,))
+
+
+def test_a_model_that_conserves_no_charge_is_for_ngspice(tmp_path):
+    textbook = {
+        "n": "level=1 vto=0.6 kp=60u gamma=0.5 phi=0.7 lambda=0.05 tox=11.6n",
+        "p": "level=1 vto=-0.7 kp=20u gamma=0.5 phi=0.7 lambda=0.05 tox=11.6n",
+        "varies": "vto",
+    }
+    circuit = sense_circuit(process=own_process(tmp_path, textbook))
+    assert NgspiceEngine().sense(circuit, AT, ONE).read[0] == 1
+    with pytest.raises(InputError, match=r"charges depend on the way by \d+\.\d % .*use ngspice"):
+        BatchEngine().sense(circuit, AT, ONE)
+
+
+def test_own_bsim4_cards_of_which_one_does_not_vary(tmp_path):
+    bsim4 = {
+        "n": "level=54 version=4.5 vth0=0.6 toxe=11.6n",
+        "p": "level=54 version=4.5 vth0=-0.7 toxe=11.6n u0=0.01",
+        "varies": "vth0",
+    }
+    circuit = sense_circuit(process=own_process(tmp_path, bsim4))
+    sites = len(circuit.mismatch_sites("tt"))
+    pairs = {
+        "r_bl_ohm": np.array([10e3, 350e3, 12e3, 500e3]),
+        "r_blb_ohm": np.array([350e3, 9e3, 200e3, 600e3]),
+    }
+    nominal = SenseSamples(**pairs, mismatch=np.zeros((4, sites)))
+    theirs = NgspiceEngine(max_step_s=0.2e-9).sense(circuit, AT, nominal)
+    ours = BatchEngine().sense(circuit, AT, nominal)
+    assert ours.read.tolist() == theirs.read.tolist() == [1, -1, 1, 0]
+    assert ours.resolve_time_s[:3] == pytest.approx(theirs.resolve_time_s[:3], rel=2e-3)
+    assert ours.energy_j == pytest.approx(theirs.energy_j, rel=0.01)
+    # Without parasitics to speak of the mismatch decides some of these; both see the same one.
+    drawn = SenseSamples(**pairs, mismatch=np.random.default_rng(3).standard_normal((4, sites)))
+    theirs = NgspiceEngine(max_step_s=0.2e-9).sense(circuit, AT, drawn)
+    ours = BatchEngine().sense(circuit, AT, drawn)
+    assert ours.read.tolist() == theirs.read.tolist() != [1, -1, 1, 0]

@@ -79,7 +79,6 @@ def _design(parameters: int) -> Floats:
 def fit_mismatch(kind: TransistorKind) -> MismatchFit:
     """Fit the polynomials; raises `InputError` if ngspice refuses the card."""
     grid, parameters = z_grid(kind), len(kind.varying)
-    powers = monomials(parameters)
     if parameters == 0:
         return MismatchFit(
             powers=np.zeros((0, 0), dtype=np.int64),
@@ -89,7 +88,7 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
             body=0.0,
             residual_v=np.zeros(1),
         )
-    design = _design(parameters)
+    powers, design = monomials(parameters), _design(parameters)
     supply_v = kind.reach_v - 0.5
     drains_v = (0.05, 0.35 * supply_v, 0.8 * supply_v)
     body_v = 0.35 * supply_v

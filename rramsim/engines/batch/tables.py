@@ -16,7 +16,7 @@ __all__ = ["DeviceTable", "Grid", "TransistorKind", "cache_folder", "load_table"
 
 Floats = NDArray[np.float64]
 
-TABLE_VERSION = 7
+TABLE_VERSION = 8
 """Raise it when the extraction changes, so that older caches are not read."""
 
 
