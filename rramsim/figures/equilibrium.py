@@ -1,10 +1,11 @@
 """Equilibrium propagation: bias against beta, noise, learning curves."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rramsim.figures.style import COLOURS, new_figure, note
+from rramsim.figures.style import COLOURS, legend, new_figure, note
 
 __all__ = ["gradient_bias_figure", "learning_curves_figure", "noise_robustness_figure"]
 
@@ -48,8 +49,8 @@ def noise_robustness_figure(table: pd.DataFrame, *, caption: str) -> Figure:
         ax.plot(rows.noise, 100 * rows.test_error, ".", ms=4, color=colour, alpha=0.5)
     ax.set_yscale("log")
     ax.set(xlabel="deviation of the noise in every neuron's input", ylabel="test error (%)")
-    ax.set_yticks([1, 2, 5, 10, 20, 50, 100], labels=["1", "2", "5", "10", "20", "50", "100"])
-    ax.legend()
+    _percent_axis(ax, 100 * float(table.test_error.min()))
+    legend(ax)
     note(figure, [caption])
     return figure
 
@@ -66,9 +67,17 @@ def learning_curves_figure(table: pd.DataFrame, *, caption: str) -> Figure:
             ax.plot(one.epoch, 100 * (1 - one.test_accuracy), "-", lw=1.2, color=colour,
                     label=str(name) if number == 0 else None)  # fmt: skip
     ax.set_yscale("log")
-    ax.set_yticks([1, 2, 5, 10, 20, 50, 100], labels=["1", "2", "5", "10", "20", "50", "100"])
+    _percent_axis(ax, 100 * (1 - float(table.test_accuracy.max())))
     ax.set(xlabel="epoch", ylabel="test error (%)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend()
+    legend(ax)
     note(figure, [caption])
     return figure
+
+
+def _percent_axis(ax: Axes, lowest: float) -> None:
+    """Ticks in percent from the tick below the lowest value."""
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+    shown = [tick for tick in ticks if tick >= 0.4 * lowest]
+    ax.set_yticks(shown, labels=[f"{tick:g}" for tick in shown])
+    ax.set_ylim(shown[0], 110)
