@@ -1,4 +1,4 @@
-"""The boundary between 0 and +1/-1: the resistance above which two equal devices are read as 0."""
+"""The boundary between 0 and +1/-1: the resistance above which a pair of devices is read as 0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ LARGEST_OHM = 100e6
 class ZeroBoundary:
     """Where each draw of the transistors' mismatch puts the boundary.
 
-    `resistance_ohm`, shape (draws,), sorted: a pair of two such resistances is slow enough to be
-    read as 0 from there on. 0 where even `SMALLEST_OHM` reads 0, infinite where `LARGEST_OHM` does
+    `resistance_ohm`, shape (draws,), sorted: a pair of two such resistances (or, where they were
+    given a spread, of devices with this median) is slow enough to be read as 0 from there on. 0 where even `SMALLEST_OHM` reads 0, infinite where `LARGEST_OHM` does
     not. Draws that did not converge are left out and counted in `unconverged`.
     """
 
@@ -73,32 +73,37 @@ def zero_boundary(
     draws: int = 1000,
     seed: int = 1,
     resolution: float = 0.01,
+    spread_ln: float = 0.0,
     report: Callable[[int], None] = lambda senses: None,
 ) -> ZeroBoundary:
     """Find the boundary of `draws` sense amplifiers by bisection on ln R, all of them at once.
 
     Both devices have the same resistance, so mismatch alone decides which side falls first; the
-    boundary is known to `resolution` (relative). Every set of conditions sees the same draws.
-    That a higher resistance reads 0 once a lower one does is assumed inside the bracket.
+    boundary is known to `resolution` (relative). With `spread_ln` the two are drawn log-normally,
+    with this deviation of ln R, around what is then their median: the share of draws whose boundary
+    lies above a median is the type 3 error rate of devices with that median, so the quantile 1 - p
+    is the median that gives the rate p. Every set of conditions sees the same draws. That a higher
+    resistance reads 0 once a lower one does is assumed inside the bracket.
 
-    Raises `InputError` for fewer than two draws or a resolution outside (0, 1).
+    Raises `InputError` for fewer than two draws, a resolution outside (0, 1) or a spread below 0.
     """
-    if draws < 2 or not 0 < resolution < 1:
+    if draws < 2 or not 0 < resolution < 1 or not 0 <= spread_ln < np.inf:
         raise InputError(
-            f"draws = {draws}, resolution = {resolution:g}: at least 2 draws, resolution in (0, 1)"
+            f"draws = {draws}, resolution = {resolution:g}, spread_ln = {spread_ln:g}: at least 2 "
+            "draws, resolution in (0, 1), spread of 0 or above"
         )
     sites = len(circuit.mismatch_sites(conditions.corner))
-    mismatch = np.random.default_rng(np.random.SeedSequence([seed, 0xB0])).standard_normal(
-        (draws, sites)
-    )
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0xB0]))
+    mismatch = rng.standard_normal((draws, sites))
+    offset = spread_ln * rng.standard_normal((2, draws))
     alive = np.ones(draws, dtype=bool)
 
     def reads_zero(ln_r: NDArray[np.float64], which: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        resistance = np.exp(ln_r[which])
+        one, other = np.exp((ln_r + offset)[:, which])
         outcome = engine.sense(
             circuit,
             conditions,
-            SenseSamples(r_bl_ohm=resistance, r_blb_ohm=resistance, mismatch=mismatch[which]),
+            SenseSamples(r_bl_ohm=one, r_blb_ohm=other, mismatch=mismatch[which]),
         )
         report(int(which.sum()))
         zero = np.zeros(draws, dtype=bool)
