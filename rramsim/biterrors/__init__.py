@@ -27,6 +27,7 @@ from rramsim.biterrors.limit_states import (
     two_lobed_state,
 )
 from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
+from rramsim.biterrors.rate_map import FLOOR, is_settled, map_rate
 from rramsim.biterrors.rates import Rate
 from rramsim.biterrors.sense_failure import SenseFailure
 from rramsim.biterrors.sensitivity import PartSensitivity, sensitivities
@@ -36,6 +37,7 @@ from rramsim.biterrors.task import SenseTask
 
 __all__ = [
     "CHUNK_SAMPLES",
+    "FLOOR",
     "READ_LABELS",
     "AnalyticState",
     "CampaignProgress",
@@ -57,8 +59,10 @@ __all__ = [
     "available_workers",
     "conditions_of",
     "curved_state",
+    "is_settled",
     "linear_state",
     "load_dataset",
+    "map_rate",
     "rare_rate",
     "run_campaign",
     "save_dataset",

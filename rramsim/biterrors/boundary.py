@@ -22,8 +22,9 @@ class ZeroBoundary:
     """Where each draw of the transistors' mismatch puts the boundary.
 
     `resistance_ohm`, shape (draws,), sorted: a pair of two such resistances (or, where they were
-    given a spread, of devices with this median) is slow enough to be read as 0 from there on. 0 where even `SMALLEST_OHM` reads 0, infinite where `LARGEST_OHM` does
-    not. Draws that did not converge are left out and counted in `unconverged`.
+    given a spread, of devices with this median) is slow enough to be read as 0 from there on. 0
+    where even `SMALLEST_OHM` reads 0, infinite where `LARGEST_OHM` does not. Draws that did not
+    converge are left out and counted in `unconverged`.
     """
 
     conditions: SenseConditions

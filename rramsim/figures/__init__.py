@@ -1,6 +1,7 @@
 """Figures: functions that take data and return matplotlib figures."""
 
 from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
+from rramsim.figures.ber_map import ber_map_figure
 from rramsim.figures.boundary import boundary_figure
 from rramsim.figures.chips import chips_figure
 from rramsim.figures.costs import front_figure
@@ -22,6 +23,7 @@ from rramsim.figures.waveforms import waveform_figure
 __all__ = [
     "accuracy_figure",
     "agreement_figure",
+    "ber_map_figure",
     "boundary_figure",
     "chips_figure",
     "energy_accuracy_figure",

@@ -1,5 +1,6 @@
 """The stages of a run: sweep, errors, train, trade-off, over the files of one folder."""
 
+from rramsim.pipeline.ber_map import ber_map_stage
 from rramsim.pipeline.boundary import boundary_stage
 from rramsim.pipeline.chips import chips_stage
 from rramsim.pipeline.data import choose_data
@@ -21,6 +22,7 @@ __all__ = [
     "TrainedEquilibrium",
     "TrainedNetwork",
     "WrittenReport",
+    "ber_map_stage",
     "boundary_stage",
     "chips_stage",
     "choose_data",

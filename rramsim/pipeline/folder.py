@@ -104,6 +104,16 @@ class RunFolder:
         return self.path / "shares.json"
 
     @property
+    def ber_map(self) -> Path:
+        """Every error rate over the grid."""
+        return self.path / "ber_map.csv"
+
+    @property
+    def ber_map_rows(self) -> Path:
+        """The rates found so far."""
+        return self.path / "ber_map.jsonl"
+
+    @property
     def nominal(self) -> Path:
         """Waveforms and read maps without mismatch, for the report."""
         return self.path / "nominal.nc"
