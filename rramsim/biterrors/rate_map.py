@@ -8,8 +8,8 @@ for those the search is given more, and what it still cannot say is told as that
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from rramsim.biterrors.limit_states import LimitState
 from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
-from rramsim.biterrors.sense_failure import SenseFailure
 from rramsim.exceptions import InputError
 
 __all__ = ["FLOOR", "is_settled", "map_rate"]
@@ -34,7 +34,7 @@ def is_settled(answer: RareRate, relative_error: float) -> bool:
 
 
 def map_rate(
-    failure: SenseFailure,
+    failure: LimitState,
     *,
     relative_error: float = 0.1,
     seed: int = 1,
@@ -47,6 +47,11 @@ def map_rate(
     rate can be counted. Returns the first answer that is settled (`is_settled`), else the best:
     an estimate with the smallest error, or a refusal. Raises `InputError` for a relative error
     outside (0, 1].
+
+    >>> from rramsim.biterrors import linear_state
+    >>> answer, senses = map_rate(linear_state(1e-7))
+    >>> answer.method, answer.low < 1e-7 < answer.high, senses < 4000
+    ('importance', True, True)
     """
     if not 0 < relative_error <= 1:
         raise InputError(f"relative_error = {relative_error:g}: must be above 0 and at most 1")

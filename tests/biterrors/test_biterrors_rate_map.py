@@ -1,0 +1,78 @@
+"""Rates of a map: on states with known answers, and the whole command on a small grid."""
+
+import json
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from rramsim.biterrors import FLOOR, is_settled, linear_state, map_rate, two_lobed_state
+from rramsim.cli.app import app
+from rramsim.exceptions import InputError
+
+SMALL = """
+[sense]
+vdd_v = [0.95, 1.2]
+[errors]
+engine = "batch"
+relative_error = 0.2
+workers = 1
+"""
+
+
+@pytest.mark.parametrize("probability", [0.3, 2e-2, 1e-3, 1e-5, 1e-8])
+@pytest.mark.parametrize("make", [linear_state, two_lobed_state])
+def test_a_known_rate_is_found_to_ten_per_cent(make, probability):
+    # Four standard errors, since ten cases are looked at.
+    answer, senses = map_rate(make(probability), relative_error=0.1, seed=2)
+    assert is_settled(answer, 0.1)
+    assert answer.value == pytest.approx(probability, rel=0.4)
+    assert answer.coefficient_of_variation <= 0.1
+    assert answer.method == ("monte-carlo" if probability > 0.01 else "importance")
+    assert senses <= 24_000
+
+
+def test_what_lies_below_the_floor_is_settled_whatever_its_error():
+    answer, senses = map_rate(linear_state(1e-14))
+    assert answer.high < FLOOR and is_settled(answer, 1e-6)
+    assert senses < 5000
+
+
+def test_a_relative_error_of_zero_is_refused():
+    with pytest.raises(InputError, match="relative_error = 0: must be above 0"):
+        map_rate(linear_state(1e-3), relative_error=0)
+
+
+def test_the_command_maps_and_goes_on(tmp_path):
+    (tmp_path / "small.toml").write_text(SMALL)
+    out = tmp_path / "out"
+    command = ["map", str(tmp_path / "small.toml"), "--out", str(out), "--json"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    table = pd.read_csv(out / "ber_map.csv")
+    assert len(table) == 2 * 3
+    rate = table.set_index(["vdd_v", "type"]).rate
+    assert rate[0.95, 2] > 0.3 and rate[1.2, 3] > 0.05  # as campaigns count them
+    assert 1e-5 < rate[1.2, 1] < 1e-4
+    lines = (out / "ber_map.jsonl").read_text().splitlines(keepends=True)
+    # Killed before the last two rates, in the middle of a line.
+    (out / "ber_map.jsonl").write_text("".join(lines[:-2]) + lines[-2][:30])
+    again = CliRunner().invoke(app, command)
+    assert json.loads(again.stdout) == json.loads(first.stdout)
+    assert (out / "ber_map.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('engine = "batch"', 'engine = "ngspice"'), 'needs engine = "batch"'),
+        (("relative_error = 0.2", "relative_error = 0"), "relative_error"),
+    ],
+)
+def test_what_cannot_be_mapped_is_refused(tmp_path, change, message):
+    (tmp_path / "bad.toml").write_text(SMALL.replace(*change))
+    result = CliRunner().invoke(
+        app, ["map", str(tmp_path / "bad.toml"), "--out", str(tmp_path / "out")]
+    )
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
