@@ -26,6 +26,7 @@ from rramsim.biterrors.limit_states import (
     linear_state,
     two_lobed_state,
 )
+from rramsim.biterrors.line_sampling import line_rate, tie_direction
 from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
 from rramsim.biterrors.rate_map import FLOOR, is_settled, map_rate
 from rramsim.biterrors.rates import Rate
@@ -60,6 +61,7 @@ __all__ = [
     "conditions_of",
     "curved_state",
     "is_settled",
+    "line_rate",
     "linear_state",
     "load_dataset",
     "map_rate",
@@ -69,6 +71,7 @@ __all__ = [
     "sense_dataset",
     "sensitivities",
     "statistics_at",
+    "tie_direction",
     "two_lobed_state",
     "zero_boundary",
 ]

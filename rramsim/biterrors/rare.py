@@ -106,7 +106,7 @@ class RareRate:
 
     label: str
     status: Literal["estimated", "bounded", "refused"]
-    method: Literal["monte-carlo", "importance"]
+    method: Literal["monte-carlo", "importance", "line"]
     value: float | None
     low: float
     high: float

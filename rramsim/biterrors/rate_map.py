@@ -2,14 +2,18 @@
 
 Most rates of a map are either large, which plain Monte-Carlo counts in a second, or tiny, which
 importance sampling finds in a few thousand senses. Some are neither (a slab of metastable reads);
-for those the search is given more, and what it still cannot say is told as that.
+for those lines are drawn through it, and what still cannot be said is told as that.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from rramsim.biterrors.limit_states import LimitState
+from rramsim.biterrors.line_sampling import line_rate, tie_direction
 from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
+from rramsim.biterrors.sense_failure import SenseFailure
 from rramsim.exceptions import InputError
 
 __all__ = ["FLOOR", "is_settled", "map_rate"]
@@ -17,8 +21,13 @@ __all__ = ["FLOOR", "is_settled", "map_rate"]
 FLOOR = 1e-9
 """Rates whose interval lies below this need not be known any better."""
 
+Attempt = Callable[[Callable[[int], None]], tuple[RareRate, int]]
+"""Something to try: takes a report of the senses made, returns an answer and the senses."""
+
 _SEARCH_CALLS, _LONG_SEARCH_CALLS = 4_000, 16_000
 _PLAIN_CALLS, _LONG_PLAIN_CALLS = 20_000, 300_000
+_LINE_CALLS = 20_000
+_DISAGREE = 3.3
 _COUNTABLE = 3e-4
 """Rates above this can be counted by the long plain run to ten per cent."""
 
@@ -42,11 +51,12 @@ def map_rate(
 ) -> tuple[RareRate, int]:
     """The rate of one error under one set of conditions, and the senses that it took.
 
-    Tries in turn: plain samples or importance sampling, whichever fits a few thousand senses;
-    importance sampling with four times as many; plain samples by the hundred thousand where the
-    rate can be counted. Returns the first answer that is settled (`is_settled`), else the best:
-    an estimate with the smallest error, or a refusal. Raises `InputError` for a relative error
-    outside (0, 1].
+    Tries in turn: plain samples or importance sampling, whichever fits a few thousand senses; for
+    a lost or flipped ±1, lines through the slab of metastable reads; importance sampling with four
+    times as many senses; plain samples by the hundred thousand where the rate can be counted.
+    Returns the first answer that is settled (`is_settled`), else the best: an estimate with the
+    smallest error, or a refusal. An answer that contradicts an earlier estimate is a refusal.
+    Raises `InputError` for a relative error outside (0, 1].
 
     >>> from rramsim.biterrors import linear_state
     >>> answer, senses = map_rate(linear_state(1e-7))
@@ -63,19 +73,67 @@ def map_rate(
     )
     answers: list[RareRate] = []
     senses = 0
-    for settings in _attempts(base, answers):
+    for attempt in _attempts(failure, base, answers):
         done = senses
-        answer = rare_rate(failure, settings=settings, report=lambda calls: report(done + calls))  # noqa: B023
-        senses += answer.calls + answer.check_calls
+        answer, more = attempt(lambda calls: report(done + calls))  # noqa: B023
+        senses += more
+        contradicted = next((a for a in answers if _contradict(a, answer)), None)
+        if contradicted is not None:
+            return _refusal(answer, contradicted), senses
         answers.append(answer)
         if is_settled(answer, relative_error):
             return answer, senses
     return min(answers, key=lambda a: (a.status == "refused", a.coefficient_of_variation)), senses
 
 
-def _attempts(base: RareSettings, answers: list[RareRate]) -> Iterator[RareSettings]:
-    yield base
-    if answers[-1].method == "importance":
-        yield replace(base, method="importance", max_calls=_LONG_SEARCH_CALLS)
+def _attempts(
+    failure: LimitState, base: RareSettings, answers: list[RareRate]
+) -> Iterator[Attempt]:
+    def rare(settings: RareSettings) -> Attempt:
+        def attempt(report: Callable[[int], None]) -> tuple[RareRate, int]:
+            answer = rare_rate(failure, settings=settings, report=report)
+            return answer, answer.calls + answer.check_calls
+
+        return attempt
+
+    yield rare(base)
+    if isinstance(failure, SenseFailure) and failure.error_type != 3:
+        yield partial(_lines, failure, base)
+    if answers[0].method == "importance":
+        yield rare(replace(base, method="importance", max_calls=_LONG_SEARCH_CALLS))
     if max(answer.value or answer.low for answer in answers) > _COUNTABLE:
-        yield replace(base, method="monte-carlo", monte_carlo_calls=_LONG_PLAIN_CALLS)
+        yield rare(replace(base, method="monte-carlo", monte_carlo_calls=_LONG_PLAIN_CALLS))
+
+
+def _lines(
+    failure: SenseFailure, base: RareSettings, report: Callable[[int], None]
+) -> tuple[RareRate, int]:
+    direction, senses = tie_direction(failure, seed=base.seed)
+    answer = line_rate(
+        failure,
+        direction,
+        relative_error=base.relative_error,
+        max_calls=_LINE_CALLS,
+        seed=base.seed,
+        report=lambda calls: report(senses + calls),
+    )
+    return answer, senses + answer.calls
+
+
+def _contradict(one: RareRate, other: RareRate) -> bool:
+    """Whether two estimates lie further apart than chance explains once in a thousand."""
+    if one.value is None or other.value is None:
+        return False
+    error = math.hypot(one.coefficient_of_variation, other.coefficient_of_variation)
+    return abs(math.log(one.value / other.value)) > _DISAGREE * error
+
+
+def _refusal(one: RareRate, other: RareRate) -> RareRate:
+    return replace(
+        one,
+        status="refused",
+        value=None,
+        low=min(one.low, other.low),
+        high=max(one.high, other.high),
+        note=f"{one.method} gives {one.value:.3g}, {other.method} {other.value:.3g}",
+    )

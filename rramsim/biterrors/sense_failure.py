@@ -119,6 +119,15 @@ class SenseFailure:
         outcome = self.engine.sense(self.circuit, self.conditions, self.samples(points))
         return self._is_error(outcome.read), outcome.converged
 
+    def reads(self, points: Floats) -> tuple[NDArray[np.int8], Bools]:
+        """What is read at the strobe, and whether the run converged."""
+        outcome = self.engine.sense(self.circuit, self.conditions, self.samples(points))
+        return outcome.read, outcome.converged
+
+    def is_error(self, read: float) -> bool:
+        """Whether a read of this value is this error."""
+        return bool(self._is_error(np.array([read]))[0])
+
     def margin(self, points: Floats) -> Floats:
         """The margin defined above; NaN where the run did not converge."""
         short = self.conditions
@@ -141,7 +150,7 @@ class SenseFailure:
             margin = np.where(imbalance > 0, imbalance, np.maximum(imbalance, late))
         return np.where(outcome.converged, margin, math.nan)
 
-    def _is_error(self, read: NDArray[np.int8]) -> Bools:
+    def _is_error(self, read: NDArray[np.generic]) -> Bools:
         if self.error_type == 1:
             return read == -self.written
         return read == 0 if self.error_type == 2 else read != 0
