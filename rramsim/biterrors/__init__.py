@@ -26,7 +26,7 @@ from rramsim.biterrors.limit_states import (
     linear_state,
     two_lobed_state,
 )
-from rramsim.biterrors.line_sampling import line_rate, tie_direction
+from rramsim.biterrors.line_sampling import line_rate, sharpened, tie_direction
 from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
 from rramsim.biterrors.rate_map import FLOOR, is_settled, map_rate
 from rramsim.biterrors.rates import Rate
@@ -70,6 +70,7 @@ __all__ = [
     "save_dataset",
     "sense_dataset",
     "sensitivities",
+    "sharpened",
     "statistics_at",
     "tie_direction",
     "two_lobed_state",

@@ -22,6 +22,7 @@ class _Method(StrEnum):
     auto = "auto"
     monte_carlo = "monte-carlo"
     importance = "importance"
+    line = "line"
 
 
 class _Check(StrEnum):
@@ -50,7 +51,11 @@ def rare(
     hrs_sigma: Annotated[float | None, typer.Option(help="Deviation of ln HRS.")] = None,
     engine: Annotated[_Engine, typer.Option(help="What solves the circuit.")] = _Engine.batch,
     method: Annotated[
-        _Method, typer.Option(help="auto: plain Monte-Carlo where the rate is not rare.")
+        _Method,
+        typer.Option(
+            help="auto: plain Monte-Carlo where the rate is not rare, else importance sampling; "
+            "line: along lines through the slab of metastable reads, types 1 and 2."
+        ),
     ] = _Method.auto,
     relative_error: Annotated[
         float, typer.Option(help="Coefficient of variation (standard error over rate) to reach.")
@@ -71,7 +76,15 @@ def rare(
 
     Example: rramsim rare --vdd 1.2 --type 1 --hrs-sigma 0.8
     """
-    from rramsim.biterrors import RareSettings, SenseFailure, rare_rate, sensitivities
+    from rramsim.biterrors import (
+        RareSettings,
+        SenseFailure,
+        line_rate,
+        rare_rate,
+        sensitivities,
+        sharpened,
+        tie_direction,
+    )
     from rramsim.circuits import SenseConditions
     from rramsim.cli.progress import progress_bar
     from rramsim.devices import LogNormal
@@ -112,16 +125,30 @@ def rare(
         mismatch=base.sense.mismatch,
     )
     settings = RareSettings(
-        method=method.value,
+        method="auto" if method is _Method.line else method.value,  # type: ignore[arg-type]
         relative_error=relative_error,
         max_calls=max_calls,
         cross_check=check.value,
         seed=seed,
     )
+    if method is _Method.line and type_ == 3:
+        raise InputError("--method line --type 3: lines are for lost and flipped ±1, types 1 and 2")
     with progress_bar("rare", unit="senses") as update:
-        answer = rare_rate(
-            failure, settings=settings, report=lambda calls: update(calls, max_calls, "")
-        )
+        if method is _Method.line:
+            failure = sharpened(failure)
+            direction, spent = tie_direction(failure, seed=seed)
+            answer = line_rate(
+                failure,
+                direction,
+                relative_error=relative_error,
+                max_calls=max_calls,
+                seed=seed,
+                report=lambda calls: update(spent + calls, max_calls, ""),
+            )
+        else:
+            answer = rare_rate(
+                failure, settings=settings, report=lambda calls: update(calls, max_calls, "")
+            )
     parts = sensitivities(answer, failure.names) if answer.regions else ()
     if plot is not None:
         if not parts:

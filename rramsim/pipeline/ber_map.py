@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rramsim.biterrors import SenseFailure, available_workers, is_settled, map_rate
+from rramsim.biterrors import SenseFailure, available_workers, is_settled, map_rate, sharpened
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.figures import ber_map_figure, save_figure
@@ -82,9 +82,10 @@ def _cells(experiment: Experiment) -> list[_Cell]:
     circuit, resistances = experiment.make_circuit(), experiment.make_resistances()
     engine = experiment.errors.make_engine()
     conditions = sorted(experiment.make_conditions(), key=lambda at: -at.vdd_v)
-    return [
-        _Cell(
-            failure=SenseFailure(
+    cells = []
+    for at in conditions:
+        for kind, written in _WRITTEN.items():
+            failure = SenseFailure(
                 circuit=circuit,
                 conditions=at,
                 resistances=resistances,
@@ -92,13 +93,16 @@ def _cells(experiment: Experiment) -> list[_Cell]:
                 error_type=kind,
                 engine=engine,
                 mismatch=experiment.sense.mismatch,
-            ),
-            relative_error=experiment.errors.relative_error,
-            seed=experiment.errors.seed,
-        )
-        for at in conditions
-        for kind, written in _WRITTEN.items()
-    ]
+            )
+            cells.append(
+                _Cell(
+                    # A lost ±1 may be a tie that the latch had no time to decide.
+                    failure=sharpened(failure) if kind == 2 else failure,
+                    relative_error=experiment.errors.relative_error,
+                    seed=experiment.errors.seed,
+                )
+            )
+    return cells
 
 
 def _solved(cells: list[_Cell], workers: int) -> Iterator[tuple[_Cell, dict[str, Any]]]:
