@@ -22,7 +22,7 @@ from rramsim.figures.report import (
 )
 from rramsim.pipeline.folder import RunFolder
 
-__all__ = ["RunResults", "read_results"]
+__all__ = ["RunResults", "read_results", "read_tradeoff", "swept_circuit"]
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -56,7 +56,7 @@ def read_results(folder: RunFolder) -> RunResults:
         errors=_record(folder.errors, ErrorsRecord, f"rramsim errors {folder.path}"),
         shares=_record(folder.shares, SharesRecord, "rramsim shares"),
         training=_rows(folder.training, TrainingRow, "rramsim train"),
-        tradeoff=_rows(folder.tradeoff, TradeoffRow, f"rramsim tradeoff {folder.path}"),
+        tradeoff=read_tradeoff(folder),
         chips=_rows(folder.chips, ChipRow, "rramsim chips"),
         chip_summary=_record(folder.chip_summary, ChipsRecord, "rramsim chips"),
         provenance=_record(folder.provenance, ProvenanceRecord, "rramsim run"),
@@ -69,6 +69,17 @@ def read_results(folder: RunFolder) -> RunResults:
             f"EXPERIMENT.toml --out {folder.path}'"
         )
     return results
+
+
+def read_tradeoff(folder: RunFolder) -> tuple[TradeoffRow, ...] | None:
+    """The rows of `tradeoff.csv`, or None; raises `InputError` if it is damaged."""
+    return _rows(folder.tradeoff, TradeoffRow, f"rramsim tradeoff {folder.path}")
+
+
+def swept_circuit(folder: RunFolder) -> str | None:
+    """The hash of the circuit that `sense.nc` holds, or None; raises `InputError` if damaged."""
+    dataset = _sense(folder.sense)
+    return None if dataset is None else dataset.attrs.get("circuit_sha256")
 
 
 def _sense(path: Path) -> xr.Dataset | None:

@@ -16,7 +16,7 @@ from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.batch.topology import Topology, build_topology
 from rramsim.exceptions import InputError
 
-__all__ = ["Problem", "Solver", "make_problem", "transistor_kind"]
+__all__ = ["Problem", "Solver", "make_problem", "table_supplies", "transistor_kind"]
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +30,15 @@ _REACH_V = 0.5
 
 _CLASSES_V = (1.4, 2.0, 2.8, 4.0, 5.6)
 """Supplies share tables up to these, so that a sweep of the supply extracts once."""
+
+
+def table_supplies(low_v: float, high_v: float) -> tuple[float, ...]:
+    """One supply (V) in each class of tables that supplies from `low_v` to `high_v` need.
+
+    >>> table_supplies(0.9, 1.3), table_supplies(1.2, 2.5)
+    ((1.3,), (1.4, 2.0, 2.5))
+    """
+    return (*(c for c in _CLASSES_V if low_v <= c < high_v), high_v)
 
 
 @dataclass(frozen=True, kw_only=True)

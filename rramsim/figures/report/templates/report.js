@@ -5,28 +5,6 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   page.classList.add("js");
 
-  // Light and dark: the system's choice until the reader makes one.
-  const button = document.getElementById("theme");
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const stored = (value) => {
-    try {
-      if (value) localStorage.setItem("rramsim-theme", value);
-      return localStorage.getItem("rramsim-theme");
-    } catch { return null; }
-  };
-  const paint = () => {
-    const dark = (stored() ?? page.dataset.chosen ?? (system.matches ? "dark" : "light")) === "dark";
-    page.dataset.theme = dark ? "dark" : "light";
-    button.setAttribute("aria-pressed", String(dark));
-  };
-  button.addEventListener("click", () => {
-    page.dataset.chosen = page.dataset.theme === "dark" ? "light" : "dark";
-    stored(page.dataset.chosen);
-    paint();
-  });
-  system.addEventListener("change", paint);
-  paint();
-
   // Variants: one drawing of a figure at a time.
   const show = (figure, chosen) =>
     all(".variant", figure).forEach((variant, index) => { variant.hidden = index !== chosen; });
@@ -178,6 +156,7 @@
     const shown = document.querySelector(`#figure-${key} .variant:not([hidden]) svg`);
     const svg = shown.cloneNode(true);
     // Light colours, written on every element: drawing programs know no CSS variables.
+    const chosen = page.dataset.theme;
     page.dataset.theme = "light";
     const sources = all("*", shown);
     all("*", svg).forEach((element, index) => {
@@ -185,7 +164,7 @@
       for (const name of STYLES) element.setAttribute(name, style.getPropertyValue(name));
       for (const name of ["class", "tabindex", "role"]) element.removeAttribute(name);
     });
-    paint();
+    page.dataset.theme = chosen;
     ["plane", "cursor", "target"].forEach((name) => all(`.${name}`, shown).forEach((element) =>
       all("*", svg)[sources.indexOf(element)]?.setAttribute("display", "none")));
     return `${new XMLSerializer().serializeToString(svg)}\n`;
