@@ -86,15 +86,22 @@ def _sliders(experiment: Experiment, controls: Controls) -> tuple[parts.Slider, 
 def answer_html(answer: Answer, subject: Subject) -> str:
     """The part of the page that shows one answer."""
     at = answer.setting
+    rates = {
+        kind: parts.RateRecord.model_validate(getattr(answer.statistics, kind).as_dict())
+        for kind in parts.TYPES
+    }
     label = f"{at.conditions.label}, HRS {parts.engineering(at.hrs_median_ohm, 'Ω')}"
     return parts.render_answer(
         (
             _waveforms(answer, subject.explorer.controls),
-            _rates(answer),
+            _rates(rates),
             _senses(answer),
             _accuracy(answer, subject),
         ),
         summary=f"{label}: {answer.senses} senses of each weight",
+        told="; ".join(
+            f"{name}: {parts.rate_text(rates[kind])}" for kind, name in parts.TYPES.items()
+        ),
         senses=answer.senses,
     )
 
@@ -102,35 +109,27 @@ def answer_html(answer: Answer, subject: Subject) -> str:
 def _waveforms(answer: Answer, controls: Controls) -> parts.ExplorerPanel:
     one = answer.nominal
     ohms = " / ".join(parts.engineering(r, "Ω") for r in (one.r_bl_ohm, one.r_blb_ohm))
-    if one.waveforms is None:
-        said = "the simulation did not converge"
-    elif math.isnan(one.resolve_time_s):
-        said = "reads 0: not resolved at the strobe"
-    else:
-        said = (
-            f"reads {_SIGNED[one.read]}, resolved in {parts.engineering(one.resolve_time_s, 's')}"
-        )
+    said = "The simulation did not converge"
     if one.waveforms is not None:
-        said += f", {parts.engineering(one.energy_j, 'J')}"
+        resolved = f"resolved in {parts.engineering(one.resolve_time_s, 's')}"
+        if math.isnan(one.resolve_time_s):
+            resolved = "not resolved in the window"
+        said = f"Reads {_SIGNED[one.read]}, {resolved}, {parts.engineering(one.energy_j, 'J')}"
     return parts.ExplorerPanel(
         key="waveforms",
-        title=f"A sense of {_SIGNED[one.written]}: {said}",
+        title=f"One sense of a {_SIGNED[one.written]}",
         svg=parts.sense_panel(
             one.waveforms,
             answer.setting.conditions,
             highest_vdd_v=controls.vdd_v[-1],
             label=f"Waveforms of a {_SIGNED[one.written]}",
         ),
-        note=f"Median devices ({ohms}) without mismatch"
+        note=f"{said}. Median devices ({ohms}) without mismatch"
         + ("; the two HRS are 3 % apart." if one.written == 0 else "."),
     )
 
 
-def _rates(answer: Answer) -> parts.ExplorerPanel:
-    rates = {
-        kind: parts.RateRecord.model_validate(getattr(answer.statistics, kind).as_dict())
-        for kind in parts.TYPES
-    }
+def _rates(rates: dict[str, parts.RateRecord]) -> parts.ExplorerPanel:
     return parts.ExplorerPanel(
         key="rates",
         title="Error rates",
@@ -159,18 +158,18 @@ def _senses(answer: Answer) -> parts.ExplorerPanel:
         tally = answer.tallies[written]
         reads = int(tally.count[:3].sum())
         shares = (f"{100 * n / reads:.3g} %" if reads else "–" for n in tally.count[2::-1])
-        rows.append((_PAIRS[written], *shares, _mean(tally)))
+        rows.append((_PAIRS[written], _mean(tally), *shares))
     lost = int(answer.statistics.counts[:, 3].sum())
     return parts.ExplorerPanel(
         key="energy",
-        title="Reads and energy per sense",
+        title="Energy per sense, and what is read",
         table=parts.ReportTable(
-            title="Shares of the reads and mean energy by written weight",
-            header=("written", "read +1", "read 0", "read −1", "energy per sense"),
+            title="Mean energy and shares of the reads, by written weight",
+            header=("written", "energy", "read +1", "read 0", "read −1"),
             rows=tuple(rows),
             numeric=(1, 2, 3, 4),
         ),
-        note="Energy of sense, recharge, clock and word line; mean with its 95 % interval."
+        note="Sense, recharge, clock and word line; mean with its 95 % interval."
         + (f" {lost} senses did not converge and are in no rate." if lost else ""),
     )
 
@@ -183,7 +182,7 @@ def _mean(tally: SenseTally) -> str:
     total, squares = float(tally.energy_j.sum()), float(tally.energy_squared.sum())
     mean = total / reads
     error = 1.96 * float(np.sqrt(max(squares - total * mean, 0.0) / (reads - 1) / reads))
-    return parts.engineering_interval(mean, mean - error, mean + error, "J")
+    return parts.engineering_error(mean, error, "J")
 
 
 def _accuracy(answer: Answer, subject: Subject) -> parts.ExplorerPanel:
@@ -199,7 +198,7 @@ def _accuracy(answer: Answer, subject: Subject) -> parts.ExplorerPanel:
         title=title,
         table=parts.ReportTable(
             title="Accuracy with read errors and without",
-            header=("network", "accuracy", "without errors"),
+            header=("network", "accuracy", "no errors"),
             rows=tuple(
                 (
                     one.network,

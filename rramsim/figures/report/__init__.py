@@ -31,7 +31,7 @@ from rramsim.figures.report.nominal_figures import (
 )
 from rramsim.figures.report.numbers import (
     engineering,
-    engineering_interval,
+    engineering_error,
     percent,
     percent_interval,
     rate_text,
@@ -84,7 +84,7 @@ __all__ = [
     "count_table",
     "energy_figure",
     "engineering",
-    "engineering_interval",
+    "engineering_error",
     "error_figure",
     "error_table",
     "explorer_assets",

@@ -20,7 +20,7 @@ __all__ = ["rate_panel", "sense_panel"]
 
 _TRACES = (("q", "Q", 0, "series"), ("qb", "QB", 1, "series"), ("bl", "BL", 0, "dotted"),
            ("blb", "BLB", 1, "dotted"), ("sen", "SEN", 6, "thin"))  # fmt: skip
-_POINTS = 400
+_POINTS = 240
 _LEAST_RATE = 1e-4
 
 
@@ -56,8 +56,7 @@ def sense_panel(
 
 def rate_panel(rates: Mapping[str, RateRecord]) -> str:
     """The rates of types 1, 2 and 3 with their 95 % intervals as SVG, from 1e-4 to 1."""
-    plot = Plot(label="Error rates", x_label="error rate", y_label="", height=170, left=70,
-                legend=tuple(TYPES.values()))  # fmt: skip
+    plot = Plot(label="Error rates", x_label="error rate", y_label="", height=160, left=70)
     start, end = plot.y_range
     ticks = tuple((2.0 - k, name.partition(":")[0]) for k, name in enumerate(TYPES.values()))
     plot.axes(

@@ -65,10 +65,10 @@ def render_frame(
     )
 
 
-def render_answer(panels: Sequence[ExplorerPanel], *, summary: str, senses: int) -> str:
-    """One answer as a piece of HTML."""
+def render_answer(panels: Sequence[ExplorerPanel], *, summary: str, told: str, senses: int) -> str:
+    """One answer as a piece of HTML; `told` is what a screen reader says once it is complete."""
     template = page_environment().get_template("answer.html")
-    return template.render(panels=panels, summary=summary, senses=senses)
+    return template.render(panels=panels, summary=summary, told=told, senses=senses)
 
 
 def explorer_assets() -> dict[str, tuple[str, str]]:

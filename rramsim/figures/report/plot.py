@@ -56,7 +56,9 @@ class Plot:
         self.bottom = self.height - BOTTOM
         self._labels = (x_label, y_label)
         middle = (len(legend) - 1) / 2
-        self._shift = [dodge * (series - middle) for series in range(len(legend))] or [0.0]
+        self._shift = [dodge * (series - middle) for series in range(len(legend))] or [
+            0.0
+        ] * MARKERS
         self._svg = root(self.width, self.height, label=label, kind="plot")
         self._grid = add(self._svg, "g", class_="grid")
         self._body = add(self._svg, "g")

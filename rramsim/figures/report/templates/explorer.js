@@ -4,6 +4,7 @@
   const form = document.getElementById("controls");
   const answer = document.getElementById("answer");
   const state = document.getElementById("state");
+  const told = document.getElementById("told");
 
   const query = () => {
     const values = new URLSearchParams();
@@ -16,32 +17,40 @@
 
   // One question at a time: while one is under way, only the newest setting waits. A setting that
   // rests is asked again with more senses, until there are enough.
-  let wanted = query(), busy = false;
-  const ask = async () => {
-    if (busy) return;
+  const REST_MS = 250;
+  let wanted = query(), shown = "", senses = 0, moved = 0, busy = false, timer = 0;
+
+  const ask = async (asked, number) => {
     busy = true;
-    let shown = null, senses = 0;
     try {
-      while (shown !== wanted || senses < data.most) {
-        senses = shown === wanted ? senses + data.step : data.step;
-        const asked = wanted;
-        const response = await fetch(`answer?${asked}&senses=${senses}`);
-        const text = await response.text();
-        if (!response.ok) {
-          state.textContent = text;
-          if (asked === wanted) break;
-          continue;
-        }
-        shown = asked;
-        answer.innerHTML = text;
-        answer.dataset.shown = asked;
-        answer.dataset.senses = senses;
-        state.textContent = answer.firstElementChild.dataset.summary;
-      }
+      const response = await fetch(`answer?${asked}&senses=${number}`);
+      const text = await response.text();
+      [shown, senses] = [asked, response.ok ? number : data.most];
+      if (response.ok) draw(text);
+      else state.textContent = text;
     } catch {
+      [shown, senses] = [asked, data.most];
       state.textContent = "The explorer has ended; start it again with rramsim explore.";
     }
     busy = false;
+    next();
+  };
+  const draw = (text) => {
+    answer.innerHTML = text;
+    answer.dataset.shown = shown;
+    answer.dataset.senses = senses;
+    const found = answer.firstElementChild.dataset;
+    state.textContent = found.summary;
+    if (senses === data.most) told.textContent = found.told;
+  };
+  const next = () => {
+    clearTimeout(timer);
+    if (busy) return;
+    if (shown !== wanted) ask(wanted, data.step);
+    else if (senses < data.most) {
+      const rest = Math.max(0, moved + REST_MS - performance.now());
+      timer = setTimeout(() => ask(wanted, senses + data.step), rest);
+    }
   };
 
   form.addEventListener("input", (event) => {
@@ -51,9 +60,9 @@
       document.getElementById(`${event.target.name}-text`).textContent = text;
       event.target.setAttribute("aria-valuetext", text);
     }
-    wanted = query();
-    ask();
+    [wanted, moved] = [query(), performance.now()];
+    next();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  ask();
+  next();
 })();
