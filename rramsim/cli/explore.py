@@ -1,5 +1,7 @@
 """`rramsim explore`: a local page with sliders."""
 
+import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -56,13 +58,13 @@ def explore(
         with progress_bar("tables", unit="conditions") as update:
             subject.explorer.prepare(report=lambda done, total: update(done, total, ""))
         address = f"http://{LOOPBACK}:{listening.getsockname()[1]}/"
-        typer.echo(address)
-        console.print("the explorer answers there, on this machine alone; Ctrl-C ends it")
-        if browser:
-            import webbrowser
-
-            webbrowser.open(address)
-        serve(subject, listening)
+        # An interrupt is how this command ends.
+        with suppress(KeyboardInterrupt):
+            console.print("the explorer answers, on this machine alone; Ctrl-C ends it:")
+            typer.echo(address)
+            if browser:
+                webbrowser.open(address)
+            serve(subject, listening)
 
 
 def register(app: typer.Typer) -> None:

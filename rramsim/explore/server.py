@@ -20,7 +20,7 @@ from starlette.routing import Route
 from rramsim.circuits import SenseConditions
 from rramsim.exceptions import InputError, MachineError
 from rramsim.explore.controls import Setting
-from rramsim.explore.explorer import STEP_SENSES
+from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES
 from rramsim.explore.loading import Subject
 from rramsim.explore.presentation import answer_html, frame_html
 from rramsim.figures.report import explorer_assets
@@ -51,8 +51,8 @@ class _Question(BaseModel):
     corner: str = Field(max_length=8)
     window_s: float
     hrs_median_ohm: float
-    written: int
-    senses: int = STEP_SENSES
+    written: int = Field(ge=-1, le=1)
+    senses: int = Field(default=STEP_SENSES, ge=STEP_SENSES, le=MOST_SENSES)
 
     def setting(self) -> Setting:
         return Setting(
@@ -136,7 +136,7 @@ def loopback_socket(port: int) -> socket.socket:
 
 
 def serve(subject: Subject, listening: socket.socket) -> None:
-    """Answer on a socket until an interrupt (Ctrl-C) or a termination."""
+    """Answer on a socket until an interrupt, which is raised once everything is closed."""
     import uvicorn
 
     server = uvicorn.Server(
@@ -148,8 +148,4 @@ def serve(subject: Subject, listening: socket.socket) -> None:
             timeout_graceful_shutdown=1,
         )
     )
-    try:
-        server.run(sockets=[listening])
-    except KeyboardInterrupt:
-        # uvicorn has closed everything and hands the interrupt on.
-        return
+    server.run(sockets=[listening])

@@ -35,8 +35,23 @@
     busy = false;
     next();
   };
+  // Only what differs is exchanged, so that focus and scrolled tables stay where they are.
+  const patch = (old, fresh) => {
+    const [was, is] = [[...old.childNodes], [...fresh.childNodes]];
+    if (old.nodeName !== fresh.nodeName || was.length !== is.length) return old.replaceWith(fresh);
+    if (old.nodeType === Node.TEXT_NODE) {
+      if (old.data !== fresh.data) old.data = fresh.data;
+      return;
+    }
+    for (const { name, value } of fresh.attributes)
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    was.forEach((child, index) => patch(child, is[index]));
+  };
   const draw = (text) => {
-    answer.innerHTML = text;
+    const fresh = document.createElement("template");
+    fresh.innerHTML = text;
+    if (answer.firstElementChild) patch(answer.firstElementChild, fresh.content.firstElementChild);
+    else answer.append(fresh.content);
     answer.dataset.shown = shown;
     answer.dataset.senses = senses;
     const found = answer.firstElementChild.dataset;
