@@ -12,6 +12,7 @@ from rramsim.biterrors import load_dataset
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.figures.report import (
+    BoundaryRow,
     ChipRow,
     ChipsRecord,
     ErrorsRecord,
@@ -19,6 +20,7 @@ from rramsim.figures.report import (
     SharesRecord,
     TradeoffRow,
     TrainingRow,
+    WearRow,
 )
 from rramsim.pipeline.folder import RunFolder
 
@@ -38,7 +40,9 @@ class RunResults:
     sense: xr.Dataset | None
     errors: ErrorsRecord | None
     shares: SharesRecord | None
+    boundary: tuple[BoundaryRow, ...] | None
     training: tuple[TrainingRow, ...] | None
+    wear: tuple[WearRow, ...] | None
     tradeoff: tuple[TradeoffRow, ...] | None
     chips: tuple[ChipRow, ...] | None
     chip_summary: ChipsRecord | None
@@ -55,6 +59,8 @@ def read_results(folder: RunFolder) -> RunResults:
         sense=_sense(folder.sense),
         errors=_record(folder.errors, ErrorsRecord, f"rramsim errors {folder.path}"),
         shares=_record(folder.shares, SharesRecord, "rramsim shares"),
+        boundary=_rows(folder.boundary, BoundaryRow, "rramsim boundary"),
+        wear=_rows(folder.wear, WearRow, "rramsim train"),
         training=_rows(folder.training, TrainingRow, "rramsim train"),
         tradeoff=read_tradeoff(folder),
         chips=_rows(folder.chips, ChipRow, "rramsim chips"),
@@ -62,7 +68,7 @@ def read_results(folder: RunFolder) -> RunResults:
         provenance=_record(folder.provenance, ProvenanceRecord, "rramsim run"),
     )
     found = (results.sense, results.errors, results.shares, results.training, results.tradeoff,
-             results.chips, results.chip_summary)  # fmt: skip
+             results.chips, results.chip_summary, results.boundary)  # fmt: skip
     if all(result is None for result in found):
         raise InputError(
             f"{folder.path}: holds no results of rramsim; make them with 'rramsim run "

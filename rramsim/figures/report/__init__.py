@@ -1,5 +1,6 @@
 """The self-contained HTML report: figures as SVG from data, tables, one page of them."""
 
+from rramsim.figures.report.boundary_figures import boundary_figure, boundary_table
 from rramsim.figures.report.explorer_figures import rate_panel, sense_panel
 from rramsim.figures.report.explorer_page import (
     Choice,
@@ -46,6 +47,7 @@ from rramsim.figures.report.rate_figures import (
     shares_figure,
 )
 from rramsim.figures.report.records import (
+    BoundaryRow,
     ChipRow,
     ChipsRecord,
     ErrorsRecord,
@@ -54,13 +56,16 @@ from rramsim.figures.report.records import (
     SharesRecord,
     TradeoffRow,
     TrainingRow,
+    WearRow,
     by_network,
 )
 from rramsim.figures.report.schematic import schematic_figure
 from rramsim.figures.report.sense_figures import energy_figure, time_figure
+from rramsim.figures.report.wear_figures import wear_figure, wear_table
 
 __all__ = [
     "TYPES",
+    "BoundaryRow",
     "ChipRow",
     "ChipsRecord",
     "Choice",
@@ -77,7 +82,10 @@ __all__ = [
     "TradeoffRow",
     "TrainingRow",
     "Variant",
+    "WearRow",
     "accuracy_figure",
+    "boundary_figure",
+    "boundary_table",
     "by_network",
     "chips_figure",
     "chips_table",
@@ -108,4 +116,6 @@ __all__ = [
     "training_table",
     "waveform_figure",
     "waveform_label",
+    "wear_figure",
+    "wear_table",
 ]

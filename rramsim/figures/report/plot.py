@@ -16,7 +16,8 @@ MARKERS = 6
 DODGED = "Series stand slightly apart along x, so that equal ones show."
 
 LEFT, TOP, RIGHT, BOTTOM = 62.0, 26.0, 14.0, 46.0
-_LEGEND_LINE, _LETTER = 17.0, 7.2
+# A letter's width at the size of text that phones see.
+_LEGEND_LINE, _LETTER = 17.0, 9.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,7 @@ class Plot:
               anchor: str = "start") -> None:  # fmt: skip
         """A small text beside a value."""
         place = self.x.at(x) + dx, self.y.at(y) + dy
-        text(self._body, *place, content, anchor=anchor, class_="small")
+        text(self._body, *place, content, anchor=anchor, class_="small beside")
 
     def group(self, kind: str) -> Element:
         """A group of the body for drawings of other kinds."""
