@@ -3,6 +3,7 @@
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -63,7 +64,8 @@ def explore(
             console.print("the explorer answers, on this machine alone; Ctrl-C ends it:")
             typer.echo(address)
             if browser:
-                webbrowser.open(address)
+                # In a thread: a browser of the terminal would keep the page from being served.
+                Thread(target=webbrowser.open, args=(address,), daemon=True).start()
             serve(subject, listening)
 
 

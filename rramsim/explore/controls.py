@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from rramsim.circuits import SenseConditions
 from rramsim.devices import CORNERS
+from rramsim.engines import table_limit_v
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 
@@ -119,7 +120,8 @@ def make_controls(
 
 def _supplies(swept: tuple[float, ...]) -> tuple[float, ...]:
     low = max(0.3, swept[0] - _SUPPLY_ROOM_V)
-    high = min(5.5, swept[-1] + _SUPPLY_ROOM_V)
+    # No farther than the tables of the highest supply hold: others would take as long again.
+    high = min(5.5, swept[-1] + _SUPPLY_ROOM_V, table_limit_v(swept[-1]))
     first, last = math.ceil(low / _SUPPLY_STEP_V - 1e-9), math.floor(high / _SUPPLY_STEP_V + 1e-9)
     grid = {round(k * _SUPPLY_STEP_V, 2) for k in range(first, last + 1)}
     return tuple(sorted(grid | set(swept)))

@@ -31,7 +31,10 @@ def frame_html(subject: Subject) -> str:
         title=subject.title,
         facts=(
             ("circuit", f"{circuit.name} in {circuit.process.name}"),
-            ("engine", explorer.engine.name),
+            (
+                "engine",
+                f"{explorer.engine.name}; not checked against ngspice here, as campaigns are",
+            ),
             ("senses", "; ".join(notes)),
         ),
         sliders=_sliders(experiment, controls),
@@ -156,15 +159,14 @@ def _senses(answer: Answer) -> parts.ExplorerPanel:
     rows = []
     for written in reversed(WRITTEN):
         tally = answer.tallies[written]
-        reads = int(tally.count[:3].sum())
-        shares = (f"{100 * n / reads:.3g} %" if reads else "–" for n in tally.count[2::-1])
-        rows.append((_PAIRS[written], _mean(tally), *shares))
+        reads = (f"{n}" for n in tally.count[2::-1])
+        rows.append((_PAIRS[written], _mean(tally), *reads))
     lost = int(answer.statistics.counts[:, 3].sum())
     return parts.ExplorerPanel(
         key="energy",
         title="Energy per sense, and what is read",
         table=parts.ReportTable(
-            title="Mean energy and shares of the reads, by written weight",
+            title="Mean energy and numbers of reads, by written weight",
             header=("written", "energy", "read +1", "read 0", "read −1"),
             rows=tuple(rows),
             numeric=(1, 2, 3, 4),

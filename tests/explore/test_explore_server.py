@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 from explorer_program import Program
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rramsim.cli import main
 from rramsim.exceptions import MachineError
@@ -121,6 +123,19 @@ def test_a_wrong_parameter_is_one_line(ask, change, message):
 def test_a_parameter_that_stands_there_twice_is_refused(ask):
     status, body, _ = ask(f"/answer?{urlencode(GOOD)}&vdd_v=1.1")
     assert (status, body) == (422, "a parameter stands there twice")
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from([*GOOD, "senses", "x"]),
+        st.one_of(st.text(max_size=40), st.floats().map(repr), st.integers().map(str)),
+        min_size=1,
+    )
+)
+def test_whatever_is_asked_is_answered_or_refused(ask, change):
+    status, body, _ = ask(f"/answer?{urlencode(GOOD | change)}")
+    assert status in (200, 422) and (status == 200 or "\n" not in body)
 
 
 def test_only_this_machine_is_listened_to(program):
