@@ -46,8 +46,9 @@ def explore(
     try:
         from rramsim.explore.server import LOOPBACK, loopback_socket, serve
     except ImportError as error:
+        missing = str(error.name).partition(".")[0]
         raise InputError(
-            f"explore needs {error.name}, which is not installed: pip install 'rramsim[explore]'"
+            f"explore: {missing} is not installed; pip install 'rramsim[explore]'"
         ) from error
 
     subject = load_subject(

@@ -9,6 +9,7 @@ import errno
 import socket
 from collections.abc import Callable, Mapping
 
+import uvicorn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -137,8 +138,6 @@ def loopback_socket(port: int) -> socket.socket:
 
 def serve(subject: Subject, listening: socket.socket) -> None:
     """Answer on a socket until an interrupt, which is raised once everything is closed."""
-    import uvicorn
-
     server = uvicorn.Server(
         uvicorn.Config(
             explorer_app(subject),

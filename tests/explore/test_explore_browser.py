@@ -103,13 +103,28 @@ def test_a_choice_shows_the_sense_of_another_weight(visit):
 
 def test_a_setting_that_rests_is_sensed_more_often(visit):
     page = visit()
-    first = page.locator("#panel-rates").inner_text()
-    assert "of 200" in first
+    page.wait_for_selector('#answer[data-senses="1000"]')
+    page.evaluate(
+        """() => {
+          const answer = document.getElementById("answer");
+          window.seen = [];
+          new MutationObserver(() => window.seen.push(
+            [answer.dataset.senses, document.getElementById("told").textContent]
+          )).observe(answer, { attributeFilter: ["data-senses"] });
+        }"""
+    )
+    told = page.locator("#told").inner_text()
+    page.locator("#vdd_v").focus()
+    page.keyboard.press("Home")
+    shown(page)
     page.wait_for_selector('#answer[data-senses="1000"]')
     assert "of 2000" in page.locator("#panel-rates").inner_text()
     assert page.locator("#state").inner_text().endswith("1000 senses of each weight")
+    *before, last = page.evaluate("window.seen")
+    assert [int(senses) for senses, _ in (*before, last)] == list(range(100, 1001, 100))
     # A screen reader is told once, not at every step.
-    assert page.locator("#told").inner_text().startswith("type 1: sign flip:")
+    assert {text for _, text in before} == {told} != {last[1]}
+    assert last[1].startswith("type 1: sign flip:")
 
 
 def test_a_table_keeps_the_focus_while_it_is_filled(visit):

@@ -3,6 +3,7 @@
 import http.client
 import re
 import socket
+import sys
 from urllib.parse import urlencode
 
 import pytest
@@ -176,6 +177,14 @@ def refused(monkeypatch, capsys):
 def test_a_taken_port_is_one_line_and_exit_1(program, folder, refused):
     assert refused(folder, "--port", program.port) == (
         1, f"rramsim: port {program.port} is in use; choose another with --port\n"
+    )  # fmt: skip
+
+
+def test_without_its_extra_it_names_what_to_install(folder, refused, monkeypatch):
+    monkeypatch.delitem(sys.modules, "rramsim.explore.server")
+    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    assert refused(folder) == (
+        2, "rramsim: explore: starlette is not installed; pip install 'rramsim[explore]'\n"
     )  # fmt: skip
 
 

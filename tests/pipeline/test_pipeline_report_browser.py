@@ -197,6 +197,7 @@ def test_a_phone_needs_no_sideways_scroll_of_the_page(visit, width):
     box = page.locator("#tip").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= width
     assert page.locator("#details svg").count() == 1
+    assert page.locator("#tip svg").is_visible() == (width > 576)
     smallest = page.evaluate(
         "Math.min(...[...document.querySelectorAll('figure text')]"
         ".filter(t => t.checkVisibility() && t.textContent)"

@@ -29,8 +29,12 @@
     tip.style.top = `${(above < 4 ? below : above) + scrollY}px`;
   };
   const tell = (text, x, y, drawing) => {
-    tip.textContent = drawing ? `${text}\n${drawing.getAttribute("aria-label")}:` : text;
-    if (drawing) tip.append(drawing);
+    tip.textContent = text;
+    if (drawing) {
+      const part = document.createElement("div");
+      part.append(`${drawing.getAttribute("aria-label")}:`, drawing);
+      tip.append(part);
+    }
     tip.hidden = false;
     place(x, y);
   };
