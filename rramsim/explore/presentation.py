@@ -33,7 +33,7 @@ def frame_html(subject: Subject) -> str:
             ("circuit", f"{circuit.name} in {circuit.process.name}"),
             (
                 "engine",
-                f"{explorer.engine.name}; not checked against ngspice here, as campaigns are",
+                f"{explorer.engine.name}; unlike a campaign, not checked by ngspice",
             ),
             ("senses", "; ".join(notes)),
         ),
