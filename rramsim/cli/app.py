@@ -17,6 +17,7 @@ from rramsim.cli import (
     devices,
     doctor,
     errors,
+    explore,
     init,
     map,
     rare,
@@ -58,6 +59,7 @@ for module in (
     chips,
     costs,
     report,
+    explore,
     devices,
     doctor,
 ):

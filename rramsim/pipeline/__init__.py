@@ -6,9 +6,10 @@ from rramsim.pipeline.chips import chips_stage
 from rramsim.pipeline.data import choose_data
 from rramsim.pipeline.errors import errors_stage
 from rramsim.pipeline.folder import RunFolder
-from rramsim.pipeline.nominal import nominal_stage
+from rramsim.pipeline.nominal import nominal_pair, nominal_stage
 from rramsim.pipeline.provenance import write_provenance
 from rramsim.pipeline.report import WrittenReport, report_stage
+from rramsim.pipeline.results import read_tradeoff, swept_circuit
 from rramsim.pipeline.shares import shares_stage
 from rramsim.pipeline.sweep import SweepProgress, sweep_stage
 from rramsim.pipeline.tolerance import tolerance_stage
@@ -28,10 +29,13 @@ __all__ = [
     "choose_data",
     "errors_stage",
     "network_plans",
+    "nominal_pair",
     "nominal_stage",
+    "read_tradeoff",
     "report_stage",
     "shares_stage",
     "sweep_stage",
+    "swept_circuit",
     "tolerance_stage",
     "tradeoff_stage",
     "train_equilibrium_stage",

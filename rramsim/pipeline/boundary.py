@@ -44,7 +44,7 @@ def boundary_stage(
         table["engine"] = engine.name.split(" (")[0]
         table["circuit"] = circuit.name
         table["seed"] = experiment.errors.seed
-        with atomic_path(folder.path / "boundary.csv") as temporary:
+        with atomic_path(folder.boundary) as temporary:
             table.to_csv(temporary, index=False)
         save_figure(boundary_figure(table), folder.path, "boundary")
     return table

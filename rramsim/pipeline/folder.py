@@ -99,6 +99,11 @@ class RunFolder:
         return self.path / "chips.json"
 
     @property
+    def boundary(self) -> Path:
+        """Above which resistance two equal devices read 0."""
+        return self.path / "boundary.csv"
+
+    @property
     def shares(self) -> Path:
         """What each source of variation does to the errors."""
         return self.path / "shares.json"

@@ -111,10 +111,11 @@ class _Sections:
         self._dir = shlex.quote(str(folder.path))
 
     def all(self) -> list[parts.Section]:
-        """Every section in the order of the page."""
+        """Every section in the order of the page; boundary and wear only where they are."""
         return [
             self._run(), self._waveforms(), self._map(), self._sense(), self._errors(),
-            self._shares(), self._training(), self._accuracy(), self._chips(), self._front(),
+            self._shares(), *self._boundary(), self._training(), *self._wear(), self._accuracy(),
+            self._chips(), self._front(),
         ]  # fmt: skip
 
     def _command(self, stage: str) -> str:
@@ -304,6 +305,32 @@ class _Sections:
             tables=(parts.training_table(rows),),
         )
 
+    def _boundary(self) -> list[parts.Section]:
+        rows = self._results.boundary
+        if rows is None:
+            return []
+        return [
+            parts.Section(
+                key="boundary",
+                title="Boundary between 0 and ±1",
+                figures=(parts.boundary_figure(rows),),
+                tables=(parts.boundary_table(rows),),
+            )
+        ]
+
+    def _wear(self) -> list[parts.Section]:
+        rows = self._results.wear
+        if rows is None:
+            return []
+        return [
+            parts.Section(
+                key="wear",
+                title="Wear",
+                figures=(parts.wear_figure(rows),),
+                tables=(parts.wear_table(rows),),
+            )
+        ]
+
     def _lacks_tradeoff(self) -> str:
         experiment = self._results.experiment
         if experiment is not None and experiment.training.rule != "backprop":
@@ -347,7 +374,7 @@ class _Sections:
         return parts.Section(
             key=key,
             title=title,
-            figures=(parts.front_figure(rows),),
+            figures=(parts.front_figure(rows, self._results.errors),),
             details=parts.front_details(rows, self._results.errors, drawn),
             tables=(parts.front_table(rows),),
         )

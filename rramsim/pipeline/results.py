@@ -12,6 +12,7 @@ from rramsim.biterrors import load_dataset
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.figures.report import (
+    BoundaryRow,
     ChipRow,
     ChipsRecord,
     ErrorsRecord,
@@ -19,10 +20,11 @@ from rramsim.figures.report import (
     SharesRecord,
     TradeoffRow,
     TrainingRow,
+    WearRow,
 )
 from rramsim.pipeline.folder import RunFolder
 
-__all__ = ["RunResults", "read_results"]
+__all__ = ["RunResults", "read_results", "read_tradeoff", "swept_circuit"]
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -38,7 +40,9 @@ class RunResults:
     sense: xr.Dataset | None
     errors: ErrorsRecord | None
     shares: SharesRecord | None
+    boundary: tuple[BoundaryRow, ...] | None
     training: tuple[TrainingRow, ...] | None
+    wear: tuple[WearRow, ...] | None
     tradeoff: tuple[TradeoffRow, ...] | None
     chips: tuple[ChipRow, ...] | None
     chip_summary: ChipsRecord | None
@@ -55,20 +59,33 @@ def read_results(folder: RunFolder) -> RunResults:
         sense=_sense(folder.sense),
         errors=_record(folder.errors, ErrorsRecord, f"rramsim errors {folder.path}"),
         shares=_record(folder.shares, SharesRecord, "rramsim shares"),
+        boundary=_rows(folder.boundary, BoundaryRow, "rramsim boundary"),
+        wear=_rows(folder.wear, WearRow, "rramsim train"),
         training=_rows(folder.training, TrainingRow, "rramsim train"),
-        tradeoff=_rows(folder.tradeoff, TradeoffRow, f"rramsim tradeoff {folder.path}"),
+        tradeoff=read_tradeoff(folder),
         chips=_rows(folder.chips, ChipRow, "rramsim chips"),
         chip_summary=_record(folder.chip_summary, ChipsRecord, "rramsim chips"),
         provenance=_record(folder.provenance, ProvenanceRecord, "rramsim run"),
     )
     found = (results.sense, results.errors, results.shares, results.training, results.tradeoff,
-             results.chips, results.chip_summary)  # fmt: skip
+             results.chips, results.chip_summary, results.boundary)  # fmt: skip
     if all(result is None for result in found):
         raise InputError(
             f"{folder.path}: holds no results of rramsim; make them with 'rramsim run "
             f"EXPERIMENT.toml --out {folder.path}'"
         )
     return results
+
+
+def read_tradeoff(folder: RunFolder) -> tuple[TradeoffRow, ...] | None:
+    """The rows of `tradeoff.csv`, or None; raises `InputError` if it is damaged."""
+    return _rows(folder.tradeoff, TradeoffRow, f"rramsim tradeoff {folder.path}")
+
+
+def swept_circuit(folder: RunFolder) -> str | None:
+    """The hash of the circuit that `sense.nc` holds, or None; raises `InputError` if damaged."""
+    dataset = _sense(folder.sense)
+    return None if dataset is None else dataset.attrs.get("circuit_sha256")
 
 
 def _sense(path: Path) -> xr.Dataset | None:

@@ -61,7 +61,9 @@ def test_doctor_finds_everything_at_work(rramsim, monkeypatch):
     assert status == 0 and all(result["works"] for result in results.values()), results
 
 
-@pytest.mark.parametrize("command", ["run", "sense", "sweep", "errors", "train", "tradeoff"])
+@pytest.mark.parametrize(
+    "command", ["run", "sense", "sweep", "errors", "train", "tradeoff", "explore"]
+)
 def test_every_help_has_an_example(rramsim, command):
     status, out, _ = rramsim(command, "--help")
     assert status == 0 and "Example: rramsim" in out

@@ -5,18 +5,22 @@ import json
 import re
 import shutil
 from collections import Counter
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rramsim.circuits import ReadOut, sense_circuit
 from rramsim.costs import pareto_front
 from rramsim.devices.process import netlists_folder
 from rramsim.exceptions import InputError
-from rramsim.figures.report import schematic_figure
+from rramsim.experiment import parse_experiment
+from rramsim.figures.report import engineering, schematic_figure
 from rramsim.figures.report.schematic import is_shipped_topology
-from rramsim.pipeline import RunFolder, report_stage
+from rramsim.learning.equilibrium.ternary import Wear
+from rramsim.pipeline import RunFolder, boundary_stage, report_stage
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 SECTIONS = ["run", "waveforms", "map", "sense", "errors", "shares", "training", "accuracy",
@@ -263,6 +267,44 @@ def test_only_the_circuit_that_is_drawn_is_drawn(sky130, pcsa, tmp_path):
         assert not is_shipped_topology(circuit)
         drawn = schematic_figure(circuit)
         assert "MPRE1" not in drawn.variants[0].svg and "block" in drawn.caption
+
+
+def test_boundary_and_wear_have_sections_where_the_folder_holds_them(copied):
+    folder = RunFolder.existing(copied)
+    values = {"sense": {"vdd_v": [1.1, 1.2]}, "errors": {"engine": "batch"}}
+    experiment = parse_experiment(values, folder=copied, where="test")
+    table = boundary_stage(experiment, folder, draws=10)
+    writes = Wear(devices=1000, sets=300, resets=200, most=7, endurance_writes=1e6)
+    row = {"network": "ep", "trained_with_errors": "none", "data": "digits", "weight": "readout"}
+    (copied / "wear.csv").write_text(pd.DataFrame([row | asdict(writes)]).to_csv(index=False))
+    written, text = write(copied)
+    assert list(written.present) == [*SECTIONS[:6], "boundary", SECTIONS[6], "wear", *SECTIONS[7:]]
+    page = Page(text)
+    for value in table.r50_ohm:
+        shown = engineering(value, "Ω") if value >= 1e3 else "below 1 kΩ"
+        assert f"{shown} (" in page.text and f"median {shown}" in text
+    assert "ep no errors readout 1,000 300 200 0.5 7 0.0007 %" in page.text
+
+
+@pytest.mark.parametrize(
+    ("r50_ohm", "told"),
+    [("0.0", "below 1 kΩ"), ("inf", "above 100 MΩ"), ("", "–"), ("47000", "47 kΩ")],
+)
+def test_a_boundary_beyond_what_was_searched_says_on_which_side(tmp_path, r50_ohm, told):
+    quantiles = dict.fromkeys(
+        (f"{name}{end}_ohm" for name in ("r05", "r50", "r95") for end in ("", "_low", "_high")),
+        r50_ohm,
+    )
+    row = {"vdd_v": 1.1, "temperature_c": 27, "corner": "tt", "window_s": 5e-8, "draws": 10,
+           "unconverged": 0, **quantiles, "engine": "batch", "circuit": "pcsa"}  # fmt: skip
+    rows = [row | {"temperature_c": t, "window_s": w} for t in (0, 27, 60) for w in (1e-8, 1e-7)]
+    (tmp_path / "boundary.csv").write_text(pd.DataFrame(rows).to_csv(index=False))
+    written, text = write(tmp_path)
+    assert "boundary" in written.present and "wear" not in written.missing
+    assert Page(text).text.count(f"{told} ({told} to {told})") == 3 * len(rows)
+    (tmp_path / "boundary.csv").write_text(pd.DataFrame([row | {"r05_ohm": -1}]).to_csv())
+    with pytest.raises(InputError, match=r"boundary\.csv: damaged .line 2, r05_ohm"):
+        write(tmp_path)
 
 
 def test_a_front_is_what_nothing_beats():

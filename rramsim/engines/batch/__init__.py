@@ -1,5 +1,6 @@
 """rramsim's own sense simulator: compiled node equations over tables of the transistors."""
 
 from rramsim.engines.batch.engine import BatchEngine
+from rramsim.engines.batch.problem import table_limit_v, table_supplies
 
-__all__ = ["BatchEngine"]
+__all__ = ["BatchEngine", "table_limit_v", "table_supplies"]

@@ -44,11 +44,17 @@ def njit(**options):
 '''
 
 
+@cache
+def _marching() -> str:
+    """The text of the functions that march in time, the same for every circuit."""
+    functions = (stepping.source, stepping.crossing, stepping.march, stepping.run)
+    return "\n\n".join(inspect.getsource(function) for function in functions)
+
+
 def kernel_source(topology: Topology, *, q: str, qb: str) -> str:
     """The module's text for a circuit whose outputs are the nodes `q` and `qb`."""
-    functions = [stepping.source, stepping.crossing, stepping.march, stepping.run]
     text = system_source(topology).replace("@njit(", "@_njit(")
-    body = "\n\n".join([text, *(inspect.getsource(function) for function in functions)])
+    body = f"{text}\n\n{_marching()}"
     return _TEMPLATE.format(
         n=len(topology.unknown),
         driven=len(topology.driven),

@@ -16,7 +16,14 @@ from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.batch.topology import Topology, build_topology
 from rramsim.exceptions import InputError
 
-__all__ = ["Problem", "Solver", "make_problem", "transistor_kind"]
+__all__ = [
+    "Problem",
+    "Solver",
+    "make_problem",
+    "table_limit_v",
+    "table_supplies",
+    "transistor_kind",
+]
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +37,24 @@ _REACH_V = 0.5
 
 _CLASSES_V = (1.4, 2.0, 2.8, 4.0, 5.6)
 """Supplies share tables up to these, so that a sweep of the supply extracts once."""
+
+
+def table_limit_v(vdd_v: float) -> float:
+    """The highest supply (V) that shares the tables of `vdd_v`.
+
+    >>> table_limit_v(1.2), table_limit_v(1.4), table_limit_v(3.3)
+    (1.4, 1.4, 4.0)
+    """
+    return next((c for c in _CLASSES_V if vdd_v <= c), vdd_v)
+
+
+def table_supplies(low_v: float, high_v: float) -> tuple[float, ...]:
+    """One supply (V) in each class of tables that supplies from `low_v` to `high_v` need.
+
+    >>> table_supplies(0.9, 1.3), table_supplies(1.2, 2.5)
+    ((1.3,), (1.4, 2.0, 2.5))
+    """
+    return (*(c for c in _CLASSES_V if low_v <= c < high_v), high_v)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +126,7 @@ def make_problem(
             "sources of 0 V and above; use ngspice"
         )
     high_v = max(levels)
-    reach_v = next((c for c in _CLASSES_V if high_v <= c), high_v) + _REACH_V
+    reach_v = table_limit_v(high_v) + _REACH_V
     sites = circuit.mismatch_sites(conditions.corner)
     tables = [
         table_of(transistor_kind(flat, mosfet, sites, conditions.temperature_c, reach_v))

@@ -26,8 +26,8 @@ from rramsim.figures.report.scales import linear
 __all__ = ["front_details", "front_figure", "front_table"]
 
 _FLOWS = {
-    "once": ("each weight read once an image", "energy of weight reads per image (nJ)", 1e9),
-    "per_use": ("each weight read for every use", "energy of weight reads per image (µJ)", 1e6),
+    "once": ("read once an image", "energy of weight reads per image (nJ)", 1e9),
+    "per_use": ("read for every use", "energy of weight reads per image (µJ)", 1e6),
 }
 
 """The data flows that the trade-off's table has; `costs.csv` has more."""
@@ -35,16 +35,19 @@ _FLOWS = {
 Keys = Mapping[int, str]
 """The key of each row's details, by the row's identity."""
 
+Place = tuple[float, float, str, float]
 
-def front_figure(rows: Sequence[TradeoffRow]) -> ReportFigure:
+
+def front_figure(rows: Sequence[TradeoffRow], errors: ErrorsRecord | None) -> ReportFigure:
     """Energy of an image's weight reads against accuracy, for both data flows."""
     keys = _keys(rows)
+    tips = _tips(rows, errors)
     environments = by_environment(rows)
     variants = []
     for environment, mine in environments.items():
         for flow in _FLOWS:
             several = f"; {environment}" if len(environments) > 1 else ""
-            svg = _plot(mine, flow, environment, keys)
+            svg = _plot(mine, flow, environment, keys, tips)
             variants.append(Variant(label=f"{_FLOWS[flow][0]}{several}", svg=svg))
     fronts = {flow: _on_front(rows, flow) for flow in _FLOWS}
     return ReportFigure(
@@ -64,7 +67,7 @@ def front_figure(rows: Sequence[TradeoffRow]) -> ReportFigure:
                 for row in rows
             ),
         ),
-        choice="Data flow",
+        choice="Weights",
     )
 
 
@@ -81,11 +84,24 @@ def _on_front(rows: Sequence[TradeoffRow], flow: str) -> set[int]:
     return found
 
 
-def _plot(rows: Sequence[TradeoffRow], flow: str, environment: str, keys: Keys) -> str:
+def _tips(rows: Sequence[TradeoffRow], errors: ErrorsRecord | None) -> dict[int, str]:
+    """The error rates of each row's point, a line each, by the row's identity."""
+    counted = _counted(errors)
+    return {
+        id(row): "".join(
+            f"\n{name.partition(':')[0]}: {rate}" for name, rate in _rates(row, counted)
+        )
+        for row in rows
+    }
+
+
+def _plot(
+    rows: Sequence[TradeoffRow], flow: str, environment: str, keys: Keys, tips: Mapping[int, str]
+) -> str:
     title, label, scale = _FLOWS[flow]
     groups, front = by_network(rows), _on_front(rows, flow)
     plot = Plot(
-        label=f"Energy against accuracy, {title}, {environment}", x_label=label,
+        label=f"Energy against accuracy, weights {title}, {environment}", x_label=label,
         y_label="test accuracy (%)", legend=list(groups), height=380,
     )  # fmt: skip
     plot.axes(
@@ -108,7 +124,8 @@ def _plot(rows: Sequence[TradeoffRow], flow: str, environment: str, keys: Keys) 
                     tip=f"{name}\n{row.vdd_v:g} V"
                     + (", on the front" if id(row) in front else "")
                     + f"\n{percent_interval(row.accuracy, row.accuracy_low, row.accuracy_high)}"
-                    + f"\n{_energy(row, flow)} per image",
+                    + f"\n{_energy(row, flow)} per image"
+                    + tips[id(row)],
                     detail=keys[id(row)],
                 )
             )
@@ -130,22 +147,17 @@ def front_details(
 ) -> tuple[DetailPoint, ...]:
     """All that is known of every point; `waveforms` are the labels of those that were drawn."""
     keys = _keys(rows)
-    counted = {_place(row): row for row in (errors.conditions if errors else ())}
+    counted = _counted(errors)
     details = []
     for row in rows:
-        at = counted.get(_place(row))
         facts = [
             ("supply", f"{row.vdd_v:g} V; {row.environment}"),
             ("accuracy with read errors",
              percent_interval(row.accuracy, row.accuracy_low, row.accuracy_high)),
             ("accuracy without", percent(row.accuracy_without_errors)),
-            *((f"energy per image, {_FLOWS[f][0]}", _energy(row, f)) for f in _FLOWS),
+            *((f"energy per image, weights {_FLOWS[f][0]}", _energy(row, f)) for f in _FLOWS),
         ]  # fmt: skip
-        for kind, name in TYPES.items():
-            if at is not None:
-                facts.append((name, rate_text(getattr(at, kind))))
-            elif (share := getattr(row, kind)) is not None:
-                facts.append((name, percent(share, 2)))
+        facts += _rates(row, counted)
         label = waveform_label(row.vdd_v)
         details.append(
             DetailPoint(
@@ -158,7 +170,20 @@ def front_details(
     return tuple(details)
 
 
-def _place(row: TradeoffRow | ErrorsRow) -> tuple[float, float, str, float]:
+def _counted(errors: ErrorsRecord | None) -> dict[Place, ErrorsRow]:
+    return {_place(row): row for row in (errors.conditions if errors else ())}
+
+
+def _rates(row: TradeoffRow, counted: Mapping[Place, ErrorsRow]) -> list[tuple[str, str]]:
+    """The name and rate of each type of error, with intervals where the counts are there."""
+    at = counted.get(_place(row))
+    if at is not None:
+        return [(name, rate_text(getattr(at, kind))) for kind, name in TYPES.items()]
+    shares = ((name, getattr(row, kind)) for kind, name in TYPES.items())
+    return [(name, percent(share, 2)) for name, share in shares if share is not None]
+
+
+def _place(row: TradeoffRow | ErrorsRow) -> Place:
     return row.vdd_v, row.temperature_c, row.corner, row.window_s
 
 

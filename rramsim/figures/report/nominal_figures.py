@@ -65,7 +65,7 @@ def _environment(nominal: xr.Dataset) -> str:
 
 def _waveforms(at: xr.Dataset) -> str:
     vdd_v, window_ns = float(at.vdd), at.attrs["window_s"] * 1e9
-    svg = root(480, 500, label=f"Waveforms at {vdd_v:g} V", kind="plot")
+    svg = root(480, 500, label=f"Waveforms at {vdd_v:g} V, {_environment(at)}", kind="plot")
     x_at = 62.0
     for _, name, series, kind in _TRACES:
         group = add(svg, "g", class_=f"s{series}")

@@ -4,7 +4,14 @@ import math
 
 from rramsim.figures.report.records import RateRecord
 
-__all__ = ["engineering", "engineering_interval", "percent", "percent_interval", "rate_text"]
+__all__ = [
+    "engineering",
+    "engineering_error",
+    "engineering_interval",
+    "percent",
+    "percent_interval",
+    "rate_text",
+]
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"),
              (1e-12, "p"), (1e-15, "f"))  # fmt: skip
@@ -37,6 +44,19 @@ def engineering_interval(value: float, low: float, high: float, unit: str) -> st
     decimals = max(0, 4 - len(str(int(value / scale))))
     middle, start, end = (f"{v / scale:.{decimals}f}" for v in (value, low, high))
     return f"{middle} {prefix}{unit} ({start}–{end} {prefix}{unit})"
+
+
+def engineering_error(value: float, error: float, unit: str) -> str:
+    """A value above 0 and half the width of the interval around it, with the value's prefix.
+
+    >>> engineering_error(380.24e-15, 2.1e-15, "J")
+    '380.2 ± 2.1 fJ'
+    """
+    if not (math.isfinite(value + error) and value > 0):
+        return engineering(value, unit)
+    scale, prefix = next((p for p in _PREFIXES if value >= p[0]), _PREFIXES[-1])
+    decimals = max(0, 4 - len(str(int(value / scale))))
+    return f"{value / scale:.{decimals}f} ± {error / scale:.{decimals}f} {prefix}{unit}"
 
 
 def percent(share: float, digits: int = 1) -> str:

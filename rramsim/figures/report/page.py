@@ -11,11 +11,12 @@ from markupsafe import Markup
 
 from rramsim.figures.report.figure import Section
 
-__all__ = ["render_page"]
+__all__ = ["page_environment", "page_text", "render_page"]
 
 
 @lru_cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """The templates of every page."""
     # Everything is escaped but the drawings, which are made as trees.
     return Environment(
         loader=PackageLoader("rramsim.figures.report"),
@@ -26,7 +27,8 @@ def _environment() -> Environment:
     )
 
 
-def _text(name: str) -> str:
+def page_text(name: str) -> str:
+    """One of the pages' style sheets or scripts."""
     found = resources.files("rramsim.figures.report") / "templates" / name
     return found.read_text(encoding="utf-8")
 
@@ -44,11 +46,11 @@ def render_page(
     Its content security policy forbids every request and every script but its own, which is named
     by its hash: whatever an experiment's texts hold, nothing of it runs.
     """
-    script = _text("report.js")
+    script = page_text("theme.js") + page_text("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     data = {figure.key: figure.csv for section in sections for figure in section.figures}
     return (
-        _environment()
+        page_environment()
         .get_template("report.html")
         .render(
             title=title,
@@ -59,7 +61,7 @@ def render_page(
             data=data,
             script=Markup(script),
             script_hash=f"sha256-{digest}",
-            style=Markup(_text("page.css")),
-            figure_style=Markup(_text("figure.css")),
+            style=Markup(page_text("page.css")),
+            figure_style=Markup(page_text("figure.css")),
         )
     )

@@ -16,7 +16,8 @@ MARKERS = 6
 DODGED = "Series stand slightly apart along x, so that equal ones show."
 
 LEFT, TOP, RIGHT, BOTTOM = 62.0, 26.0, 14.0, 46.0
-_LEGEND_LINE, _LETTER = 17.0, 7.2
+# A letter's width at the size of text that phones see.
+_LEGEND_LINE, _LETTER = 17.0, 9.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,9 @@ class Plot:
         self.bottom = self.height - BOTTOM
         self._labels = (x_label, y_label)
         middle = (len(legend) - 1) / 2
-        self._shift = [dodge * (series - middle) for series in range(len(legend))] or [0.0]
+        self._shift = [dodge * (series - middle) for series in range(len(legend))] or [
+            0.0
+        ] * MARKERS
         self._svg = root(self.width, self.height, label=label, kind="plot")
         self._grid = add(self._svg, "g", class_="grid")
         self._body = add(self._svg, "g")
@@ -152,7 +155,7 @@ class Plot:
               anchor: str = "start") -> None:  # fmt: skip
         """A small text beside a value."""
         place = self.x.at(x) + dx, self.y.at(y) + dy
-        text(self._body, *place, content, anchor=anchor, class_="small")
+        text(self._body, *place, content, anchor=anchor, class_="small beside")
 
     def group(self, kind: str) -> Element:
         """A group of the body for drawings of other kinds."""

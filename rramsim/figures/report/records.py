@@ -10,6 +10,7 @@ from typing import Annotated, Protocol, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
+    "BoundaryRow",
     "ChipRow",
     "ChipsRecord",
     "EnsembleRecord",
@@ -23,6 +24,7 @@ __all__ = [
     "SharesRow",
     "TradeoffRow",
     "TrainingRow",
+    "WearRow",
     "WithoutRecord",
     "by_network",
     "network_label",
@@ -38,6 +40,13 @@ Counts = Annotated[
 
 Known = Annotated[Share | None, BeforeValidator(lambda v: None if v in ("", "nan") else v)]
 """A share in a table, whose field is empty where there is none."""
+
+
+Resistance = Annotated[
+    Annotated[float, Field(ge=0, allow_inf_nan=True)] | None,
+    BeforeValidator(lambda v: None if v in ("", "nan") else v),
+]
+"""Ohm, 0 or infinite where it lies outside what was searched; None where nothing is known."""
 
 
 class _Record(BaseModel):
@@ -225,6 +234,43 @@ class ChipRow(_Record):
     chip: Count
     accuracy: Share
     accuracy_without_errors: Share
+
+
+class BoundaryRow(_Conditions):
+    """A row of `boundary.csv`: quantiles of the boundary with their 95 % intervals."""
+
+    draws: Count
+    unconverged: Count
+    r05_ohm: Resistance
+    r05_low_ohm: Resistance
+    r05_high_ohm: Resistance
+    r50_ohm: Resistance
+    r50_low_ohm: Resistance
+    r50_high_ohm: Resistance
+    r95_ohm: Resistance
+    r95_low_ohm: Resistance
+    r95_high_ohm: Resistance
+    engine: str
+    circuit: str
+
+
+class WearRow(_Record):
+    """A row of `wear.csv`: the writes of the devices of one layer."""
+
+    network: str
+    trained_with_errors: str
+    data: str
+    weight: str
+    devices: Annotated[int, Field(gt=0)]
+    sets: Count
+    resets: Count
+    most: Count
+    endurance_writes: Annotated[float, Field(gt=0)]
+
+    @property
+    def mean_writes(self) -> float:
+        """Writes of a device in the mean."""
+        return (self.sets + self.resets) / self.devices
 
 
 class _OfNetwork(Protocol):

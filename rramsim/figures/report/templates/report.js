@@ -5,37 +5,16 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   page.classList.add("js");
 
-  // Light and dark: the system's choice until the reader makes one.
-  const button = document.getElementById("theme");
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const stored = (value) => {
-    try {
-      if (value) localStorage.setItem("rramsim-theme", value);
-      return localStorage.getItem("rramsim-theme");
-    } catch { return null; }
-  };
-  const paint = () => {
-    const dark = (stored() ?? page.dataset.chosen ?? (system.matches ? "dark" : "light")) === "dark";
-    page.dataset.theme = dark ? "dark" : "light";
-    button.setAttribute("aria-pressed", String(dark));
-  };
-  button.addEventListener("click", () => {
-    page.dataset.chosen = page.dataset.theme === "dark" ? "light" : "dark";
-    stored(page.dataset.chosen);
-    paint();
-  });
-  system.addEventListener("change", paint);
-  paint();
-
   // Variants: one drawing of a figure at a time.
   const show = (figure, chosen) =>
     all(".variant", figure).forEach((variant, index) => { variant.hidden = index !== chosen; });
   for (const figure of all("figure")) {
-    const choices = all("input[type=radio]", figure);
-    choices.forEach((choice, index) =>
-      choice.addEventListener("change", () => show(figure, index)));
+    const choices = all("input[type=radio], option", figure);
+    const chosen = () => Math.max(0, choices.findIndex((one) => one.checked || one.selected));
+    all(".choice", figure).forEach((choice) =>
+      choice.addEventListener("change", () => show(figure, chosen())));
     // A browser that comes back to the page restores the choice; the drawing follows it.
-    show(figure, Math.max(0, choices.findIndex((choice) => choice.checked)));
+    show(figure, chosen());
   }
 
   // Tooltips, by pointer and by focus; Escape takes one away.
@@ -45,14 +24,30 @@
     const width = page.clientWidth;
     const left = Math.min(Math.max(8, x + 14), Math.max(8, width - box.width - 8));
     const above = y - box.height - 14;
+    const below = Math.max(4, Math.min(y + 18, innerHeight - box.height - 8));
     tip.style.left = `${left + scrollX}px`;
-    tip.style.top = `${(above < 4 ? y + 18 : above) + scrollY}px`;
+    tip.style.top = `${(above < 4 ? below : above) + scrollY}px`;
   };
-  const tell = (text, x, y) => { tip.textContent = text; tip.hidden = false; place(x, y); };
+  const tell = (text, x, y, drawing) => {
+    tip.textContent = text;
+    if (drawing) {
+      const part = document.createElement("div");
+      part.append(`${drawing.getAttribute("aria-label")}:`, drawing);
+      tip.append(part);
+    }
+    tip.hidden = false;
+    place(x, y);
+  };
   const hush = () => { tip.hidden = true; };
+  // The waveforms of a point of the front, drawn anew; null where there are none.
+  const waveforms = (point) => {
+    const label = document.getElementById(`detail-${point.dataset.detail}`)?.dataset.waveforms;
+    const drawn = label && all("#figure-waveforms .variant").find((v) => v.dataset.label === label);
+    return drawn ? drawn.querySelector("svg").cloneNode(true) : null;
+  };
   const tellPoint = (point) => {
     const box = point.querySelector(".target").getBoundingClientRect();
-    tell(point.dataset.tip, box.x + box.width / 2, box.y + box.height / 2);
+    tell(point.dataset.tip, box.x + box.width / 2, box.y + box.height / 2, waveforms(point));
   };
 
   // Points: one of a figure is in the order of Tab, the arrow keys lead to the others.
@@ -63,12 +58,11 @@
     all(".point.chosen").forEach((other) => other.classList.remove("chosen"));
     all(`.point[data-detail="${point.dataset.detail}"]`).forEach((same) => same.classList.add("chosen"));
     details.replaceChildren(template.content.cloneNode(true));
-    const label = template.dataset.waveforms;
-    const drawn = label && all("#figure-waveforms .variant").find((v) => v.dataset.label === label);
+    const drawn = waveforms(point);
     if (drawn) {
       const heading = document.createElement("h3");
-      heading.textContent = `Waveforms of the three weights at ${label}`;
-      details.append(heading, drawn.querySelector("svg").cloneNode(true));
+      heading.textContent = drawn.getAttribute("aria-label");
+      details.append(heading, drawn);
     }
   };
   for (const svg of all("figure svg")) {
@@ -178,6 +172,7 @@
     const shown = document.querySelector(`#figure-${key} .variant:not([hidden]) svg`);
     const svg = shown.cloneNode(true);
     // Light colours, written on every element: drawing programs know no CSS variables.
+    const chosen = page.dataset.theme;
     page.dataset.theme = "light";
     const sources = all("*", shown);
     all("*", svg).forEach((element, index) => {
@@ -185,7 +180,7 @@
       for (const name of STYLES) element.setAttribute(name, style.getPropertyValue(name));
       for (const name of ["class", "tabindex", "role"]) element.removeAttribute(name);
     });
-    paint();
+    page.dataset.theme = chosen;
     ["plane", "cursor", "target"].forEach((name) => all(`.${name}`, shown).forEach((element) =>
       all("*", svg)[sources.indexOf(element)]?.setAttribute("display", "none")));
     return `${new XMLSerializer().serializeToString(svg)}\n`;

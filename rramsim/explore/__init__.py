@@ -1,0 +1,27 @@
+"""The explorer: a local page that senses wherever its sliders stand."""
+
+from rramsim.explore.accuracy import AccuracyHere, AccuracyTable
+from rramsim.explore.controls import Controls, Setting, make_controls
+from rramsim.explore.explorer import (
+    MOST_SENSES,
+    STEP_SENSES,
+    Answer,
+    Explorer,
+    NominalSense,
+)
+from rramsim.explore.loading import Subject, load_subject
+
+__all__ = [
+    "MOST_SENSES",
+    "STEP_SENSES",
+    "AccuracyHere",
+    "AccuracyTable",
+    "Answer",
+    "Controls",
+    "Explorer",
+    "NominalSense",
+    "Setting",
+    "Subject",
+    "load_subject",
+    "make_controls",
+]
