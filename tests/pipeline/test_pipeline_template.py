@@ -45,7 +45,7 @@ def test_every_key_stands_there_with_its_meaning(name):
 
 
 def test_the_default_values_of_chips_are_those_of_the_commented_lines():
-    block = experiment_template().split("# [chips]\n")[1]
+    block = re.split(r"^# \[\w+\]$", experiment_template().split("# [chips]\n")[1], flags=re.M)[0]
     lines = [line[2:] for line in block.splitlines() if re.match(r"# \w+ = (?!\.\.\.)", line)]
     values = tomllib.loads("[chips]\n" + "\n".join(lines))
     assert Experiment.model_validate(values).chips == SECTIONS["chips"]()
