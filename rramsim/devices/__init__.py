@@ -23,6 +23,7 @@ from rramsim.devices.process import (
     MismatchCoefficient,
     Process,
     load_process,
+    load_process_folder,
     process_from_cards,
 )
 from rramsim.devices.programming import PROGRAMMING_DATA, programmed_resistances
@@ -62,6 +63,7 @@ __all__ = [
     "fit_record",
     "load_model_file",
     "load_process",
+    "load_process_folder",
     "open_hfo2_statistics",
     "process_from_cards",
     "programmed_resistances",

@@ -16,6 +16,7 @@ __all__ = [
     "MismatchCoefficient",
     "Process",
     "load_process",
+    "load_process_folder",
     "netlists_folder",
     "process_from_cards",
 ]
@@ -149,16 +150,44 @@ def load_process(name: str) -> Process:
             f"[process] name = {name!r}: rramsim has {', '.join(shipped)}; "
             'name your own cards with cards = ["path"]'
         )
-    description = tomllib.loads((folder / name / "process.toml").read_text())
+    return load_process_folder(folder / name)
+
+
+def load_process_folder(folder: Path) -> Process:
+    """Load a process of one's own: a folder with `process.toml` and a file of cards a corner.
+
+    `process.toml` holds `nmos` and `pmos`, the names of the transistors in the cards, a table
+    `[corners]` of file names inside the folder, and any number of `[[mismatch]]` (see
+    `MismatchCoefficient`), as `netlists/processes/sky130-5v` does. The process takes the folder's
+    name. Raises `InputError`, naming file and key, for what is missing, wrong or outside.
+    """
+    file = folder / "process.toml"
+    try:
+        description = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{file}: cannot be read as TOML ({reason})") from error
+    for key in ("nmos", "pmos"):
+        if not isinstance(description.get(key), str):
+            raise InputError(f"{file}: {key}: must be the name of a transistor in the cards")
+    corners = description.get("corners")
+    if not isinstance(corners, dict) or "tt" not in corners:
+        raise InputError(f"{file}: [corners]: must name a file for each corner, tt among them")
+    for corner, name in corners.items():
+        if corner not in CORNERS:
+            raise InputError(f"{file}: [corners] {corner}: must be one of {', '.join(CORNERS)}")
+        if not isinstance(name, str) or Path(name).name != name:
+            raise InputError(f"{file}: [corners] {corner} = {name!r}: must be a file in the folder")
+    try:
+        mismatch = tuple(MismatchCoefficient(**entry) for entry in description.get("mismatch", []))
+    except TypeError as error:
+        raise InputError(f"{file}: [[mismatch]]: {error}") from error
     return Process(
-        name=name,
+        name=folder.name,
         nmos=description["nmos"],
         pmos=description["pmos"],
-        corners={
-            corner: read_cards(folder / name / file)
-            for corner, file in description["corners"].items()
-        },
-        mismatch=tuple(MismatchCoefficient(**entry) for entry in description["mismatch"]),
+        corners={corner: read_cards(folder / name) for corner, name in corners.items()},
+        mismatch=mismatch,
     )
 
 

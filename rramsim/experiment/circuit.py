@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rramsim.circuits import Column, SenseConditions
-from rramsim.devices import MismatchCoefficient, Process, load_process, process_from_cards
+from rramsim.devices import (
+    MismatchCoefficient,
+    Process,
+    load_process,
+    load_process_folder,
+    process_from_cards,
+)
 from rramsim.exceptions import InputError
 from rramsim.experiment.values import ListOf, Quantity, Section
 
@@ -26,12 +32,14 @@ class MismatchSection(Section):
 
 
 class ProcessSection(Section):
-    """[process]: one of rramsim's by name, or cards by path with their device names."""
+    """[process]: one of rramsim's by name, or your own: a folder, or cards and device names."""
 
     name: str | None = None
     """One of rramsim's processes."""
+    folder: str | None = None
+    """Folder of your own process, with process.toml and cards for each corner."""
     cards: ListOf[str] | None = None
-    """SPICE files of your own transistors, in place of a name."""
+    """SPICE files of your own transistors; they count as corner tt."""
     nmos: str | None = None
     """The n-channel transistor's name in the cards."""
     pmos: str | None = None
@@ -41,12 +49,15 @@ class ProcessSection(Section):
 
     def make(self, folder: Path) -> Process:
         """The transistor process; relative paths start at `folder`."""
-        if (self.name is None) == (self.cards is None):
-            raise InputError("[process]: give either name or cards")
+        given = [key for key in ("name", "folder", "cards") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise InputError("[process]: give one of name, folder and cards")
         if self.cards is None:
             for key in ("nmos", "pmos", "mismatch"):
                 if getattr(self, key):
-                    raise InputError(f"[process] {key}: goes with cards, not with name")
+                    raise InputError(f"[process] {key}: goes with cards, not with {given[0]}")
+            if self.folder is not None:
+                return load_process_folder(folder / self.folder)
             assert self.name is not None
             return load_process(self.name)
         if not (self.nmos and self.pmos):

@@ -1,11 +1,20 @@
 """The shipped process against the foundry's published values, and the user's own cards."""
 
+import shutil
+
 import pytest
 
-from rramsim.devices import CORNERS, MismatchCoefficient, load_process, process_from_cards
+from rramsim.devices import (
+    CORNERS,
+    MismatchCoefficient,
+    load_process,
+    load_process_folder,
+    process_from_cards,
+)
 from rramsim.devices.process import netlists_folder
 from rramsim.engines.ngspice_library import ngspice_session
 from rramsim.exceptions import InputError
+from rramsim.experiment import load_experiment
 
 NFET = "sky130_fd_pr__nfet_g5v0d10v5"
 
@@ -91,3 +100,43 @@ def test_own_cards_are_a_process_with_one_corner(sky130):
         process_from_cards((path,), nmos="nch", pmos=sky130.pmos)
     with pytest.raises(InputError, match="is a pmos model"):
         process_from_cards((path,), nmos=sky130.pmos, pmos=sky130.pmos)
+
+
+def test_a_folder_of_ones_own_is_the_process_that_it_holds(sky130, tmp_path):
+    shutil.copytree(netlists_folder() / "processes" / "sky130-5v", tmp_path / "mine")
+    mine = load_process_folder(tmp_path / "mine")
+    assert mine.name == "mine" and mine.corners == sky130.corners
+    assert mine.mismatch == sky130.mismatch
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("nmos =", "enmos =", "process.toml: nmos: must be the name"),
+        ('tt = "tt.spice"', "", r"process.toml: \[corners\]: must name a file for each corner"),
+        (
+            'tt = "tt.spice"',
+            'tt = "../tt.spice"',
+            r"\[corners\] tt = '../tt.spice': must be a file",
+        ),
+        ('ff = "ff.spice"', 'fast = "ff.spice"', r"\[corners\] fast: must be one of tt, ss"),
+        ("slope_um = 0.0205", "slope = 0.0205", r"\[\[mismatch\]\]: .*slope"),
+        ("[corners]", "[corners", "cannot be read as TOML"),
+        ('ff = "ff.spice"', 'ff = "gone.spice"', "gone.spice"),
+    ],
+)
+def test_a_folder_that_is_wrong_is_refused(tmp_path, old, new, message):
+    shutil.copytree(netlists_folder() / "processes" / "sky130-5v", tmp_path / "mine")
+    file = tmp_path / "mine" / "process.toml"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(InputError, match=message):
+        load_process_folder(tmp_path / "mine")
+
+
+def test_an_experiment_names_the_folder(tmp_path):
+    shutil.copytree(netlists_folder() / "processes" / "sky130-5v", tmp_path / "mine")
+    (tmp_path / "own.toml").write_text('[process]\nfolder = "mine"\n')
+    assert load_experiment(tmp_path / "own.toml").make_process().name == "mine"
+    (tmp_path / "own.toml").write_text('[process]\nfolder = "mine"\nname = "sky130-5v"\n')
+    with pytest.raises(InputError, match="give one of name, folder and cards"):
+        load_experiment(tmp_path / "own.toml")
