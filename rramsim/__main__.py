@@ -1,0 +1,5 @@
+"""`python -m rramsim`: the program, where its script is not on the path."""
+
+from rramsim.cli import main
+
+main()
