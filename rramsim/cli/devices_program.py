@@ -62,8 +62,9 @@ def program(
 ) -> None:
     """Program 1T1R cells (SKY130 filament, 5 V transistor): one pulse, or program and verify.
 
-    Examples: rramsim devices program --bl 2.4 --plot set.png;
-    rramsim devices program --from 10k --low 300k --high 500k --devices 1000 --spread 0.03
+    With --low and --high it writes until a verify read lies between them.
+
+    Example: rramsim devices program --bl 2.4 --plot set.png
     """
     import numpy as np
 

@@ -6,13 +6,14 @@ A section of the file is a class; `Experiment` holds them all.
 """
 
 from rramsim.experiment.reading import load_experiment, parse_experiment
-from rramsim.experiment.template import experiment_template
+from rramsim.experiment.template import experiment_keys, experiment_template
 from rramsim.experiment.tolerance import ToleranceSection
 from rramsim.experiment.whole import Experiment
 
 __all__ = [
     "Experiment",
     "ToleranceSection",
+    "experiment_keys",
     "experiment_template",
     "load_experiment",
     "parse_experiment",

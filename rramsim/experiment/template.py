@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from rramsim.experiment.values import ListOf, Section
 from rramsim.experiment.whole import Experiment
 
-__all__ = ["experiment_template"]
+__all__ = ["experiment_keys", "experiment_template"]
 
 _UNITS = {
     "v": "V", "s": "s", "f": "F", "ohm": "ohm", "c": "degrees Celsius", "ln": "units of ln R",
@@ -48,6 +48,23 @@ def experiment_template() -> str:
         default = info.default if active else section()
         parts.append(_section(name, section, default, active=active))
     return "\n".join(parts)
+
+
+def experiment_keys() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
+    """Every section with its meaning and its keys: (name, default as written, meaning)."""
+    found = []
+    for name, info in Experiment.model_fields.items():
+        section = _section_of(info)
+        if section is None:
+            continue
+        keys = []
+        for key, field in section.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            shown = "" if field.is_required() or default in (None, []) else _toml(default)
+            keys.append((key, shown, _meaning(key, field)))
+        title = " ".join((section.__doc__ or "").split()).removeprefix(f"[{name}]: ")
+        found.append((name, title[:1].upper() + title[1:], keys))
+    return found
 
 
 def _section_of(info: FieldInfo) -> type[Section] | None:
