@@ -139,7 +139,7 @@ def load_dataset(path: Path) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
             loaded = dataset.load()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a readable netCDF file; sweep again") from error
     if loaded.attrs.get("schema") != _SCHEMA:
         raise InputError(f"{path}: not a result of 'rramsim sweep' (schema {_SCHEMA!r})")

@@ -8,7 +8,9 @@ altered or made by something else is refused. Nothing is pickled.
 import csv
 import io
 import json
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,14 @@ SCHEMA = "rramsim array contents 1"
 _RESET, _SET, _UNUSED = 0, 1, 2
 _LETTERS = "RS-"
 _COLUMNS = ("tile", "layer", "row", "first_input", "first_output", "bl", "blb")
+
+
+_DAMAGE = (
+    ValueError, KeyError, TypeError, EOFError, OSError, RecursionError,
+    # An archive whose members are cut, altered, encrypted or packed in an unknown way.
+    zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, tokenize.TokenError,
+)  # fmt: skip
+"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,7 +156,7 @@ class ArrayContents:
             return ArrayContents(mapping=mapping, bl=bl, blb=blb)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, OSError) as error:
+        except _DAMAGE as error:
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise InputError(f"{path}: not whole array contents of rramsim ({reason})") from error
 

@@ -46,23 +46,32 @@ def tolerance(
         "range over seeds)",
         title_justify="left",
     )
-    for name in ("network", "trained with", "no errors", "type", "tolerated rate", "factor (95 %)"):
+    for name in (
+        "network",
+        "trained with",
+        "no errors",
+        "type",
+        "tolerated rate",
+        "factor (95 %)",
+        "to its own accuracy",
+    ):
         shown.add_column(name, justify="right")
     for _, row in table.iterrows():
-        factor = ""
-        if row.trained_with != "none":
-            factor = (
-                f"{row.factor:.2f} ({row.factor_low:.2f}–{row.factor_high:.2f})"
-                if row.factor == row.factor
-                else "beyond the tested rates"
-            )
+        factors = [
+            ""
+            if row.trained_with == "none"
+            else "beyond the tested rates"
+            if row[name] != row[name]
+            else f"{row[name]:.2f} ({row[f'{name}_low']:.2f}–{row[f'{name}_high']:.2f})"
+            for name in ("factor", "own_factor")
+        ]
         shown.add_row(
             row.network,
             row.trained_with,
             f"{100 * row.accuracy_without_errors:.1f} %",
             str(row.type),
             f"{row.tolerated_rate:.3g} ({row.lowest:.3g}–{row.highest:.3g})",
-            factor,
+            *factors,
         )
     Console(width=max(Console().width, 118), highlight=False).print(shown)
     typer.echo(f"{out}/tolerance.csv, {out}/tolerated_rates.csv, {out}/tolerance.png")

@@ -6,6 +6,7 @@ caller asks to leave it out.
 """
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,9 +126,10 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, int]:
         )
         return table, comments + 2
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = " ".join((error.strerror or str(error)).split())
         raise InputError(f"{path}: cannot read measurements ({reason})") from error
-    except (ValueError, EOFError) as error:  # pandas' and pyarrow's parse errors are ValueErrors
+    # pandas' and pyarrow's parse errors are ValueErrors.
+    except (ValueError, EOFError, zlib.error) as error:
         raise InputError(
             f"{path}: not a table of measurements (CSV, .csv.gz or .parquet with the columns "
             f"{', '.join(MEASUREMENT_COLUMNS)}): {str(error).splitlines()[0]}"

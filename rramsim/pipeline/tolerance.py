@@ -146,7 +146,8 @@ def tolerated_rates(table: pd.DataFrame, *, max_loss: float) -> pd.DataFrame:
 
     The rate is where the accuracy falls `max_loss` points below that of the same seed's network
     that was trained and is read without errors. Geometric mean over seeds; `factor` is against
-    training without errors, with Student's 95 % interval over seeds. A rate is 0, or infinite, if a
+    training without errors, with Student's 95 % interval over seeds; `own_factor` is it if each
+    network is held to its own accuracy without errors, which training with errors lowers. A rate is 0, or infinite, if a
     seed's lies below, or above, all that were tested.
     """
     reference = (
@@ -156,17 +157,21 @@ def tolerated_rates(table: pd.DataFrame, *, max_loss: float) -> pd.DataFrame:
         .accuracy_without_errors
     )
 
-    def rate_of(rows: pd.DataFrame, network: str, seed: int) -> float:
-        mine = rows[rows.seed == seed].sort_values("rate")
-        losses = 100 * (reference[(network, seed)] - mine.accuracy)
-        return tolerated_rate(mine.rate.tolist(), losses.tolist(), max_loss)
+    def rates_of(rows: pd.DataFrame, network: str, *, own: bool) -> list[float]:
+        rates = []
+        for seed, mine in rows.sort_values("rate").groupby("seed"):
+            clean = mine.accuracy_without_errors if own else reference[(network, seed)]
+            losses = 100 * (clean - mine.accuracy)
+            rates.append(tolerated_rate(mine.rate.tolist(), losses.tolist(), max_loss))
+        return rates
 
     found: dict[tuple[str, str, int], list[float]] = {}
+    own: dict[tuple[str, str, int], list[float]] = {}
     for _, rows in table.groupby(["network", "trained_with", "type"], sort=False):
         first = rows.iloc[0]
-        found[(first.network, first.trained_with, first.type)] = [
-            rate_of(rows, first.network, seed) for seed in sorted(rows.seed.unique())
-        ]
+        key = (first.network, first.trained_with, first.type)
+        found[key] = rates_of(rows, first.network, own=False)
+        own[key] = rates_of(rows, first.network, own=True)
     summary = []
     for (network, trained_with, kind), rates in found.items():
         mean = float(np.exp(np.mean(np.log(rates)))) if min(rates) > 0 else 0.0
@@ -185,5 +190,13 @@ def tolerated_rates(table: pd.DataFrame, *, max_loss: float) -> pd.DataFrame:
         if trained_with != "none":
             factor = tolerance_factor(rates, found[(network, "none", kind)])
             row |= {"factor": factor.value, "factor_low": factor.low, "factor_high": factor.high}
+            factor = tolerance_factor(
+                own[(network, trained_with, kind)], own[(network, "none", kind)]
+            )
+            row |= {
+                "own_factor": factor.value,
+                "own_factor_low": factor.low,
+                "own_factor_high": factor.high,
+            }
         summary.append(row)
     return pd.DataFrame(summary)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -133,6 +134,6 @@ def load_table(path: Path) -> DeviceTable | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             table = DeviceTable(**{field.name: stored[field.name] for field in fields(DeviceTable)})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     return table if np.isfinite(table.current).all() and np.isfinite(table.charge).all() else None
