@@ -73,7 +73,7 @@ def tolerance(
             f"{row.tolerated_rate:.3g} ({row.lowest:.3g}–{row.highest:.3g})",
             *factors,
         )
-    Console(width=max(Console().width, 118), highlight=False).print(shown)
+    Console(width=max(Console().width, 140), highlight=False).print(shown)
     typer.echo(f"{out}/tolerance.csv, {out}/tolerated_rates.csv, {out}/tolerance.png")
 
 

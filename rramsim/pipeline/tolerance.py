@@ -147,8 +147,8 @@ def tolerated_rates(table: pd.DataFrame, *, max_loss: float) -> pd.DataFrame:
     The rate is where the accuracy falls `max_loss` points below that of the same seed's network
     that was trained and is read without errors. Geometric mean over seeds; `factor` is against
     training without errors, with Student's 95 % interval over seeds; `own_factor` is it if each
-    network is held to its own accuracy without errors, which training with errors lowers. A rate is 0, or infinite, if a
-    seed's lies below, or above, all that were tested.
+    network is held to its own accuracy without errors, which training with errors lowers. A rate is
+    0, or infinite, if a seed's lies below, or above, all that were tested.
     """
     reference = (
         table[table.trained_with == "none"]
