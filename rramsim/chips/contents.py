@@ -32,7 +32,7 @@ _COLUMNS = ("tile", "layer", "row", "first_input", "first_output", "bl", "blb")
 
 
 _DAMAGE = (
-    ValueError, KeyError, TypeError, EOFError, OSError, RecursionError,
+    ValueError, KeyError, TypeError, EOFError, OSError, RecursionError, csv.Error,
     # An archive whose members are cut, altered, encrypted or packed in an unknown way.
     zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, tokenize.TokenError,
 )  # fmt: skip

@@ -97,7 +97,7 @@ def read_gates(path: Path) -> GateTable:
     if lines and lines[0].startswith("#"):
         try:
             provenance = json.loads(lines[0][1:])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} line 1: provenance is not JSON") from error
     body = [(n, line) for n, line in enumerate(lines, start=1) if line and line[0] != "#"]
     header = tuple(body[0][1].split(",")) if body else ()
@@ -125,7 +125,7 @@ def _row(cells: dict[str, str], where: str) -> GateResult:
         text = cells.get(column, "")
         try:
             value = float(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{where}: {column} = {text!r}: must be a number") from error
         if not low <= value <= high:
             raise InputError(

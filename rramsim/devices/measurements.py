@@ -173,12 +173,19 @@ def _choose_condition(
     return table[of], lines[of], condition
 
 
+def _numbers(column: pd.Series) -> NDArray[np.float64]:
+    """The column as numbers, NaN for what is none."""
+    try:
+        return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    except OverflowError:  # a whole number of hundreds of digits
+        return pd.to_numeric(column.astype(str), errors="coerce").to_numpy(np.float64)
+
+
 def _usable(
     table: pd.DataFrame, lines: NDArray[np.int64]
 ) -> tuple[dict[str, NDArray], NDArray[np.bool_], list[str]]:
     """The columns as arrays, which rows are bad, and what is bad about them."""
-    ohm = pd.to_numeric(table["resistance_ohm"], errors="coerce").to_numpy(np.float64)
-    cycle = pd.to_numeric(table["cycle"], errors="coerce").to_numpy(np.float64)
+    ohm, cycle = _numbers(table["resistance_ohm"]), _numbers(table["cycle"])
     state = table["state"]
     codes, labels = pd.factorize(state)
     kinds = np.array([str(label).strip().upper() for label in labels] + ["missing"])[codes]

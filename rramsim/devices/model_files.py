@@ -91,7 +91,7 @@ def load_model_file(path: Path, *, kind: str = "best") -> DeviceStatistics:
     except InputError as error:
         message = str(error)
         raise InputError(message if str(path) in message else f"{path}: {message}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: damaged device model ({type(error).__name__}: {error}); "
             "make it again with 'rramsim devices fit'"

@@ -164,7 +164,7 @@ def load_process_folder(folder: Path) -> Process:
     file = folder / "process.toml"
     try:
         description = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{file}: cannot be read as TOML ({reason})") from error
     for key in ("nmos", "pmos"):

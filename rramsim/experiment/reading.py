@@ -21,7 +21,8 @@ def load_experiment(path: Path) -> Experiment:
     path = Path(path)
     try:
         values = tomllib.loads(read_text(path, "an experiment (TOML)"))
-    except tomllib.TOMLDecodeError as error:
+    # A number of thousands of digits and arrays thousands deep are not in its own class of errors.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not TOML: {error}") from error
     if "folder" in values:
         raise InputError(f"{path}: [folder]: unknown; {_known(())}")

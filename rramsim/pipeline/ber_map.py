@@ -153,6 +153,6 @@ def _known(folder: RunFolder) -> dict[str, dict[str, Any]]:
         try:
             row = json.loads(line)
             rows[str(row.pop("key"))] = row
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, RecursionError) as error:
             raise InputError(f"{folder.ber_map_rows}: damaged; remove it and run again") from error
     return rows

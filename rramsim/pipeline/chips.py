@@ -158,7 +158,7 @@ class _Tests:
             try:
                 row = json.loads(line)
                 self._known[str(row["key"])] = row
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise InputError(f"{self._path}: damaged; remove it and run again") from error
 
     def clean(self, trained: TrainedNetwork) -> int:

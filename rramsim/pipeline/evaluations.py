@@ -43,7 +43,7 @@ class Evaluations:
                 # Rows of an older rramsim held their number only; those are tested again.
                 if "right" in row:
                     self._known[str(row["key"])] = str(row["right"])
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise InputError(f"{self._path}: damaged; remove it and run again") from error
 
     def _digest(self, trained: TrainedNetwork) -> str:

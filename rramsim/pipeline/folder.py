@@ -154,7 +154,7 @@ class RunFolder:
             value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError(f"{path}: not there; make it with {made_by}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: damaged ({error}); make it again with {made_by}") from error
         if not isinstance(value, dict):
             raise InputError(f"{path}: damaged; make it again with {made_by}")

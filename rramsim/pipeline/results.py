@@ -111,7 +111,7 @@ def _record(path: Path, kind: type[Record], made_by: str) -> Record | None:
         return None
     except ValidationError as error:
         raise _damaged(path, _first(error), made_by) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, error, made_by) from error
 
 
