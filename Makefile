@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo costs test lint format slow clean help ngspice
+.PHONY: demo costs docs test lint format slow clean help ngspice
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -20,6 +20,11 @@ test: .venv/installed ngspice  ## every test that takes less than twenty seconds
 
 slow: .venv/installed ngspice  ## the long tests
 	$(BIN)/python -m pytest -m slow
+
+docs: .venv/installed          ## the site, in docs/_build/index.html; a warning is an error
+	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_architecture.py
+	$(BIN)/python -m sphinx -q -W -n --keep-going docs docs/_build
 
 lint: .venv/installed          ## style, types, import contract, stripped notebooks
 	$(BIN)/ruff check .
@@ -52,5 +57,5 @@ ngspice:
 	  exit 2; \
 	fi
 
-clean:            ## remove the environment and the demo's results
-	rm -rf .venv $(DEMO)
+clean:            ## remove the environment, the site and the demo's results
+	rm -rf .venv docs/_build docs/api $(DEMO)

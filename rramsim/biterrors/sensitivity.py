@@ -23,8 +23,8 @@ __all__ = ["PartSensitivity", "sensitivities"]
 class PartSensitivity:
     """One device's or transistor's part in a failure.
 
-    `importance`: sum over its parameters of u*_i^2 / |u*|^2; all parts' add to 1. `parameters`:
-    for each (name, u*_i in sigma, mean of u_i among the failures, its standard error).
+    `importance`: sum over its parameters of `u*_i^2 / |u*|^2`; all parts' add to 1. `parameters`:
+    for each (name, `u*_i` in sigma, mean of u_i among the failures, its standard error).
     """
 
     part: str

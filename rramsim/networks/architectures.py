@@ -112,7 +112,7 @@ def build_network(
     classes: int,
     seed: int,
 ) -> nn.Module:
-    """Build a network that takes images (B, *input_shape) and returns scores (B, classes).
+    """Build a network that takes images `(B, *input_shape)` and returns scores (B, classes).
 
     "vgg": convolutions N, N, pool, 2N, 2N, pool, 4N, 4N, pool, then linear 512 and `classes`; 3 x 3
     kernels, padding 1, no biases; max-pool before batch-norm; batch-norm after every layer, the

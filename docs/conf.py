@@ -1,0 +1,54 @@
+"""Sphinx: the site of docs/*.md and of the rooms' docstrings; `make docs` builds it."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from make_architecture import rooms
+
+from rramsim import __version__
+
+project = "rramsim"
+author = "The rramsim authors"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = f"rramsim {version}"
+html_show_sourcelink = False
+html_static_path: list[str] = []
+
+# Docstrings write names between single backticks, as Markdown does.
+default_role = "literal"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_default_options = {"members": True, "undoc-members": False}
+
+
+def write_api(folder: Path) -> None:
+    """Write a page a room: every public name (`__all__`) with its docstring, once."""
+    folder.mkdir(exist_ok=True)
+    known: set[int] = set()
+    for room in rooms():
+        module = import_module(f"rramsim.{room}")
+        names = {name: id(getattr(module, name)) for name in module.__all__}
+        again = [name for name, value in names.items() if value in known]
+        known |= set(names.values())
+        lines = [f"# rramsim.{room}", "", "```{eval-rst}", f".. automodule:: rramsim.{room}"]
+        lines += [f"   :exclude-members: {', '.join(again)}"] if again else []
+        _keep(folder / f"{room}.md", "\n".join([*lines, "```", ""]))
+    lines = ["# API", "", "What each room hands on, in the order of their imports.", ""]
+    _keep(folder / "index.md", "\n".join([*lines, "```{toctree}", *rooms(), "```", ""]))
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a file only if it changes, so that Sphinx reads again what changed only."""
+    if not path.is_file() or path.read_text() != text:
+        path.write_text(text)
+
+
+write_api(Path(__file__).parent / "api")
