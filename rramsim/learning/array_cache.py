@@ -25,8 +25,10 @@ _VERSION = 1
 
 
 def user_cache() -> Path:
-    """Return XDG_CACHE_HOME/rramsim, or ~/.cache/rramsim where that variable is not set."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
+    """Return `RRAMSIM_CACHE`, else XDG_CACHE_HOME/rramsim, else ~/.cache/rramsim."""
+    if named := os.environ.get("RRAMSIM_CACHE"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "rramsim"
 
 
