@@ -130,6 +130,10 @@ def save_dataset(dataset: xr.Dataset, path: Path) -> None:
         dataset.to_netcdf(temporary, engine="netcdf4")
 
 
+_LARGEST_BYTES = 2**28
+"""No sweep comes near; a damaged header may promise more than there is memory."""
+
+
 def load_dataset(path: Path) -> xr.Dataset:
     """Read `sense.nc`; raises `InputError` if it is missing, damaged or something else."""
     if not path.is_file():
@@ -138,6 +142,8 @@ def load_dataset(path: Path) -> xr.Dataset:
         )
     try:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
+            if dataset.nbytes > _LARGEST_BYTES:
+                raise ValueError(f"{dataset.nbytes} bytes")
             loaded = dataset.load()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a readable netCDF file; sweep again") from error
