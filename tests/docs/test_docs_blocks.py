@@ -103,7 +103,7 @@ def _run(block: Block) -> None:
         ["bash", "-euc", script], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, f"{block.name}: {done.stdout}\n{done.stderr}"
-    if console:
+    if block.language == "console":
         shown = [line for line in block.text.splitlines() if not line.startswith("$ ")]
         any_version = re.compile(r"ngspice \d+")
         assert [any_version.sub("ngspice", line) for line in done.stdout.splitlines()] == [
