@@ -323,7 +323,7 @@ def _audit(event: str, args: tuple[Any, ...], folder: str, seen: list[str]) -> N
         seen.append(f"{event} {args!r:.200}")
     elif event == "open" and isinstance(args[0], str) and args[1] and set(args[1]) & set("wax+"):
         place = os.path.realpath(args[0])
-        if not place.startswith((os.path.realpath(folder), "/dev/", "/tmp/tmp")):
+        if not place.startswith((os.path.realpath(folder), "/dev/", f"{tempfile.gettempdir()}/tmp")):
             seen.append(f"open {args[0]} {args[1]}")
 
 
