@@ -322,8 +322,8 @@ def _audit(event: str, args: tuple[Any, ...], folder: str, seen: list[str]) -> N
     if event in ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect"):
         seen.append(f"{event} {args!r:.200}")
     elif event == "open" and isinstance(args[0], str) and args[1] and set(args[1]) & set("wax+"):
-        place = os.path.realpath(args[0])
-        if not place.startswith((os.path.realpath(folder), "/dev/", f"{tempfile.gettempdir()}/tmp")):
+        place, elsewhere = os.path.realpath(args[0]), f"{tempfile.gettempdir()}/tmp"
+        if not place.startswith((os.path.realpath(folder), "/dev/", elsewhere)):
             seen.append(f"open {args[0]} {args[1]}")
 
 
