@@ -181,6 +181,7 @@ def show_report(folder: RunFolder) -> WrittenReport:
 
 def print_chips(value: dict[str, Any]) -> None:
     """Print the accuracy of chips as a distribution."""
+    arrays = ", ".join(f"{name} takes {n}" for name, n in value["arrays"].items())
     label = f"{value['data']}, {value['images']} images; {value['conditions']}"
     shown = Table(title=f"accuracy of virtual chips (simulated), {label}", title_justify="left")
     for name in ("network", "chips", "mean (95 %)", "deviation", "1st percentile (95 %)"):
@@ -205,6 +206,7 @@ def print_chips(value: dict[str, Any]) -> None:
                 for name in ("type2", "type3", "writes_per_device")
             ),
         )
+    shown.caption, shown.caption_justify = f"arrays of a chip: {arrays}", "left"
     Console(width=max(Console().width, 150)).print(shown)
 
 

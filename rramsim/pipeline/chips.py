@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rramsim.biterrors import ErrorStatistics
-from rramsim.chips import Chip, ReadSurface, fit_surface
+from rramsim.chips import Chip, ReadSurface, WeightMapping, fit_surface
 from rramsim.engines import BatchEngine, SenseEngine
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
@@ -66,11 +66,16 @@ def chips_stage(
     with atomic_path(folder.chips) as temporary:
         table.to_csv(temporary, index=False)
     conditions = experiment.make_chip_conditions()
+    array = experiment.make_chip_model().array
     value = {
         "data": data.label,
         "images": tests.images,
         "conditions": conditions.label,
         "surface": tests.surface_record(),
+        "arrays": {
+            one.plan.spec.name: WeightMapping.of(written_weights(one.network), array=array).arrays
+            for one in networks
+        },
         "ensembles": [
             _ensemble(mine, tests.images)
             for _, mine in table.groupby(["network", "kind"], sort=False)
