@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from rramsim.cli.progress import console, progress_bar
+from rramsim.cli.progress import console, notice, progress_bar
 from rramsim.experiment import Experiment
 from rramsim.pipeline import (
     RunFolder,
@@ -68,10 +68,9 @@ def show_sweep(experiment: Experiment, folder: RunFolder, *, retry_failed: bool 
             ),
         )
     for failed in json.loads(dataset.attrs["failed"]):
-        console.print(
+        notice(
             f"failed, and in no count: {failed['senses']} senses, {failed['task']}: "
-            f"{failed['reason']}; try them again with --retry-failed",
-            soft_wrap=True,
+            f"{failed['reason']}; try them again with --retry-failed"
         )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,8 @@ from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.train import TrainedNetwork, trained_networks
 
 __all__ = ["chips_stage"]
+
+_log = logging.getLogger(__name__)
 
 
 def chips_stage(
@@ -208,6 +211,7 @@ class _Tests:
 
     def _chip(self, trained: TrainedNetwork, kind: str, index: int) -> dict[str, Any]:
         if self._surface is None:
+            _log.debug("read surface: fitted to %d points", self._section.surface_points)
             model = self._models["chip"]
             self._surface = fit_surface(
                 self._engine,
