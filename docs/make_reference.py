@@ -19,7 +19,12 @@ _WRITTEN = "<!-- Written by docs/make_reference.py; do not edit. -->\n"
 def commands_page() -> str:
     """Every command with its example, its arguments and options."""
     parts = [_WRITTEN, "# Commands\n"]
-    parts.append("`rramsim COMMAND --help` says it too. Exit 0: worked, 2: your input, 1: else.\n")
+    parts.append(
+        "`rramsim COMMAND --help` says it too. Every command also takes `--quiet` (`-q`: no "
+        "progress on standard error) and `--verbose` (`-v`: what is decided, resumed and kept). "
+        "Exit status 0: worked, 2: your input is at fault, 1: anything else. Completion of "
+        "commands and options by the shell: `rramsim --install-completion`.\n"
+    )
     for path, command in _leaves("rramsim", typer.main.get_command(app)):
         text = textwrap.dedent(command.help or "").replace("\b", "").strip()
         before, _, example = text.partition("Example: ")
@@ -31,7 +36,7 @@ def commands_page() -> str:
             names = " ".join(f"`{name}`" for name in parameter.opts if name != "--help")
             if parameter.param_type_name == "argument":
                 names = f"`{parameter.metavar or (parameter.name or '').upper()}`"
-            if not names or getattr(parameter, "hidden", False):
+            if not names or parameter.name in ("quiet", "verbose"):
                 continue
             meaning = " ".join((getattr(parameter, "help", None) or "").split()).replace("|", "\\|")
             default = parameter.default

@@ -4,6 +4,7 @@ A task's chunks are counted in their order, and the stop rule is asked after eac
 count does not depend on the number of workers, nor on how often the campaign was interrupted.
 """
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,8 @@ __all__ = [
     "run_campaign",
     "sense_chunk",
 ]
+
+_log = logging.getLogger(__name__)
 
 _MOST_FAILED = 3
 """Failed chunks after which a task is given up: each may have cost the limit several times."""
@@ -163,6 +166,8 @@ def run_campaign(
         for state in states.values():
             state.fold(rows.rows)
         tell()
+        for state in states.values():
+            _log.debug("%s: %d senses kept of an earlier run", state.name, state.tally.samples)
         if not all(state.done for state in states.values()):
             # What is still being sensed when every task has enough is left undone.
             with closing(pool.sense(_wanted(tuple(states.values()), rows))) as outcomes:
@@ -191,6 +196,11 @@ class _State:
         self.tally = SenseTally.empty()
         self.done = False
 
+    @property
+    def name(self) -> str:
+        """The task in words."""
+        return f"written {self.task.written:+d} at {self.task.conditions.label}"
+
     def fold(self, rows: Mapping[ChunkKey, SenseTally | FailedChunk]) -> None:
         """Count the chunks that follow those counted, until the stop rule says enough."""
         while not self.done:
@@ -208,6 +218,12 @@ class _State:
                 or len(self.failed) >= _MOST_FAILED
                 or self._stop.enough(self.tally, self.task.written)
             )
+            if self.done:
+                rate = self.tally.error_rate(self.task.written)
+                _log.debug(
+                    "%s: enough after %d senses, error rate %.3g (%.3g to %.3g)",
+                    self.name, self.tally.samples, rate.value, rate.low, rate.high,
+                )  # fmt: skip
         self._asked = max(self._asked, self._folded)
 
     def ask(self, rows: Mapping[ChunkKey, SenseTally | FailedChunk]) -> ChunkKey | None:

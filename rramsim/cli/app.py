@@ -30,6 +30,7 @@ from rramsim.cli import (
     tradeoff,
     train,
 )
+from rramsim.cli.verbosity import add_verbosity
 from rramsim.exceptions import InputError, MachineError
 
 __all__ = ["app", "main"]
@@ -64,6 +65,7 @@ for module in (
     doctor,
 ):
     module.register(app)
+add_verbosity(app)
 
 
 def _version(wanted: bool) -> None:
@@ -88,7 +90,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        outcome = app(standalone_mode=False)
+        outcome = app(prog_name="rramsim", standalone_mode=False)
     except InputError as error:
         return _say(error, 2)
     except MachineError as error:

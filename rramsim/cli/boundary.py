@@ -44,7 +44,7 @@ def boundary(
             f"{row['corner']} {row['vdd_v']:g} V {row['temperature_c']:g} °C "
             f"{1e9 * row['window_s']:g} ns: {values}{left}"
         )
-    typer.echo(f"{out}/boundary.csv, {out}/boundary.png")
+    typer.echo(f"{out}/boundary.csv, {out}/boundary.png; next: rramsim report {out}")
 
 
 def _ohm(value: float) -> str:

@@ -34,7 +34,7 @@ def chips(
         print_json(value)
     else:
         stages.print_chips(value)
-        typer.echo(f"{folder.chips}, {folder.path / 'chips.png'}")
+        typer.echo(f"{folder.chips}, {folder.path / 'chips.png'}; next: rramsim report {out}")
 
 
 def register(app: typer.Typer) -> None:

@@ -45,7 +45,7 @@ def fit(
 
     Example: rramsim devices fit measurements/example_made.csv --out model.json --plot fit.png
     """
-    from rramsim.cli.progress import console
+    from rramsim.cli.progress import notice
     from rramsim.devices import fit_devices, fit_record, read_measurements, write_model_file
     from rramsim.exceptions import InputError
 
@@ -54,7 +54,7 @@ def fit(
         raise InputError(f"--out {out}: must end in .json")
     measured = read_measurements(file, condition=condition, drop=drop)
     for line in measured.left_out:
-        console.print(f"left out: {line}", soft_wrap=True, markup=False, highlight=False)
+        notice(f"left out: {line}")
     found = fit_devices(measured)
     record = fit_record(measured, found)
     if out is not None:

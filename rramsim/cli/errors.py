@@ -20,6 +20,9 @@ def errors(folder: FolderArgument, json: JsonOption = False) -> None:
         print_json(value)
     else:
         stages.print_errors(value)
+        typer.echo(
+            f"next: rramsim train EXPERIMENT.toml --out {folder}, or rramsim report {folder}"
+        )
 
 
 def register(app: typer.Typer) -> None:

@@ -37,7 +37,7 @@ def map_rates(experiment: ExperimentArgument, out: OutOption, json: JsonOption =
             f"  type {row.type}, {row.vdd_v:g} V, {row.temperature_c:g} °C, {row.corner}: {value} "
             f"({row.low:.2g} to {row.high:.2g})"
         )
-    typer.echo(f"{folder.ber_map}, {out}/ber_map.png")
+    typer.echo(f"{folder.ber_map}, {out}/ber_map.png; next, one rate closer: rramsim rare --help")
 
 
 def register(app: typer.Typer) -> None:

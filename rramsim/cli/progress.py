@@ -13,9 +13,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["console", "progress_bar"]
+__all__ = ["console", "notice", "progress_bar"]
 
 console = Console(stderr=True, highlight=False)
+"""Progress, silent with --quiet."""
+_notices = Console(stderr=True, highlight=False)
+
+
+def notice(text: str) -> None:
+    """Say on standard error what must be known of a result, even with --quiet."""
+    _notices.print(text, soft_wrap=True, markup=False)
 
 
 @contextmanager

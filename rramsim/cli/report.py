@@ -28,7 +28,9 @@ def report(folder: FolderArgument, json: JsonOption = False) -> None:
             }
         )
     else:
-        typer.echo(f"the report is {written.path}; open it in a browser")
+        typer.echo(
+            f"the report is {written.path}; open it in a browser; next: rramsim explore {folder}"
+        )
 
 
 def register(app: typer.Typer) -> None:

@@ -66,6 +66,7 @@ def run(
         if chips is not None:
             stages.print_chips(chips)
         typer.echo(f"results and figures are in {out}; all on one page: {report.path}")
+        typer.echo(f"next: rramsim explore {out}, or rramsim tradeoff {out} --max-loss 0.5")
 
 
 def register(app: typer.Typer) -> None:

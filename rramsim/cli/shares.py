@@ -34,7 +34,7 @@ def shares(
         print_json(value)
     else:
         stages.print_shares(value)
-        typer.echo(f"{out}/shares.json, {out}/shares.png")
+        typer.echo(f"{out}/shares.json, {out}/shares.png; next: rramsim report {out}")
 
 
 def register(app: typer.Typer) -> None:

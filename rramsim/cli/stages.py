@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from rramsim.cli.progress import console, progress_bar
+from rramsim.cli.progress import console, notice, progress_bar
 from rramsim.experiment import Experiment
 from rramsim.pipeline import (
     RunFolder,
@@ -68,10 +68,9 @@ def show_sweep(experiment: Experiment, folder: RunFolder, *, retry_failed: bool 
             ),
         )
     for failed in json.loads(dataset.attrs["failed"]):
-        console.print(
+        notice(
             f"failed, and in no count: {failed['senses']} senses, {failed['task']}: "
-            f"{failed['reason']}; try them again with --retry-failed",
-            soft_wrap=True,
+            f"{failed['reason']}; try them again with --retry-failed"
         )
 
 
@@ -181,6 +180,7 @@ def show_report(folder: RunFolder) -> WrittenReport:
 
 def print_chips(value: dict[str, Any]) -> None:
     """Print the accuracy of chips as a distribution."""
+    arrays = ", ".join(f"{name} takes {n}" for name, n in value["arrays"].items())
     label = f"{value['data']}, {value['images']} images; {value['conditions']}"
     shown = Table(title=f"accuracy of virtual chips (simulated), {label}", title_justify="left")
     for name in ("network", "chips", "mean (95 %)", "deviation", "1st percentile (95 %)"):
@@ -205,6 +205,7 @@ def print_chips(value: dict[str, Any]) -> None:
                 for name in ("type2", "type3", "writes_per_device")
             ),
         )
+    shown.caption, shown.caption_justify = f"arrays of a chip: {arrays}", "left"
     Console(width=max(Console().width, 150)).print(shown)
 
 

@@ -52,6 +52,10 @@ def tradeoff(
         table = _make(folder, data, show=not json)
         if json:
             print_json({"tradeoff": table.to_dict("records")})
+        else:
+            typer.echo(
+                f"next: rramsim tradeoff {folder} --max-loss 0.5, or rramsim report {folder}"
+            )
         return
     from rramsim.costs import SupplyTarget, lowest_supply
 

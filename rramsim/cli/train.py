@@ -33,7 +33,7 @@ def train(
             print_json({"training": str(folder.training), "data": images.label, "networks": names})
         else:
             stages.print_equilibrium(settled)
-            typer.echo(str(folder.training))
+            typer.echo(f"{folder.training}; next: rramsim report {out}")
         return
     trained = stages.show_training(chosen, folder, images)
     if json:

@@ -29,7 +29,7 @@ class ChipsSection(Section):
     vdd_v: Quantity | None = None
     """Supply at which they are read, one of [sense]. Left out: its first."""
     columns: int = Field(default=32, ge=1, le=4096)
-    """Columns of an array, each with an amplifier."""
+    """Columns of an array, each with an amplifier: how many arrays a network takes."""
     compare: list[Literal["iid", "own"]] = ["iid"]
     """Also test independent errors ("iid"), and an amplifier for each synapse ("own")."""
     read_noise_ln: Quantity = 0.0
@@ -39,7 +39,7 @@ class ChipsSection(Section):
     relaxation_ln: Quantity = Retention.relaxation_ln
     """Deviation of ln R that relaxation adds per root decade of time."""
     cell_share: tuple[Quantity, Quantity] = Field(default=(0.47, 0.60), strict=False)
-    """Part of the variance of ln R that stays with a cell when written again: LRS, HRS."""
+    """With verify: part of ln R's variance that stays with a cell written again: LRS, HRS."""
     verify_lrs_max_ohm: Quantity | None = None
     """Write an LRS again until it is below this. Left out: no verify."""
     verify_hrs_min_ohm: Quantity | None = None

@@ -16,6 +16,7 @@ from rramsim.experiment.circuit import ColumnSection, ProcessSection, SenseSecti
 from rramsim.experiment.device import DeviceSection
 from rramsim.experiment.equilibrium import EquilibriumSection
 from rramsim.experiment.errors import ErrorsSection
+from rramsim.experiment.idle import refuse_idle_keys
 from rramsim.experiment.network import NetworkSection, TestSection, TrainingSection
 from rramsim.experiment.tolerance import ToleranceSection
 from rramsim.experiment.values import Section
@@ -107,7 +108,11 @@ class Experiment(Section):
         return self.equilibrium.make(self.training, input_shape, classes)
 
     def check(self) -> "Experiment":
-        """Build every value once, so that what cannot be is refused before any work is done."""
+        """Build every value once, so that what cannot be is refused before any work is done.
+
+        So is a key that would do nothing beside the others.
+        """
+        refuse_idle_keys(self)
         self.make_circuit()
         self.make_conditions()
         self.make_resistances()

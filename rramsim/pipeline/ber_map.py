@@ -1,6 +1,7 @@
 """Every error rate over the whole grid of an experiment, rare ones included."""
 
 import json
+import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from rramsim.files import append_line, atomic_path, folder_lock, whole_lines
 from rramsim.pipeline.folder import RunFolder
 
 __all__ = ["ber_map_stage"]
+
+_log = logging.getLogger(__name__)
 
 _WRITTEN = {1: 1, 2: 1, 3: 0}
 """The written value that makes each error; -1 is the mirror image of +1."""
@@ -65,6 +68,7 @@ def ber_map_stage(
         known = _known(folder)
         missing = [cell for cell in cells if cell.key not in known]
         report(len(cells) - len(missing), len(cells), "")
+        _log.debug("%d of %d rates known", len(cells) - len(missing), len(cells))
         workers = min(experiment.errors.workers or available_workers(), max(1, len(missing)))
         for cell, row in _solved(missing, workers):
             append_line(folder.ber_map_rows, json.dumps({"key": cell.key} | row))

@@ -1,5 +1,6 @@
 """Certification of a campaign: a random share of its samples, sensed again by ngspice."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from rramsim.exceptions import MachineError
 from rramsim.pipeline.folder import RunFolder
 
 __all__ = ["certify_campaign", "certify_engine", "random_cases"]
+
+_log = logging.getLogger(__name__)
 
 
 def certify_campaign(
@@ -44,6 +47,7 @@ def certify_campaign(
         cases.append((task.circuit, task.conditions, _drawn(task, inside)))
     found = certify(tasks[0].engine, reference, cases)
     fault = found.fault()
+    _log.debug("%s senses repeated by %s: %s", samples, reference.name, fault or found.text)
     value: dict[str, Any] = {
         "schema": "rramsim certification 1",
         "engine": tasks[0].engine.name,

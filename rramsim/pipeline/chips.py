@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from rramsim.biterrors import ErrorStatistics
-from rramsim.chips import Chip, ReadSurface, fit_surface
+from rramsim.chips import Chip, ReadSurface, WeightMapping, fit_surface
 from rramsim.engines import BatchEngine, SenseEngine
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
@@ -29,6 +30,8 @@ from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.train import TrainedNetwork, trained_networks
 
 __all__ = ["chips_stage"]
+
+_log = logging.getLogger(__name__)
 
 
 def chips_stage(
@@ -66,11 +69,16 @@ def chips_stage(
     with atomic_path(folder.chips) as temporary:
         table.to_csv(temporary, index=False)
     conditions = experiment.make_chip_conditions()
+    array = experiment.make_chip_model().array
     value = {
         "data": data.label,
         "images": tests.images,
         "conditions": conditions.label,
         "surface": tests.surface_record(),
+        "arrays": {
+            one.plan.spec.name: WeightMapping.of(written_weights(one.network), array=array).arrays
+            for one in networks
+        },
         "ensembles": [
             _ensemble(mine, tests.images)
             for _, mine in table.groupby(["network", "kind"], sort=False)
@@ -203,6 +211,7 @@ class _Tests:
 
     def _chip(self, trained: TrainedNetwork, kind: str, index: int) -> dict[str, Any]:
         if self._surface is None:
+            _log.debug("read surface: fitted to %d points", self._section.surface_points)
             model = self._models["chip"]
             self._surface = fit_surface(
                 self._engine,

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import logging
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.train import TrainedNetwork
 
 __all__ = ["Evaluations"]
+
+_log = logging.getLogger(__name__)
 
 
 class Evaluations:
@@ -45,6 +48,7 @@ class Evaluations:
                     self._known[str(row["key"])] = str(row["right"])
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise InputError(f"{self._path}: damaged; remove it and run again") from error
+        _log.debug("%d tests known from %s", len(self._known), self._path)
 
     def _digest(self, trained: TrainedNetwork) -> str:
         """Hash of what the network holds; its file differs each time that it is written."""

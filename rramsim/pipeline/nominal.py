@@ -1,6 +1,7 @@
 """Senses without mismatch for the report: waveforms and read maps, kept in `nominal.nc`."""
 
 import hashlib
+import logging
 import math
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,8 @@ from rramsim.experiment import Experiment
 from rramsim.pipeline.folder import RunFolder
 
 __all__ = ["NODES", "UNEQUAL", "nominal_pair", "nominal_stage"]
+
+_log = logging.getLogger(__name__)
 
 UNEQUAL = 1.03
 """Ratio of the two HRS in the nominal HRS/HRS sense; equal ones never resolve."""
@@ -63,7 +66,9 @@ def nominal_stage(
     engine = experiment.errors.make_engine()
     key = _key(circuit, conditions, resistances, engine)
     if (kept := _kept(folder, key)) is not None:
+        _log.debug("%s: kept, of the same circuit, conditions and devices", folder.nominal)
         return kept
+    _log.debug("%s: made anew", folder.nominal)
     made = _make(circuit, conditions, resistances, engine)
     made.attrs["key"] = key
     save_dataset(made, folder.nominal)

@@ -19,7 +19,7 @@ from rramsim.pipeline.certify import certify_campaign
 from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.nominal import nominal_pair
 
-__all__ = ["SweepProgress", "sweep_stage"]
+__all__ = ["SweepProgress", "sweep_stage", "sweep_tasks"]
 
 _LONG_WINDOW_S = 1e-6
 """Window of the nominal senses, long enough to see slow pairs resolve."""
@@ -32,6 +32,26 @@ class SweepProgress:
     counted: int
     at_most: int
     failed: int = 0
+
+
+def sweep_tasks(experiment: Experiment) -> tuple[SenseTask, ...]:
+    """Every written value under every set of conditions, as the sweep counts them."""
+    circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
+    resistances = experiment.make_resistances()
+    return tuple(
+        SenseTask(
+            circuit=circuit,
+            conditions=conditions,
+            resistances=resistances,
+            written=written,
+            seed=experiment.errors.seed,
+            engine=engine,
+            mismatch=experiment.sense.mismatch,
+            noise=experiment.sense.noise,
+        )
+        for conditions in experiment.make_conditions()
+        for written in WRITTEN
+    )
 
 
 def sweep_stage(
@@ -61,20 +81,7 @@ def _sweep(
     resistances = experiment.make_resistances()
     conditions = experiment.make_conditions()
     folder.save_experiment(experiment)
-    tasks = tuple(
-        SenseTask(
-            circuit=circuit,
-            conditions=condition,
-            resistances=resistances,
-            written=written,
-            seed=experiment.errors.seed,
-            engine=engine,
-            mismatch=experiment.sense.mismatch,
-            noise=experiment.sense.noise,
-        )
-        for condition in conditions
-        for written in WRITTEN
-    )
+    tasks = sweep_tasks(experiment)
     tallies = run_campaign(
         tasks,
         rows_path=folder.rows,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -38,6 +39,9 @@ __all__ = [
     "train_stage",
     "weight_errors",
 ]
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +148,17 @@ def train_plan(
     report: Callable[[NetworkPlan, EpochMetrics], None] = lambda plan, metrics: None,
 ) -> tuple[TrainedNetwork, tuple[EpochMetrics, ...]]:
     """Train a network, going on from its checkpoint, and save it; returns its epochs too."""
+    checkpoint = folder.networks / f"{plan.name}.checkpoint.pt"
+    _log.debug(
+        "%s, trained with errors of %s: %s", plan.spec.name, plan.trained_with,
+        f"goes on from {checkpoint}" if checkpoint.exists() else "starts",
+    )  # fmt: skip
     result = train(
         plan.spec,
         data,
         plan.settings,
         errors=plan.errors,
-        checkpoint=folder.networks / f"{plan.name}.checkpoint.pt",
+        checkpoint=checkpoint,
         progress=lambda metrics: report(plan, metrics),
     )
     path = folder.networks / f"{plan.name}.pt"

@@ -23,7 +23,12 @@ from rramsim.networks import WeightErrors
 from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.train import statistics_of_supply, weight_errors
 
-__all__ = ["EquilibriumPlan", "TrainedEquilibrium", "train_equilibrium_stage"]
+__all__ = [
+    "EquilibriumPlan",
+    "TrainedEquilibrium",
+    "equilibrium_plans",
+    "train_equilibrium_stage",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +75,30 @@ class TrainedEquilibrium:
     path: Path
 
 
+def equilibrium_plans(
+    experiment: Experiment, folder: RunFolder, data: ImageData
+) -> tuple[EquilibriumPlan, ...]:
+    """The training without read errors and with those of each supply, as the experiment says."""
+    spec, settings = experiment.make_equilibrium(data.input_shape, len(data.classes))
+    levels = settings.flips.levels if settings.flips else "ternary"
+    plans = []
+    for vdd_v in experiment.training.errors_vdd_v:
+        errors = None
+        if vdd_v != "none":
+            errors = weight_errors(statistics_of_supply(folder, float(vdd_v)), levels)
+        plans.append(
+            EquilibriumPlan(
+                spec=spec,
+                settings=settings,
+                rule=experiment.training.rule,
+                errors_vdd_v=None if vdd_v == "none" else float(vdd_v),
+                errors=errors,
+                data_label=data.label,
+            )
+        )
+    return tuple(plans)
+
+
 def train_equilibrium_stage(
     experiment: Experiment,
     folder: RunFolder,
@@ -78,30 +107,18 @@ def train_equilibrium_stage(
     report: Callable[[EquilibriumPlan, EpochMetrics], None] = lambda plan, metrics: None,
 ) -> tuple[TrainedEquilibrium, ...]:
     """Train, resuming from checkpoints; write `training.csv` and, for devices, `wear.csv`."""
-    spec, settings = experiment.make_equilibrium(data.input_shape, len(data.classes))
+    plans = equilibrium_plans(experiment, folder, data)
     folder.save_experiment(experiment)
     output_folder(folder.networks)
     rows: list[dict[str, Any]] = []
     worn: list[dict[str, Any]] = []
     trained: list[TrainedEquilibrium] = []
-    for vdd_v in experiment.training.errors_vdd_v:
-        errors = None
-        if vdd_v != "none":
-            levels = settings.flips.levels if settings.flips else "ternary"
-            errors = weight_errors(statistics_of_supply(folder, float(vdd_v)), levels)
-        plan = EquilibriumPlan(
-            spec=spec,
-            settings=settings,
-            rule=experiment.training.rule,
-            errors_vdd_v=None if vdd_v == "none" else float(vdd_v),
-            errors=errors,
-            data_label=data.label,
-        )
+    for plan in plans:
         result = train_equilibrium(
-            spec,
+            plan.spec,
             data,
-            settings,
-            errors=errors,
+            plan.settings,
+            errors=plan.errors,
             checkpoint=folder.networks / f"{plan.name}.checkpoint.pt",
             progress=lambda metrics, plan=plan: report(plan, metrics),  # type: ignore[misc]
         )
@@ -111,7 +128,7 @@ def train_equilibrium_stage(
             "network": plan.network_name,
             "trained_with_errors": plan.trained_with,
             "data": data.label,
-            "seed": settings.seed,
+            "seed": plan.settings.seed,
         }
         rows += [{**common, **asdict(metrics)} for metrics in result.rows]
         for weight, wear in result.wear.items():

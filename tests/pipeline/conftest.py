@@ -47,6 +47,12 @@ images = 100
 
 
 @pytest.fixture(scope="session")
+def small_experiment() -> str:
+    """The text of the experiment that `results` ran."""
+    return EXPERIMENT
+
+
+@pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the run; tests that change it work on a copy."""
     base = tmp_path_factory.getbasetemp()

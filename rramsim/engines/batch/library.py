@@ -1,5 +1,6 @@
 """Tables by content: from memory, from the cache on disk, or fresh from ngspice."""
 
+import logging
 import math
 from functools import lru_cache
 
@@ -18,6 +19,8 @@ from rramsim.exceptions import InputError
 
 __all__ = ["device_table", "make_table"]
 
+_log = logging.getLogger(__name__)
+
 _NEAR_THRESHOLD_V, _WORST_V = 2.5, 0.01
 """Up to the first voltage, currents near threshold decide; there a table may be off by the second
 one. SKY130's are off by 1.2 mV at most at 1.2 V, from -40 to 125 degrees."""
@@ -31,6 +34,7 @@ def device_table(kind: TransistorKind) -> DeviceTable:
     """
     path = cache_folder() / f"table-{kind.sha256[:32]}.npz"
     table = load_table(path)
+    _log.debug("%s, %s", path.name, "made by ngspice" if table is None else "from the cache")
     if table is None:
         table = make_table(kind)
         save_table(table, path)

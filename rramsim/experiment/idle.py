@@ -1,0 +1,136 @@
+"""Keys that would do nothing beside the others, and are refused instead of ignored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rramsim.exceptions import InputError
+
+if TYPE_CHECKING:
+    from rramsim.experiment.whole import Experiment
+
+__all__ = ["refuse_idle_keys"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tie:
+    """Keys of a section that act only where `holds`; `needs` says so in a message."""
+
+    section: str
+    keys: tuple[str, ...]
+    holds: Callable[[Any], bool]
+    needs: str
+
+
+def _estimator(experiment: "Experiment") -> str:
+    default = "holomorphic" if experiment.training.rule == "holomorphic-ep" else "symmetric"
+    return experiment.equilibrium.estimator or default
+
+
+def _verifies(experiment: "Experiment") -> bool:
+    assert experiment.chips is not None
+    chips = experiment.chips
+    return chips.verify_lrs_max_ohm is not None or chips.verify_hrs_min_ohm is not None
+
+
+_TIES = (
+    _Tie(
+        section="column",
+        keys=("selected_row",),
+        holds=lambda x: x.column.r_row_ohm > 0 or x.sense.circuit == "column",
+        needs="r_row_ohm above 0, or [sense] circuit = 'column'",
+    ),
+    _Tie(
+        section="column",
+        keys=("neighbour_ohm",),
+        holds=lambda x: x.column.leakage or x.sense.circuit == "column",
+        needs="leakage = true, or [sense] circuit = 'column'",
+    ),
+    _Tie(
+        section="errors",
+        keys=("max_step_s",),
+        holds=lambda x: x.errors.engine == "ngspice",
+        needs="engine = 'ngspice'",
+    ),
+    _Tie(
+        section="errors",
+        keys=("tolerance_v",),
+        holds=lambda x: x.errors.engine == "batch",
+        needs="engine = 'batch'",
+    ),
+    _Tie(
+        section="training",
+        keys=("min_steps", "bfloat16"),
+        holds=lambda x: x.training.rule == "backprop",
+        needs="rule = 'backprop'",
+    ),
+    _Tie(
+        section="training",
+        keys=("learning_rate",),
+        holds=lambda x: x.equilibrium.learning_rates is None,
+        needs="no [equilibrium] learning_rates beside it",
+    ),
+    _Tie(
+        section="equilibrium",
+        keys=("paddings", "pooling"),
+        holds=lambda x: bool(x.equilibrium.channels),
+        needs="channels",
+    ),
+    _Tie(
+        section="equilibrium",
+        keys=("points",),
+        holds=lambda x: _estimator(x) in ("holomorphic", "continuous"),
+        needs="estimator = 'holomorphic' or 'continuous'",
+    ),
+    _Tie(
+        section="equilibrium",
+        keys=("periods",),
+        holds=lambda x: _estimator(x) == "continuous",
+        needs="estimator = 'continuous'",
+    ),
+    _Tie(
+        section="equilibrium",
+        keys=("beta",),
+        holds=lambda x: _estimator(x) != "bptt",
+        needs="an estimator other than 'bptt'",
+    ),
+    _Tie(
+        section="equilibrium",
+        keys=("shared_update",),
+        holds=lambda x: x.equilibrium.wiring == "asymmetric",
+        needs="wiring = 'asymmetric'",
+    ),
+    _Tie(
+        section="equilibrium",
+        keys=("zero_share",),
+        holds=lambda x: x.equilibrium.levels != "binary",
+        needs="levels = 'ternary'",
+    ),
+    _Tie(
+        section="chips",
+        keys=("relaxation_ln",),
+        holds=lambda x: x.chips.age_s > 0,
+        needs="age_s above 0",
+    ),
+    _Tie(
+        section="chips",
+        keys=("verify_max_writes", "cell_share"),
+        holds=_verifies,
+        needs="verify_lrs_max_ohm or verify_hrs_min_ohm",
+    ),
+)
+
+
+def refuse_idle_keys(experiment: "Experiment") -> None:
+    """Raise `InputError` for a key that is not at its default and does nothing here."""
+    for tie in _TIES:
+        section = getattr(experiment, tie.section)
+        for key in tie.keys:
+            if section is None or key not in section.model_fields_set:
+                continue
+            value = getattr(section, key)
+            if value == type(section).model_fields[key].default or tie.holds(experiment):
+                continue
+            raise InputError(
+                f"[{tie.section}] {key} = {value!r}: does nothing here; it needs {tie.needs}"
+            )
