@@ -85,6 +85,8 @@ def run(
     width: int = 16,
     bfloat16: bool = False,
     second_moment: float = TrainingSettings.second_moment,
+    batch: int = TrainingSettings.batch,
+    device: str = TrainingSettings.device,
     kinds: Sequence[str] = (),
     out: Path | None = None,
     state: Path | None = None,
@@ -106,7 +108,12 @@ def run(
     for seed in seeds:
         for weights, activations, _ in chosen:
             settings = TrainingSettings(
-                epochs=epochs, seed=seed, bfloat16=bfloat16, second_moment=second_moment
+                epochs=epochs,
+                seed=seed,
+                bfloat16=bfloat16,
+                second_moment=second_moment,
+                batch=batch,
+                device=device,
             )
             spec = NetworkSpec(
                 weights=weights,
@@ -133,11 +140,12 @@ def run(
                 rows.append(done[-1])
                 continue
             processor = time.process_time()
+            checkpoint = None if state is None else state / f"{spec.name}-seed{seed}.pt"
             result = train(
                 spec,
                 data,
                 settings,
-                checkpoint=None if state is None else state / f"{spec.name}-seed{seed}.pt",
+                checkpoint=checkpoint,
                 progress=_say if progress else None,
             )
             low, high = result.test.interval()
@@ -152,6 +160,7 @@ def run(
                     "load_average": round(os.getloadavg()[0], 1),
                     "threads": torch.get_num_threads(),
                     "cpu": _cpu_model(),
+                    "device": _device_model(device),
                     "torch": str(torch.__version__),
                     "python": platform.python_version(),
                 }
@@ -262,6 +271,10 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def _device_model(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
 def main(argv: list[str]) -> int:
     """Run the benchmark from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks training", description=__doc__)
@@ -270,6 +283,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--batch", type=int, default=TrainingSettings.batch)
+    parser.add_argument("--device", default=TrainingSettings.device, help="'cuda': on the GPU")
     parser.add_argument("--bfloat16", action="store_true", help="faster where the CPU has it")
     parser.add_argument("--second-moment", type=float, default=TrainingSettings.second_moment)
     parser.add_argument("--kinds", nargs="+", default=[], metavar="WEIGHTS-ACTIVATIONS")
@@ -290,6 +305,8 @@ def main(argv: list[str]) -> int:
                 data=images,
                 epochs=options.epochs,
                 width=options.width,
+                batch=options.batch,
+                device=options.device,
                 bfloat16=options.bfloat16,
                 second_moment=options.second_moment,
                 kinds=options.kinds,

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rramsim.exceptions import InputError
 from rramsim.learning.augmentation import BatchSource
 from rramsim.learning.checkpoints import load_state, read_tensors, write_tensors
 from rramsim.learning.evaluation import Accuracy, accuracy
+from rramsim.learning.graphed import GraphedStep, Step
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.settings import TrainingSettings
 from rramsim.networks import NetworkSpec, Standardise, WeightErrors, set_weight_errors
@@ -88,7 +90,7 @@ def train(
     _set_statistics(network, data, settings.norm_momentum)
     network.to(device)
     set_weight_errors(network, errors, seed=settings.seed)
-    optimiser = _optimiser(network, settings, len(data.train_labels))
+    optimiser = _optimiser(network, settings, len(data.train_labels), device)
     source = BatchSource(
         torch.from_numpy(data.train_images).to(device),
         torch.from_numpy(data.train_labels).to(device),
@@ -98,13 +100,22 @@ def train(
     test_images = torch.from_numpy(data.test_images).to(device)
     test_labels = torch.from_numpy(data.test_labels).to(device)
     identity = _identity(network_spec, data, settings, errors)
+    step: Step = partial(
+        training_step,
+        network,
+        optimiser,
+        label_smoothing=settings.label_smoothing,
+        bfloat16=settings.bfloat16,
+    )
+    if device.type == "cuda":
+        step = GraphedStep(step, network)
     rows: list[EpochMetrics] = []
     test: Accuracy | None = None
     if checkpoint is not None and Path(checkpoint).exists():
         rows, test = _resume(Path(checkpoint), identity, network, optimiser)
     for epoch in range(len(rows) + 1, settings.epochs + 1):
         started = time.perf_counter()
-        loss, share = _epoch(network, optimiser, source, settings, errors, epoch)
+        loss, share = _epoch(network, optimiser, step, source, settings, errors, epoch)
         test = accuracy(network, test_images, test_labels)
         row = EpochMetrics(
             epoch=epoch,
@@ -146,7 +157,7 @@ def training_step(
     """
     with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bfloat16):
         scores = network(images)
-    scores = scores.float()
+    scores = scores if scores.dtype == torch.float64 else scores.float()
     loss = nn.functional.cross_entropy(scores, labels, label_smoothing=label_smoothing)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
@@ -158,6 +169,7 @@ def training_step(
 def _epoch(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
+    step: Step,
     source: BatchSource,
     settings: TrainingSettings,
     errors: WeightErrors | None,
@@ -173,24 +185,20 @@ def _epoch(
     losses: list[Tensor] = []
     right: list[Tensor] = []
     seen = 0
-    for step, (images, labels) in enumerate(source.epoch(settings.batch, generator=generator)):
+    for index, (images, labels) in enumerate(source.epoch(settings.batch, generator=generator)):
         rate = settings.learning_rate_at(
-            (epoch - 1) * per_epoch + step, settings.epochs * per_epoch
+            (epoch - 1) * per_epoch + index, settings.epochs * per_epoch
         )
         for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss, correct = training_step(
-            network,
-            optimiser,
-            images,
-            labels,
-            label_smoothing=settings.label_smoothing,
-            bfloat16=settings.bfloat16,
-        )
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        loss, correct = step(images, labels)
         losses.append(loss)
         right.append(correct)
         seen += len(labels)
-        if step % _CHECK_EVERY == 0:
+        if index % _CHECK_EVERY == 0:
             _check_finite(loss, epoch, settings)
     mean = torch.stack(losses).mean()
     _check_finite(mean, epoch, settings)
@@ -232,11 +240,14 @@ def _set_statistics(network: nn.Module, data: ImageData, norm_momentum: float) -
 
 
 def _optimiser(
-    network: nn.Module, settings: TrainingSettings, train_images: int
+    network: nn.Module, settings: TrainingSettings, train_images: int, device: torch.device
 ) -> torch.optim.Optimizer:
+    recorded = device.type == "cuda"  # a CUDA graph reads the rate from where it was recorded
+    rate = torch.tensor(settings.learning_rate, device=device) if recorded else None
     return torch.optim.AdamW(
         network.parameters(),
-        lr=settings.learning_rate,
+        lr=settings.learning_rate if rate is None else rate,
+        capturable=recorded,
         weight_decay=settings.adamw_decay(train_images),
         betas=(0.9, settings.second_moment),
         fused=True,  # one pass over all parameters; at width 16 worth a tenth of a step
@@ -295,7 +306,13 @@ def _resume(
         )
     load_state(network, values.get("network"), path)
     try:
+        # A run may move between devices: how the optimiser is set up here stays as it is.
+        own = [dict(group) for group in optimiser.param_groups]
         optimiser.load_state_dict(values["optimiser"])
+        for group, kept in zip(optimiser.param_groups, own, strict=True):
+            group.update({key: kept[key] for key in ("lr", "capturable", "fused")})
+        for state in optimiser.state.values():
+            state["step"] = state["step"].to(next(network.parameters()).device)
         rows = [EpochMetrics(**row) for row in json.loads(values["rows"])]
         test = Accuracy(**json.loads(values["test"]))
     except (KeyError, TypeError, ValueError) as error:

@@ -20,7 +20,6 @@ from rramsim.networks.quantisers import (
     straight_through,
 )
 from rramsim.networks.residual import ResidualConv
-from rramsim.networks.sampling import bernoulli_positions
 from rramsim.networks.weight_errors import (
     BinaryFlips,
     ScalarErrors,
@@ -47,7 +46,6 @@ __all__ = [
     "TransitionErrors",
     "WeightErrors",
     "WeightKind",
-    "bernoulli_positions",
     "binary_layers",
     "build_network",
     "layer_census",

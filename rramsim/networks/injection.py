@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import nn
 
 from rramsim.exceptions import InputError
@@ -57,7 +56,7 @@ def set_weight_errors(
             layer.attach_errors(None, generator=None, frozen=False)
             continue
         state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator(device=layer.weight.device)
+        generator = layer.error_generator()
         generator.manual_seed(int(state >> np.uint64(1)))
         layer.attach_errors(errors, generator=generator, frozen=mode == "frozen")
 

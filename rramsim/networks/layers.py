@@ -54,11 +54,24 @@ class QuantLayer(nn.Module):
         """Return the weight as read now: with its errors if any, gradient straight through."""
         if self._frozen is not None:
             return straight_through(self.weight, self._frozen)
-        written = quantise_weight(self.weight, self.weights)
         if self._errors is None or self._generator is None:
-            return written
-        read = self._errors.apply(written.detach(), generator=self._generator)
+            return quantise_weight(self.weight, self.weights)
+        read = self._errors.apply(self.quantised_weight(), generator=self._generator)
         return straight_through(self.weight, read)
+
+    @property
+    def draws_errors(self) -> bool:
+        """Whether every forward pass draws errors anew."""
+        return self._errors is not None and self._frozen is None
+
+    def error_generator(self) -> torch.Generator:
+        """Return the generator to draw errors from: the one in use, where the weight still is.
+
+        A CUDA graph that was recorded with it keeps to it, and a new seed then reaches the graph.
+        """
+        if self._generator is not None and self._generator.device == self.weight.device:
+            return self._generator
+        return torch.Generator(device=self.weight.device)
 
     def attach_errors(
         self, errors: WeightErrors | None, *, generator: torch.Generator | None, frozen: bool

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rramsim.exceptions import InputError
 from rramsim.networks.quantisers import WeightKind
-from rramsim.networks.sampling import bernoulli_positions
+from rramsim.networks.sampling import draw_reads, draw_reads_densely, on_device, share_of_zeros
 
 __all__ = ["BinaryFlips", "ScalarErrors", "TransitionErrors", "WeightErrors"]
 
@@ -110,30 +110,14 @@ class TransitionErrors(WeightErrors):
 
     def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return the weights as read (see `WeightErrors.apply`)."""
-        rates = 1.0 - np.diag(self.matrix)
-        largest = float(rates.max())
-        read = quantised.clone()
-        # Thinning: candidates at the largest of the three rates, each then kept as its own written
-        # value demands. Needs no pass over the weights that are read right.
-        positions = bernoulli_positions(read.numel(), largest, generator=generator)
-        if positions.numel() == 0:
-            return read
-        flat = read.view(-1) if read.is_contiguous() else read.permute(_dense_order(read)).view(-1)
-        positions = positions.to(flat.device)
-        written = flat[positions].to(torch.int64) + 1
-        chosen = torch.rand(
-            positions.numel(), generator=generator, device=generator.device, dtype=torch.float64
-        ).to(flat.device)
-        # For each written value: the two wrong readings share the interval [0, rate / largest).
-        low, high = np.array([[1, 2], [0, 2], [0, 1]]).T
-        rows = np.arange(3)
-        first = torch.from_numpy(self.matrix[rows, low] / largest).to(flat.device)[written]
-        both = torch.from_numpy(rates / largest).to(flat.device)[written]
-        low_read = torch.from_numpy(low - 1).to(flat.device, flat.dtype)[written]
-        high_read = torch.from_numpy(high - 1).to(flat.device, flat.dtype)[written]
-        wrong = torch.where(chosen < first, low_read, high_read)
-        flat[positions] = torch.where(chosen < both, wrong, flat[positions])
-        return read
+        if quantised.is_cuda:
+            matrix = on_device(self.matrix, quantised.device)
+            return draw_reads_densely(quantised, matrix, generator=generator)
+        return draw_reads(quantised, self.matrix, generator=generator)
+
+
+_PER_VANISH = np.array([[-1.0, 1.0, 0.0], [1.0, -2.0, 1.0], [0.0, 1.0, -1.0]])
+"""By how much each entry of `ScalarErrors`' ternary matrix grows with the rate of vanishing."""
 
 
 class BinaryFlips(WeightErrors):
@@ -204,23 +188,16 @@ class ScalarErrors(WeightErrors):
         if self.weights == "binary":
             keep = 1.0 - self.rate
             return np.array([[keep, 0.0, self.rate], [0.0, 1.0, 0.0], [self.rate, 0.0, keep]])
-        vanish = self.rate / (1.0 + zero_share)
-        return np.array(
-            [
-                [1.0 - vanish, vanish, 0.0],
-                [vanish, 1.0 - 2.0 * vanish, vanish],
-                [0.0, vanish, 1.0 - vanish],
-            ]
-        )
+        return np.eye(3) + self.rate / (1.0 + zero_share) * _PER_VANISH
 
     def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return the weights as read (see `WeightErrors.apply`)."""
-        zeros = 0.0
-        if self.weights == "ternary" and quantised.numel():
-            zeros = 1.0 - float(torch.count_nonzero(quantised)) / quantised.numel()
+        if quantised.is_cuda and self.weights == "ternary":
+            # As below, with the share of zeros left on the device: nothing waits for it.
+            vanish = self.rate / (1.0 + (quantised == 0).double().mean())
+            matrix = on_device(np.eye(3), quantised.device) + vanish * on_device(
+                _PER_VANISH, quantised.device
+            )
+            return draw_reads_densely(quantised, matrix, generator=generator)
+        zeros = share_of_zeros(quantised) if self.weights == "ternary" else 0.0
         return TransitionErrors(self.matrix(zero_share=zeros)).apply(quantised, generator=generator)
-
-
-def _dense_order(values: Tensor) -> list[int]:
-    """The order of dimensions, slowest first, in which a dense tensor lies in memory."""
-    return sorted(range(values.dim()), key=lambda axis: values.stride(axis), reverse=True)

@@ -74,6 +74,7 @@ class Evaluations:
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         if key in self._known:
             return self._unpacked(self._known[key])
+        trained.network.to(trained.plan.settings.device)
         set_weight_errors(
             trained.network, errors, seed=self._seed * 1_000_003 + draw, mode="frozen"
         )

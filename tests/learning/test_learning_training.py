@@ -341,11 +341,3 @@ def test_accuracy_counts_and_gives_wilsons_interval():
         accuracy(Fixed(), images, labels[:4])
     with pytest.raises(InputError):
         Accuracy(correct=2, total=1)
-
-
-@pytest.mark.gpu
-def test_training_on_a_gpu(digits):
-    spec = digit_net(architecture="vgg", width=8)
-    settings = TrainingSettings(epochs=12, batch=64, device="cuda", bfloat16=True)
-    result = train(spec, digits, settings, errors=ScalarErrors(0.01))
-    assert result.test.value > 0.85

@@ -13,11 +13,11 @@ from rramsim.networks import (
     NetworkSpec,
     ScalarErrors,
     TransitionErrors,
-    bernoulli_positions,
     quantised_layers,
     set_weight_errors,
     without_weight_errors,
 )
+from rramsim.networks.sampling import draw_reads_densely
 
 
 def generator(seed=0):
@@ -115,27 +115,57 @@ def test_rate_zero_changes_nothing_and_flips_of_one_change_all():
     assert torch.equal(BinaryFlips(1.0).apply(written, generator=generator()), -written)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 3000), st.floats(0, 1), st.integers(0, 2**31))
-def test_positions_are_distinct_ascending_and_inside(count, rate, seed):
-    positions = bernoulli_positions(count, rate, generator=generator(seed))
-    assert bool((positions[1:] > positions[:-1]).all())
-    assert len(positions) == 0 or (positions[0] >= 0 and positions[-1] < count)
-
-
-@pytest.mark.parametrize("rate", [1e-3, 0.05, 0.09, 0.11, 0.5])
-def test_positions_are_uniform_and_binomial(rate):
-    found = np.zeros(10, dtype=int)
+@pytest.mark.parametrize("rate", [1e-3, 4e-3, 6e-3, 0.09, 0.5])
+def test_errors_fall_anywhere_alike_and_independently(rate):
+    """Binomial in number, uniform in place, and no more often beside one another than by chance."""
     repeats, count = 300, 2000
+    written = torch.ones(count)
+    places = np.zeros(10, dtype=int)
+    neighbours = 0
     for seed in range(repeats):
-        positions = bernoulli_positions(count, rate, generator=generator(seed))
-        found += np.bincount(positions.numpy() // (count // 10), minlength=10)
-    assert chisquare(found).pvalue > 1e-6
-    assert binomtest(int(found.sum()), repeats * count, rate).pvalue > 1e-6
+        wrong = (BinaryFlips(rate).apply(written, generator=generator(seed)) < 0).numpy()
+        places += wrong.reshape(10, -1).sum(axis=1)
+        neighbours += int((wrong[1:] & wrong[:-1]).sum())
+    assert chisquare(places).pvalue > 1e-6
+    assert binomtest(int(places.sum()), repeats * count, rate).pvalue > 1e-6
+    # Pairs overlap, so their number is not binomial; at these rates its deviation is less than
+    # twice the binomial one.
+    pairs = repeats * (count - 1)
+    expected = pairs * rate**2
+    assert abs(neighbours - expected) < 5 * 2 * np.sqrt(expected + 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 5), max_size=4),
+    st.floats(0, 0.5),
+    st.booleans(),
+    st.sampled_from([torch.float32, torch.float64]),
+)
+def test_any_shape_layout_and_type_is_read(shape, rate, turned, dtype):
+    written = ternary(int(np.prod(shape)), 0.5).reshape(shape).to(dtype)
+    if turned and written.dim() > 1:
+        written = written.transpose(0, -1)
+    before = written.clone()
+    read = ScalarErrors(rate).apply(written, generator=generator(3))
+    assert read.shape == written.shape and read.dtype == dtype
+    assert torch.equal(written, before)
+    assert bool(torch.isin(read, torch.tensor([-1, 0, 1], dtype=dtype)).all())
+    repeated = torch.zeros((), dtype=dtype).expand(7, 3)  # no memory of its own
+    assert ScalarErrors(rate).apply(repeated, generator=generator(3)).shape == (7, 3)
+
+
+def test_dense_draws_follow_the_same_matrix():
+    """The way for GPUs, here on the CPU: another draw of the same distribution."""
+    matrix = np.array([[0.7, 0.2, 0.1], [0.02, 0.95, 0.03], [0.0, 0.3, 0.7]])
+    written = ternary(300_000, 0.5)
+    read = draw_reads_densely(written, torch.from_numpy(matrix), generator=generator(5))
+    assert_rows_follow(counts(written, read), matrix)
 
 
 def test_tiny_rates_do_not_overflow():
-    assert len(bernoulli_positions(1000, 1e-300, generator=generator())) == 0
+    written = torch.ones(1000)
+    assert torch.equal(BinaryFlips(1e-300).apply(written, generator=generator()), written)
 
 
 @pytest.mark.parametrize(
