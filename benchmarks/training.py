@@ -5,8 +5,9 @@ for 8 epochs with the same recipe and several seeds, and compares each accuracy 
 training loop with no recipe. Runs that the results file has already are not repeated, and with
 `--state DIR` a training that was cut off goes on from its last epoch.
 
-`--steps` times one training step with and without read errors, against a dense re-implementation of
-the scheme of Laborieux et al. 2020's training code, which draws random numbers for every weight.
+`--steps` times one training step with and without read errors, against a plain re-implementation
+of the scheme of Laborieux et al. 2020 (`benchmarks/_plain_scheme.py`); with `--accuracy EPOCHS`
+both are then trained with the same recipe, to compare what they reach.
 """
 
 import argparse
@@ -22,8 +23,8 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
 
+from benchmarks._steps import accuracies, has_bfloat16, step_times
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path, output_folder
 from rramsim.learning import (
@@ -33,18 +34,10 @@ from rramsim.learning import (
     TrainingSettings,
     load_images,
     train,
-    training_step,
 )
-from rramsim.networks import (
-    ActivationKind,
-    ScalarErrors,
-    WeightErrors,
-    WeightKind,
-    quantised_layers,
-    set_weight_errors,
-)
+from rramsim.networks import ActivationKind, WeightKind
 
-__all__ = ["DenseScalarErrors", "main", "run", "step_times"]
+__all__ = ["main", "run"]
 
 # (weights, activations, accuracy in % of a plain loop of 8 epochs at width 16, one seed).
 CONFIGURATIONS: tuple[tuple[WeightKind, ActivationKind, float], ...] = (
@@ -53,28 +46,6 @@ CONFIGURATIONS: tuple[tuple[WeightKind, ActivationKind, float], ...] = (
     ("ternary", "full", 80.1),
 )
 RESULTS = Path(__file__).parent / "results" / "training_cifar10.csv"
-
-
-class DenseScalarErrors(WeightErrors):
-    """The ternary scheme as first written down: several uniform numbers for every weight."""
-
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
-
-    def describe(self) -> dict[str, object]:
-        """Return the rate."""
-        return {"model": "dense scalar", "rate": self.rate}
-
-    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Return the weights as read."""
-        zero = quantised == 0
-        share = zero.float().mean()
-        vanish = self.rate / (1.0 + share)
-        uniform = torch.rand(quantised.shape, generator=generator)
-        sign = torch.rand(quantised.shape, generator=generator).sub_(0.5).sign_()
-        appeared = torch.where(uniform < 2.0 * vanish, sign, torch.zeros(()))
-        kept = torch.where(uniform < vanish, torch.zeros(()), quantised)
-        return torch.where(zero, appeared, kept)
 
 
 def run(
@@ -173,63 +144,6 @@ def run(
     return {"rows": rows, "summary": _summary(rows, width)}
 
 
-def step_times(
-    *, width: int = 16, batch: int = 128, repeats: int = 31, size: int = 32
-) -> dict[str, Any]:
-    """Time a training step (s, median) without errors, with them, and with the dense scheme.
-
-    All variants are interleaved, so a disturbance of the machine hits them alike.
-    """
-    variants: dict[str, WeightErrors | None] = {"no errors": None}
-    for rate in (1e-4, 1e-3, 1e-2, 1e-1):
-        variants[f"rate {rate:g}"] = ScalarErrors(rate)
-    variants["dense, rate 0.01"] = DenseScalarErrors(0.01)
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(
-        0, 256, (batch, 3, size, size), generator=generator, dtype=torch.uint8
-    ).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, 10, (batch,), generator=generator)
-    spec = NetworkSpec(
-        weights="ternary", activations="ternary", width=width, input_shape=(3, size, size)
-    )
-    network = spec.build(seed=0).train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for repeat in range(repeats + 2):
-        for name, errors in variants.items():
-            set_weight_errors(network, errors, seed=repeat)
-            started = time.perf_counter()
-            training_step(network, optimiser, images, labels)
-            if repeat >= 2:
-                times[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    plain = medians["no errors"]
-    return {
-        "network": spec.name,
-        "batch": batch,
-        "step_s": medians,
-        "ratio": {name: value / plain for name, value in medians.items()},
-        "draw_s": _draw_times(variants, network, repeats),
-    }
-
-
-def _draw_times(
-    variants: dict[str, WeightErrors | None], network: nn.Module, repeats: int
-) -> dict[str, float]:
-    """Time (s, median) drawing the errors of all layers once, apart from the rest of a step."""
-    written = [layer.quantised_weight() for layer in quantised_layers(network).values()]
-    generator = torch.Generator().manual_seed(0)
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(2 * repeats):
-        for name, errors in variants.items():
-            started = time.perf_counter()
-            for weights in written:
-                if errors is not None:
-                    errors.apply(weights, generator=generator)
-            times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def _summary(rows: list[dict[str, Any]], width: int) -> list[dict[str, Any]]:
     table = []
     frame = pd.DataFrame(rows)
@@ -275,6 +189,38 @@ def _device_model(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
+def _steps(options: argparse.Namespace) -> dict[str, Any]:
+    precisions = [False, True] if has_bfloat16() else [False]
+    result: dict[str, Any] = {
+        "steps": [step_times(width=options.width, bfloat16=chosen) for chosen in precisions]
+    }
+    if options.accuracy:
+        images = load_images("cifar10", path=None if options.data is None else Path(options.data))
+        result["accuracy"] = accuracies(
+            images, width=options.width, epochs=options.accuracy, seeds=options.seeds,
+            bfloat16=precisions[-1],
+        )  # fmt: skip
+    return result
+
+
+def _print_steps(result: dict[str, Any]) -> None:
+    for found in result["steps"]:
+        print(f"{found['network']}, batch {found['batch']}, {found['precision']}, medians:")
+        for name, value in found["step_s"].items():
+            drawing = found["draw_s"].get(name)
+            print(
+                f"  {name:28} step {1e3 * value:7.2f} ms   {found['ratio'][name]:.3f} x no errors"
+                + ("" if drawing is None else f"   of which drawing {1e3 * drawing:.2f} ms")
+            )
+        low, high = found["speedup_quartiles"]
+        print(
+            f"  {found['speedup']:.2f} times as fast as the plain scheme at rate 0.01 "
+            f"(quartiles {low:.2f} to {high:.2f})"
+        )
+    for row in result.get("accuracy", []):
+        print(f"  {row['scheme']:28} {row['epochs']} epochs: {row['percent']} %")
+
+
 def main(argv: list[str]) -> int:
     """Run the benchmark from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks training", description=__doc__)
@@ -291,12 +237,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
     parser.add_argument("--state", type=Path, help="folder for checkpoints, to go on from")
     parser.add_argument("--steps", action="store_true", help="time training steps, train nothing")
+    parser.add_argument("--accuracy", type=int, default=0, metavar="EPOCHS", help="see --steps")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
     try:
         if options.steps:
-            result = step_times(width=options.width)
+            result = _steps(options)
         else:
             path = None if options.data is None else Path(options.data)
             images = load_images("cifar10", path=path)
@@ -319,11 +266,7 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(json.dumps(result))
     elif options.steps:
-        for name, value in result["step_s"].items():
-            print(
-                f"{name:18} step {1e3 * value:8.2f} ms   {result['ratio'][name]:.3f} x   "
-                f"drawing {1e3 * result['draw_s'][name]:.2f} ms"
-            )
+        _print_steps(result)
     else:
         for row in result["summary"]:
             spread = row["deviation_percent"]

@@ -17,6 +17,7 @@ __all__ = ["GraphedStep", "Step"]
 _WARM_UP = 3
 """Steps taken before the recording, so that every library has chosen its algorithms."""
 
+
 @contextmanager
 def _fastest_algorithms() -> Iterator[None]:
     """Let cuDNN time its algorithms for each new size, and keep to the fastest."""

@@ -56,7 +56,9 @@ class QuantLayer(nn.Module):
             return straight_through(self.weight, self._frozen)
         if self._errors is None or self._generator is None:
             return quantise_weight(self.weight, self.weights)
-        read = self._errors.apply(self.quantised_weight(), generator=self._generator)
+        read = self._errors.apply(
+            self.quantised_weight(), generator=self._generator, in_place=self.weights != "full"
+        )
         return straight_through(self.weight, read)
 
     @property
@@ -82,7 +84,9 @@ class QuantLayer(nn.Module):
         """
         self._errors, self._generator, self._frozen = errors, generator, None
         if frozen and errors is not None and generator is not None:
-            self._frozen = errors.apply(self.quantised_weight(), generator=generator)
+            self._frozen = errors.apply(
+                self.quantised_weight(), generator=generator, in_place=self.weights != "full"
+            )
 
     def attach_read(self, read: Tensor) -> None:
         """Read these values from now on; use `set_read_weights`, which checks them."""

@@ -23,31 +23,37 @@ _DENSE_ABOVE = 0.005
 
 
 def draw_reads(
-    written: Tensor, matrix: NDArray[np.float64], *, generator: torch.Generator
+    written: Tensor,
+    matrix: NDArray[np.float64],
+    *,
+    generator: torch.Generator,
+    in_place: bool = False,
 ) -> Tensor:
     """Return `written` (any shape, float32 or float64: -1, 0 or +1) as read, on the CPU.
 
     `matrix[i, j]` is the probability that (-1, 0, +1)[i] is read as (-1, 0, +1)[j]. At low rates
     the gaps between errors are drawn (they are geometric), so random numbers are needed for the
     errors alone: at 1e-4 ten thousand times fewer than one for each weight. `generator` gives the
-    seed of each call.
+    seed of each call. `in_place` overwrites `written` and returns it.
 
     >>> weights = torch.tensor([-1.0, 0.0, 1.0])
     >>> flip = np.eye(3)[::-1]
     >>> draw_reads(weights, flip, generator=torch.Generator().manual_seed(0)).tolist()
     [1.0, 0.0, -1.0]
     """
-    read = torch.empty_like(written)
+    read = written if in_place else torch.empty_like(written)
     if read.stride() != written.stride():  # a view with gaps or repeats: lay it out afresh
         written = written.contiguous()
         read = torch.empty_like(written)
     seed = np.uint64(int(torch.randint(2**63 - 1, (), generator=generator)))
-    rates = 1.0 - np.diag(matrix)
     # The layout in memory is a detail: draws are independent, so any fixed order will do.
-    if rates.max() > _DENSE_ABOVE:
-        _draw_each(_flat(written), _flat(read), *_bounds(matrix), seed)
+    values = _flat(read)
+    if not in_place:
+        values[:] = _flat(written)
+    if 1.0 - min(matrix[0, 0], matrix[1, 1], matrix[2, 2]) > _DENSE_ABOVE:
+        _draw_each(values, *_bounds(matrix), seed)
     else:
-        _draw_errors(_flat(written), _flat(read), np.ascontiguousarray(matrix), seed)
+        _draw_errors(values, np.ascontiguousarray(matrix), seed)
     return read
 
 
@@ -84,6 +90,9 @@ def _copied(values: bytes, shape: tuple[int, ...], device: torch.device) -> Tens
 
 def _flat(values: Tensor) -> Flat:
     """A tensor as one row; a dense one, which is not copied, in the order in which it lies."""
+    if values.is_contiguous():
+        rows: Flat = values.detach().view(-1).numpy()
+        return rows
     order = sorted(range(values.dim()), key=values.stride, reverse=True)
     flat: Flat = values.detach().permute(order).reshape(-1).numpy()
     return flat
@@ -122,8 +131,7 @@ def _zeros(written: Flat) -> int:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _draw_each(
-    written: Flat,
-    read: Flat,
+    values: Flat,
     zero_from: NDArray[np.float64],
     plus_from: NDArray[np.float64],
     seed: np.uint64,
@@ -131,16 +139,16 @@ def _draw_each(
     """Draw a number for every weight. No branch depends on a value, so that it is vectorised."""
     zero_minus, zero_zero, zero_plus = zero_from[0], zero_from[1], zero_from[2]
     plus_minus, plus_zero, plus_plus = plus_from[0], plus_from[1], plus_from[2]
-    for place in range(written.size):
+    for place in range(values.size):
         uniform = _uniform(seed, np.uint64(place))
-        value = written[place]
+        value = values[place]
         zero = zero_zero if value == 0 else (zero_plus if value > 0 else zero_minus)
         plus = plus_zero if value == 0 else (plus_plus if value > 0 else plus_minus)
-        read[place] = np.float32(uniform >= zero) + np.float32(uniform >= plus) - np.float32(1)
+        values[place] = np.float32(uniform >= zero) + np.float32(uniform >= plus) - np.float32(1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _draw_errors(written: Flat, read: Flat, matrix: NDArray[np.float64], seed: np.uint64) -> None:
+def _draw_errors(values: Flat, matrix: NDArray[np.float64], seed: np.uint64) -> None:
     """Go from candidate to candidate at the largest of the three rates of error.
 
     Each is then kept as its own written value demands (thinning).
@@ -154,7 +162,6 @@ def _draw_errors(written: Flat, read: Flat, matrix: NDArray[np.float64], seed: n
         first[row] = matrix[row, low[row] + 1]
         rate[row] = first[row] + matrix[row, high[row] + 1]
     largest = rate.max()
-    read[:] = written
     if largest <= 0.0:
         return
     per_gap = 1.0 / math.log1p(-largest)
@@ -163,11 +170,11 @@ def _draw_errors(written: Flat, read: Flat, matrix: NDArray[np.float64], seed: n
     while True:
         # 1 - U lies in (0, 1], so its logarithm is finite.
         gap = math.floor(math.log(1.0 - _uniform(seed, index)) * per_gap) + 1.0
-        if gap > written.size - 1 - place:  # compared as floats: a gap may exceed any integer
+        if gap > values.size - 1 - place:  # compared as floats: a gap may exceed any integer
             return
         place += int(gap)
         uniform = _uniform(seed, index + np.uint64(1)) * largest
         index += np.uint64(2)
-        row = 1 + (written[place] > 0) - (written[place] < 0)
+        row = 1 + (values[place] > 0) - (values[place] < 0)
         if uniform < rate[row]:
-            read[place] = low[row] if uniform < first[row] else high[row]
+            values[place] = low[row] if uniform < first[row] else high[row]

@@ -23,11 +23,14 @@ class WeightErrors(ABC):
     """A model of the errors with which quantised weights are read."""
 
     @abstractmethod
-    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Return the weights as read: a new tensor of the same shape and type.
+    def apply(
+        self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
+    ) -> Tensor:
+        """Return the weights as read, of the same shape and type.
 
-        `quantised` holds -1, 0 and +1 and is left as it is; every random number comes from
-        `generator`.
+        `quantised` holds -1, 0 and +1. With `in_place` it may be overwritten, which saves a copy
+        of weights that nothing else needs; else it is left as it is. Every random number comes
+        from `generator`.
         """
 
     @abstractmethod
@@ -108,12 +111,14 @@ class TransitionErrors(WeightErrors):
         values[:, 1] = 0.0
         return TransitionErrors(values)
 
-    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
+    def apply(
+        self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
+    ) -> Tensor:
         """Return the weights as read (see `WeightErrors.apply`)."""
         if quantised.is_cuda:
             matrix = on_device(self.matrix, quantised.device)
             return draw_reads_densely(quantised, matrix, generator=generator)
-        return draw_reads(quantised, self.matrix, generator=generator)
+        return draw_reads(quantised, self.matrix, generator=generator, in_place=in_place)
 
 
 _PER_VANISH = np.array([[-1.0, 1.0, 0.0], [1.0, -2.0, 1.0], [0.0, 1.0, -1.0]])
@@ -139,11 +144,13 @@ class BinaryFlips(WeightErrors):
         """Return the rate."""
         return {"model": "flips", "rate": self.rate}
 
-    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
+    def apply(
+        self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
+    ) -> Tensor:
         """Return the weights as read (see `WeightErrors.apply`)."""
         keep = 1.0 - self.rate
         matrix = [[keep, 0.0, self.rate], [0.0, 1.0, 0.0], [self.rate, 0.0, keep]]
-        return TransitionErrors(matrix).apply(quantised, generator=generator)
+        return TransitionErrors(matrix).apply(quantised, generator=generator, in_place=in_place)
 
 
 class ScalarErrors(WeightErrors):
@@ -190,14 +197,18 @@ class ScalarErrors(WeightErrors):
             return np.array([[keep, 0.0, self.rate], [0.0, 1.0, 0.0], [self.rate, 0.0, keep]])
         return np.eye(3) + self.rate / (1.0 + zero_share) * _PER_VANISH
 
-    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
+    def apply(
+        self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
+    ) -> Tensor:
         """Return the weights as read (see `WeightErrors.apply`)."""
-        if quantised.is_cuda and self.weights == "ternary":
-            # As below, with the share of zeros left on the device: nothing waits for it.
+        if not quantised.is_cuda:
+            zeros = share_of_zeros(quantised) if self.weights == "ternary" else 0.0
+            matrix = self.matrix(zero_share=zeros)
+            return draw_reads(quantised, matrix, generator=generator, in_place=in_place)
+        device = quantised.device
+        if self.weights == "binary":
+            rates = on_device(self.matrix(zero_share=0.0), device)
+        else:  # the share of zeros is left on the device: nothing waits for it
             vanish = self.rate / (1.0 + (quantised == 0).double().mean())
-            matrix = on_device(np.eye(3), quantised.device) + vanish * on_device(
-                _PER_VANISH, quantised.device
-            )
-            return draw_reads_densely(quantised, matrix, generator=generator)
-        zeros = share_of_zeros(quantised) if self.weights == "ternary" else 0.0
-        return TransitionErrors(self.matrix(zero_share=zeros)).apply(quantised, generator=generator)
+            rates = on_device(np.eye(3), device) + vanish * on_device(_PER_VANISH, device)
+        return draw_reads_densely(quantised, rates, generator=generator)

@@ -151,6 +151,8 @@ def test_any_shape_layout_and_type_is_read(shape, rate, turned, dtype):
     assert read.shape == written.shape and read.dtype == dtype
     assert torch.equal(written, before)
     assert bool(torch.isin(read, torch.tensor([-1, 0, 1], dtype=dtype)).all())
+    over = ScalarErrors(rate).apply(before, generator=generator(3), in_place=True)
+    assert torch.equal(over, read)
     repeated = torch.zeros((), dtype=dtype).expand(7, 3)  # no memory of its own
     assert ScalarErrors(rate).apply(repeated, generator=generator(3)).shape == (7, 3)
 
