@@ -26,16 +26,20 @@ import torch
 
 from benchmarks._steps import accuracies, has_bfloat16, step_times
 from rramsim.exceptions import InputError
+from rramsim.experiment import ToleranceSection
 from rramsim.files import atomic_path, output_folder
 from rramsim.learning import (
     EpochMetrics,
     ImageData,
     NetworkSpec,
+    TrainingResult,
     TrainingSettings,
+    accuracy,
     load_images,
     train,
 )
-from rramsim.networks import ActivationKind, WeightKind
+from rramsim.networks import ActivationKind, WeightKind, set_weight_errors
+from rramsim.pipeline.tolerance import errors_of_type
 
 __all__ = ["main", "run"]
 
@@ -60,6 +64,8 @@ def run(
     device: str = TrainingSettings.device,
     kinds: Sequence[str] = (),
     out: Path | None = None,
+    curves: Path | None = None,
+    tolerance: Path | None = None,
     state: Path | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -67,7 +73,8 @@ def run(
 
     `kinds` names the configurations ("ternary-full"), all of them if empty. Adds a row to `out`
     (CSV) after each training and skips those that it finds there, so that an interrupted run goes
-    on; `state` is a folder for the checkpoint of the training under way.
+    on; `state` is a folder for the checkpoint of the training under way. `curves` and `tolerance`
+    are CSV files for each epoch's figures and for tests of each network under errors of each type.
     """
     kept: list[dict[str, Any]] = []
     if state is not None:
@@ -136,12 +143,59 @@ def run(
                     "python": platform.python_version(),
                 }
             )
+            if curves is not None:
+                epochs_rows = [{"network": spec.name, "seed": seed} | vars(r) for r in result.rows]
+                _append(curves, epochs_rows)
+            if tolerance is not None:
+                _append(tolerance, _tested(result, data))
             if out is not None:
-                out.parent.mkdir(parents=True, exist_ok=True)
                 kept.append(rows[-1])
-                with atomic_path(out) as temporary:
-                    pd.DataFrame(kept).to_csv(temporary, index=False)
+                _append(out, [rows[-1]])
     return {"rows": rows, "summary": _summary(rows, width)}
+
+
+def _append(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(rows)
+    if path.exists():
+        table = pd.concat([pd.read_csv(path), table])
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def _tested(result: TrainingResult, data: ImageData, *, draws: int = 2) -> list[dict[str, Any]]:
+    """Accuracy under frozen errors of each type and rate, as `rramsim tolerance` tests it."""
+    network, kind = result.network, result.spec.weights
+    images, labels = data.test_images, data.test_labels
+    clean = accuracy(network, images, labels, batch=1000).value
+    rows = []
+    for error_type in (1, 2, 3) if kind == "ternary" else (1,):
+        for rate in ToleranceSection().rates:
+            found = []
+            for draw in range(draws):
+                errors = errors_of_type(error_type, rate, kind)
+                set_weight_errors(network, errors, seed=draw, mode="frozen")
+                found.append(accuracy(network, images, labels, batch=1000).value)
+            set_weight_errors(network, None)
+            rows.append(
+                {
+                    "network": result.spec.name,
+                    "weights": kind,
+                    "seed": result.settings.seed,
+                    "trained_with": "none",
+                    "data": data.label,
+                    "epochs": result.settings.epochs,
+                    "type": error_type,
+                    "rate": rate,
+                    "accuracy": statistics.mean(found),
+                    "lowest": min(found),
+                    "highest": max(found),
+                    "draws": draws,
+                    "images": len(labels),
+                    "accuracy_without_errors": clean,
+                }
+            )
+    return rows
 
 
 def _summary(rows: list[dict[str, Any]], width: int) -> list[dict[str, Any]]:
@@ -235,6 +289,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--second-moment", type=float, default=TrainingSettings.second_moment)
     parser.add_argument("--kinds", nargs="+", default=[], metavar="WEIGHTS-ACTIVATIONS")
     parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
+    parser.add_argument("--curves", type=Path, help="CSV file for the figures of every epoch")
+    parser.add_argument("--tolerance", type=Path, help="CSV file for tests under errors")
     parser.add_argument("--state", type=Path, help="folder for checkpoints, to go on from")
     parser.add_argument("--steps", action="store_true", help="time training steps, train nothing")
     parser.add_argument("--accuracy", type=int, default=0, metavar="EPOCHS", help="see --steps")
@@ -258,6 +314,8 @@ def main(argv: list[str]) -> int:
                 second_moment=options.second_moment,
                 kinds=options.kinds,
                 out=options.out,
+                curves=options.curves,
+                tolerance=options.tolerance,
                 state=options.state,
             )
     except InputError as error:
