@@ -87,7 +87,7 @@ def classified_right(
     network.eval()
     right = torch.zeros(len(answers), dtype=torch.bool, device=device)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             for start in range(0, len(answers), batch):
                 scores = network(pictures[start : start + batch].to(device))
                 wanted = answers[start : start + batch].to(device)
