@@ -2,16 +2,24 @@ import numpy as np
 import pytest
 import torch
 
-from rramsim.networks import ScalarErrors
+from rramsim.learning import load_images
+from rramsim.networks import NetworkSpec, ScalarErrors, quantised_layers
 
-training = pytest.importorskip("benchmarks.training")
+plain = pytest.importorskip("benchmarks._plain_scheme")
+steps = pytest.importorskip("benchmarks._steps")
 
 
-def test_the_dense_opponent_draws_the_same_distribution():
-    written = torch.tensor(np.random.default_rng(0).choice([-1.0, 0.0, 1.0], 300_000))
+def test_the_plain_opponent_draws_the_same_distribution():
+    network = plain.PlainNetwork(16, rate=0.1)
+    layer = list(network)[-4]
+    latent = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], layer.weight.numel())
+    written = torch.tensor(latent, dtype=torch.float32).view_as(layer.weight)
+    layer.weight.data.copy_(written)
     shares = []
-    for errors in (ScalarErrors(0.1), training.DenseScalarErrors(0.1)):
-        read = errors.apply(written, generator=torch.Generator().manual_seed(1))
+    for read in (
+        layer.read().detach(),
+        ScalarErrors(0.1).apply(written, generator=torch.Generator().manual_seed(1)),
+    ):
         shares.append(
             [
                 float(((written == w) & (read == r)).float().mean())
@@ -19,10 +27,43 @@ def test_the_dense_opponent_draws_the_same_distribution():
                 for r in (-1, 0, 1)
             ]
         )
-    assert np.allclose(*shares, atol=0.004)
+    assert np.allclose(*shares, atol=0.003)
 
 
-def test_step_times_compare_every_rate_with_none():
-    result = training.step_times(width=2, batch=4, repeats=1, size=8)
+def test_the_plain_opponent_is_the_same_network():
+    """From the same weights, without errors, it computes the same scores."""
+    ours = NetworkSpec(weights="ternary", activations="ternary", width=4).build(seed=0).eval()
+    theirs = plain.PlainNetwork(4, rate=0.0).eval()
+    latent = [layer.weight for layer in quantised_layers(ours).values()]
+    for layer, weight in zip([m for m in theirs if hasattr(m, "rate")], latent, strict=True):
+        layer.weight.data.copy_(weight)
+    images = torch.randint(0, 256, (5, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        # Standardise starts at mean 0 and deviation 1.
+        assert torch.allclose(ours(images.to(torch.uint8)), theirs(images.float()), atol=1e-3)
+
+
+def test_step_times_compare_every_rate_with_none_and_the_plain_scheme():
+    result = steps.step_times(width=2, batch=4, repeats=1)
     assert result["ratio"]["no errors"] == 1.0
-    assert {"rate 0.0001", "rate 0.1", "dense, rate 0.01"} <= set(result["step_s"])
+    assert {"rate 0.0001", "rate 0.1", steps.OPPONENT} <= set(result["step_s"])
+    assert result["speedup"] > 0.0
+
+
+def test_both_schemes_are_trained_with_one_recipe(tmp_path):
+    digits = load_images("digits").subset(train=64, test=32)
+    images = [
+        np.pad(np.repeat(a, 3, axis=1), ((0, 0), (0, 0), (12, 12), (12, 12)))
+        for a in (digits.train_images, digits.test_images)
+    ]
+    data = type(digits)(
+        train_images=images[0],
+        test_images=images[1],
+        train_labels=digits.train_labels,
+        test_labels=digits.test_labels,
+        classes=digits.classes,
+        label="padded digits",
+    )
+    rows = steps.accuracies(data, width=2, epochs=1, seeds=[0], bfloat16=False)
+    assert [row["scheme"] for row in rows] == ["rramsim, rate 0.01", steps.OPPONENT]
+    assert all(0 <= row["percent"][0] <= 100 for row in rows)
