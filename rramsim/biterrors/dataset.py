@@ -14,6 +14,7 @@ from rramsim.circuits import SenseConditions
 from rramsim.devices import WRITTEN
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
+from rramsim.schemas import FILE_SCHEMAS, check_schema
 
 __all__ = [
     "AXES",
@@ -32,7 +33,7 @@ AXES = {
 }
 """Dimension of the dataset -> (field of `SenseConditions`, unit)."""
 
-_SCHEMA = "rramsim sense 1"
+_SCHEMA = FILE_SCHEMAS["sense.nc"]
 
 
 def sense_dataset(
@@ -147,8 +148,9 @@ def load_dataset(path: Path) -> xr.Dataset:
             loaded = dataset.load()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a readable netCDF file; sweep again") from error
-    if loaded.attrs.get("schema") != _SCHEMA:
+    if "schema" not in loaded.attrs:
         raise InputError(f"{path}: not a result of 'rramsim sweep' (schema {_SCHEMA!r})")
+    check_schema(loaded.attrs["schema"], _SCHEMA, path)
     return loaded
 
 

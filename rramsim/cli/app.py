@@ -29,6 +29,7 @@ from rramsim.cli import (
     tolerance,
     tradeoff,
     train,
+    verify,
 )
 from rramsim.cli.verbosity import add_verbosity
 from rramsim.exceptions import InputError, MachineError
@@ -61,6 +62,7 @@ for module in (
     costs,
     report,
     explore,
+    verify,
     devices,
     doctor,
 ):

@@ -25,7 +25,7 @@ def boundary(
     """
     from rramsim.cli.progress import progress_bar
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, boundary_stage
+    from rramsim.pipeline import RunFolder, boundary_stage, write_provenance
 
     chosen = load_experiment(experiment)
     folder = RunFolder.create(out)
@@ -33,6 +33,7 @@ def boundary(
         table = boundary_stage(
             chosen, folder, draws=draws, report=lambda done, total: update(done, total, "")
         )
+    write_provenance(folder, chosen)
     if json:
         print_json({"boundaries": table.to_dict("records")})
         return

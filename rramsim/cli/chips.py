@@ -22,7 +22,7 @@ def chips(
     from rramsim.cli import stages
     from rramsim.exceptions import InputError
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder
+    from rramsim.pipeline import RunFolder, write_provenance
 
     chosen = load_experiment(experiment)
     if chosen.chips is None:
@@ -30,6 +30,7 @@ def chips(
     folder = RunFolder.create(out)
     images = stages.load_data(chosen, data)
     value = stages.show_chips(chosen, folder, images)
+    write_provenance(folder, chosen, data=images)
     if json:
         print_json(value)
     else:

@@ -13,9 +13,12 @@ def errors(folder: FolderArgument, json: JsonOption = False) -> None:
     Example: rramsim errors runs/demo
     """
     from rramsim.cli import stages
-    from rramsim.pipeline import RunFolder
+    from rramsim.pipeline import RunFolder, write_provenance
 
-    value = stages.show_errors(RunFolder.existing(folder))
+    where = RunFolder.existing(folder)
+    value = stages.show_errors(where)
+    if where.experiment.is_file():
+        write_provenance(where, where.load_experiment())
     if json:
         print_json(value)
     else:

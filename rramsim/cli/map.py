@@ -17,12 +17,13 @@ def map_rates(experiment: ExperimentArgument, out: OutOption, json: JsonOption =
     """
     from rramsim.cli.progress import progress_bar
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, ber_map_stage
+    from rramsim.pipeline import RunFolder, ber_map_stage, write_provenance
 
     chosen = load_experiment(experiment)
     folder = RunFolder.create(out)
     with progress_bar("map", unit="rates") as update:
         table = ber_map_stage(chosen, folder, report=update)
+    write_provenance(folder, chosen)
     if json:
         print_json({"out": str(out), "rates": table.to_dict("records")})
         return

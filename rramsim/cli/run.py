@@ -51,7 +51,7 @@ def run(
     chips = (
         stages.show_chips(chosen, folder, images, networks) if chosen.chips is not None else None
     )
-    write_provenance(folder, chosen, data_label=images.label, data_source=images.source)
+    write_provenance(folder, chosen, data=images)
     report = stages.show_report(folder)
     if json:
         value: dict[str, Any] = {"out": str(out), "data": images.label, "report": str(report.path)}

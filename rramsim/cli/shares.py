@@ -25,11 +25,12 @@ def shares(
     """
     from rramsim.cli import stages
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder
+    from rramsim.pipeline import RunFolder, write_provenance
 
     chosen = load_experiment(experiment).with_scheduler(scheduler)
     folder = RunFolder.create(out)
     value = stages.show_shares(chosen, folder)
+    write_provenance(folder, chosen)
     if json:
         print_json(value)
     else:

@@ -27,11 +27,12 @@ def sweep(
     """
     from rramsim.cli import stages
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder
+    from rramsim.pipeline import RunFolder, write_provenance
 
     chosen = load_experiment(experiment).with_scheduler(scheduler)
     folder = RunFolder.create(out)
     stages.show_sweep(chosen, folder, retry_failed=retry_failed)
+    write_provenance(folder, chosen)
     if json:
         print_json({"sense": str(folder.sense)})
     else:

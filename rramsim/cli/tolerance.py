@@ -26,7 +26,7 @@ def tolerance(
     from rramsim.cli.progress import progress_bar
     from rramsim.exceptions import InputError
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, tolerance_stage
+    from rramsim.pipeline import RunFolder, tolerance_stage, write_provenance
 
     chosen = load_experiment(experiment)
     if chosen.training.rule != "backprop":
@@ -38,6 +38,7 @@ def tolerance(
     images = stages.load_data(chosen, data)
     with progress_bar("tolerance", unit="trainings") as update:
         table = tolerance_stage(chosen, folder, images, report=update)
+    write_provenance(folder, chosen, data=images)
     if json:
         print_json({"out": str(out), "tolerated_rates": table.to_dict("records")})
         return

@@ -88,7 +88,7 @@ def _table(folder: Path, data: Path | None) -> "pd.DataFrame":
 
 def _make(folder: Path, data: Path | None, *, show: bool) -> "pd.DataFrame":
     from rramsim.cli import stages
-    from rramsim.pipeline import RunFolder
+    from rramsim.pipeline import RunFolder, write_provenance
 
     where = RunFolder.existing(folder)
     experiment = where.load_experiment()
@@ -99,6 +99,7 @@ def _make(folder: Path, data: Path | None, *, show: bool) -> "pd.DataFrame":
         )
     images = stages.load_data(experiment, data)
     table = stages.show_tradeoff(experiment, where, images)
+    write_provenance(where, experiment, data=images)
     if show:
         stages.print_tradeoff(table)
     return table

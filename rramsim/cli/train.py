@@ -21,13 +21,14 @@ def train(
     """
     from rramsim.cli import stages
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder
+    from rramsim.pipeline import RunFolder, write_provenance
 
     chosen = load_experiment(experiment)
     folder = RunFolder.create(out)
     images = stages.load_data(chosen, data)
     if chosen.training.rule != "backprop":
         settled = stages.show_equilibrium_training(chosen, folder, images)
+        write_provenance(folder, chosen, data=images)
         if json:
             names = [one.plan.network_name for one in settled]
             print_json({"training": str(folder.training), "data": images.label, "networks": names})
@@ -36,6 +37,7 @@ def train(
             typer.echo(f"{folder.training}; next: rramsim report {out}")
         return
     trained = stages.show_training(chosen, folder, images)
+    write_provenance(folder, chosen, data=images)
     if json:
         networks = [t.plan.spec.name for t in trained]
         print_json({"training": str(folder.training), "data": images.label, "networks": networks})

@@ -16,8 +16,10 @@ from rramsim.pipeline.tolerance import tolerance_stage
 from rramsim.pipeline.tradeoff import tradeoff_stage
 from rramsim.pipeline.train import TrainedNetwork, network_plans, train_stage
 from rramsim.pipeline.train_equilibrium import TrainedEquilibrium, train_equilibrium_stage
+from rramsim.pipeline.verify import Check, verify_folder
 
 __all__ = [
+    "Check",
     "RunFolder",
     "SweepProgress",
     "TrainedEquilibrium",
@@ -40,5 +42,6 @@ __all__ = [
     "tradeoff_stage",
     "train_equilibrium_stage",
     "train_stage",
+    "verify_folder",
     "write_provenance",
 ]

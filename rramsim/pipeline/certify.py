@@ -15,6 +15,7 @@ from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseSample
 from rramsim.engines.certification import Agreement, certify
 from rramsim.exceptions import MachineError
 from rramsim.pipeline.folder import RunFolder
+from rramsim.schemas import FILE_SCHEMAS
 
 __all__ = ["certify_campaign", "certify_engine", "random_cases"]
 
@@ -49,7 +50,7 @@ def certify_campaign(
     fault = found.fault()
     _log.debug("%s senses repeated by %s: %s", samples, reference.name, fault or found.text)
     value: dict[str, Any] = {
-        "schema": "rramsim certification 1",
+        "schema": FILE_SCHEMAS["certification.json"],
         "engine": tasks[0].engine.name,
         "reference": reference.name,
         "fault": fault,

@@ -18,7 +18,7 @@ from rramsim.engines import BatchEngine, SenseEngine
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.figures import chips_figure, save_figure
-from rramsim.files import append_line, atomic_path, whole_lines
+from rramsim.files import append_line, atomic_path, folder_lock, whole_lines
 from rramsim.learning import EnsembleAccuracy, ImageData
 from rramsim.networks import (
     IntegerNetwork,
@@ -28,6 +28,7 @@ from rramsim.networks import (
 )
 from rramsim.pipeline.folder import RunFolder
 from rramsim.pipeline.train import TrainedNetwork, trained_networks
+from rramsim.schemas import FILE_SCHEMAS
 
 __all__ = ["chips_stage"]
 
@@ -45,8 +46,19 @@ def chips_stage(
     """Write `chips.csv` (a row a chip), `chips.json` (distributions) and a figure.
 
     Chips tested before are not tested again. Returns what `chips.json` holds. Raises `InputError`
-    if the experiment has no [chips] section.
+    if the experiment has no [chips] section, or another run is writing in the folder.
     """
+    with folder_lock(folder.path):
+        return _chips(experiment, folder, data, networks, report)
+
+
+def _chips(
+    experiment: Experiment,
+    folder: RunFolder,
+    data: ImageData,
+    networks: tuple[TrainedNetwork, ...] | None,
+    report: Callable[[int, int], None],
+) -> dict[str, Any]:
     section = experiment.chips
     if section is None:
         raise InputError("no [chips] section")
@@ -71,6 +83,7 @@ def chips_stage(
     conditions = experiment.make_chip_conditions()
     array = experiment.make_chip_model().array
     value = {
+        "schema": FILE_SCHEMAS["chips.json"],
         "data": data.label,
         "images": tests.images,
         "conditions": conditions.label,

@@ -7,6 +7,7 @@ from rramsim.biterrors import ErrorStatistics, conditions_of, load_dataset, stat
 from rramsim.circuits import SenseConditions
 from rramsim.figures import error_rates_figure, error_table_figure, save_figure
 from rramsim.pipeline.folder import RunFolder
+from rramsim.schemas import FILE_SCHEMAS
 
 __all__ = ["errors_stage"]
 
@@ -18,7 +19,7 @@ def errors_stage(folder: RunFolder) -> dict[str, Any]:
         (conditions, statistics_at(dataset, conditions)) for conditions in conditions_of(dataset)
     ]
     value = {
-        "schema": "rramsim errors 1",
+        "schema": FILE_SCHEMAS["errors.json"],
         "status": "simulated",
         "engine": dataset.attrs["engine"],
         "resistances": dataset.attrs["resistances"],

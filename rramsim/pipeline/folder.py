@@ -8,6 +8,7 @@ from typing import Any
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment, parse_experiment
 from rramsim.files import atomic_path, output_folder
+from rramsim.schemas import FILE_SCHEMAS, check_schema
 
 __all__ = ["RunFolder"]
 
@@ -135,11 +136,13 @@ class RunFolder:
 
     def save_experiment(self, experiment: Experiment) -> None:
         """Keep the experiment for the stages that are given this folder only."""
-        self.write_json(self.experiment, experiment.model_dump(mode="json"))
+        named = {"schema": FILE_SCHEMAS["experiment.json"]}
+        self.write_json(self.experiment, named | experiment.model_dump(mode="json"))
 
     def load_experiment(self) -> Experiment:
         """The experiment that this folder was made from."""
         values = self.read_json(self.experiment, "rramsim sweep or train")
+        values.pop("schema", None)
         folder = Path(str(values.pop("folder", ".")))
         return parse_experiment(values, folder=folder, where=str(self.experiment))
 
@@ -158,4 +161,5 @@ class RunFolder:
             raise InputError(f"{path}: damaged ({error}); make it again with {made_by}") from error
         if not isinstance(value, dict):
             raise InputError(f"{path}: damaged; make it again with {made_by}")
+        check_schema(value.get("schema"), FILE_SCHEMAS[path.name], path)
         return value

@@ -16,6 +16,7 @@ from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseOutcom
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.pipeline.folder import RunFolder
+from rramsim.schemas import FILE_SCHEMAS
 
 __all__ = ["NODES", "UNEQUAL", "nominal_pair", "nominal_stage"]
 
@@ -27,7 +28,7 @@ UNEQUAL = 1.03
 NODES = ("q", "qb", "bl", "blb", "sen")
 """Nodes whose waveforms are kept."""
 
-_SCHEMA = "rramsim nominal 1"
+_SCHEMA = FILE_SCHEMAS["nominal.nc"]
 _MOST_SUPPLIES = 12
 _TIMES = 241
 _MAP_POINTS, _SLOW_MAP_POINTS = 41, 13

@@ -1,6 +1,7 @@
 """The results that a run's folder holds, each read and checked, or None where it is not there."""
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +24,7 @@ from rramsim.figures.report import (
     WearRow,
 )
 from rramsim.pipeline.folder import RunFolder
+from rramsim.schemas import FILE_SCHEMAS, check_schema
 
 __all__ = ["RunResults", "read_results", "read_tradeoff", "swept_circuit"]
 
@@ -106,9 +108,15 @@ def _sense(path: Path) -> xr.Dataset | None:
 
 def _record(path: Path, kind: type[Record], made_by: str) -> Record | None:
     try:
-        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if isinstance(value, dict):
+            check_schema(value.get("schema"), FILE_SCHEMAS[path.name], path)
+        return kind.model_validate_json(text)
     except FileNotFoundError:
         return None
+    except InputError:
+        raise
     except ValidationError as error:
         raise _damaged(path, _first(error), made_by) from error
     except (OSError, ValueError, RecursionError) as error:

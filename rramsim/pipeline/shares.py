@@ -20,6 +20,7 @@ from rramsim.experiment import Experiment
 from rramsim.figures import save_figure, shares_figure
 from rramsim.files import folder_lock
 from rramsim.pipeline.folder import RunFolder
+from rramsim.schemas import FILE_SCHEMAS
 
 __all__ = ["shares_stage", "sources_off"]
 
@@ -116,7 +117,7 @@ def _count(
         return ErrorStatistics(counts=np.stack([result[task.id].count for task in tasks]))
 
     return {
-        "schema": "rramsim shares 1",
+        "schema": FILE_SCHEMAS["shares.json"],
         "status": "simulated",
         "engine": engine.name,
         "circuit": circuit.name,

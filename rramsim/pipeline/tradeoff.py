@@ -23,7 +23,7 @@ from rramsim.costs import (
 )
 from rramsim.experiment import Experiment
 from rramsim.figures import accuracy_figure, energy_accuracy_figure, front_figure, save_figure
-from rramsim.files import atomic_path
+from rramsim.files import atomic_path, folder_lock
 from rramsim.learning import ImageData
 from rramsim.networks import layer_census
 from rramsim.pipeline.evaluations import Evaluations
@@ -54,8 +54,19 @@ def tradeoff_stage(
     between draws holds what is not known of the rates.
 
     `networks`: those just trained; read from the folder if None. `report` gets the tests done
-    and their total.
+    and their total. Raises `InputError` if another run is writing in the folder.
     """
+    with folder_lock(folder.path):
+        return _test(experiment, folder, data, networks, report)
+
+
+def _test(
+    experiment: Experiment,
+    folder: RunFolder,
+    data: ImageData,
+    networks: tuple[TrainedNetwork, ...] | None,
+    report: Callable[[int, int], None],
+) -> pd.DataFrame:
     dataset = load_dataset(folder.sense)
     conditions = conditions_of(dataset)
     networks = networks or trained_networks(experiment, folder, data)

@@ -17,7 +17,7 @@ from torch import nn
 from rramsim.biterrors import ErrorStatistics, conditions_of, load_dataset, statistics_at
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.files import atomic_path, output_folder
+from rramsim.files import atomic_path, folder_lock, output_folder
 from rramsim.learning import (
     EpochMetrics,
     ImageData,
@@ -173,7 +173,20 @@ def train_stage(
     *,
     report: Callable[[NetworkPlan, EpochMetrics], None] = lambda plan, metrics: None,
 ) -> tuple[TrainedNetwork, ...]:
-    """Train every network, resuming from checkpoints, and write `training.csv`."""
+    """Train every network, resuming from checkpoints, and write `training.csv`.
+
+    Raises `InputError` if another run is writing in the folder.
+    """
+    with folder_lock(folder.path):
+        return _train(experiment, folder, data, report)
+
+
+def _train(
+    experiment: Experiment,
+    folder: RunFolder,
+    data: ImageData,
+    report: Callable[[NetworkPlan, EpochMetrics], None],
+) -> tuple[TrainedNetwork, ...]:
     plans = network_plans(experiment, folder, data)
     folder.save_experiment(experiment)
     output_folder(folder.networks)

@@ -80,6 +80,6 @@ def _run(file: Path, path: Path) -> None:
     nominal_stage(experiment, folder)
     argv, sys.argv = sys.argv, ["rramsim", "run", "small.toml", "--out", "out"]
     try:
-        write_provenance(folder, experiment, data_label=data.label, data_source=data.source)
+        write_provenance(folder, experiment, data=data)
     finally:
         sys.argv = argv
