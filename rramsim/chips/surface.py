@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from rramsim.compiled import compiled
 
 __all__ = ["ReadSurface", "decide"]
 
@@ -72,7 +74,7 @@ class ReadSurface:
         return self.low_ln, 1.0 / self.step_ln
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _boundary(y: float, table: Any, axis: Any, pull: Any) -> float:
     """B at y for P = table's shapes . pull."""
     low, inverse = axis
@@ -88,13 +90,13 @@ def _boundary(y: float, table: Any, axis: Any, pull: Any) -> float:
     return nominal + p * (1.0 + p * (square + p * cube)) + min(y - low, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _boundaries(y: Any, pulls: Any, table: Any, axis: Any, found: Any) -> None:
     for s in range(len(y)):
         found[s] = _boundary(y[s], table, axis, pulls[s])
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@compiled(parallel=True)
 def decide(
     bl_ln: Any, blb_ln: Any, rows: int, plus: Any, minus: Any, own: Any, other: Any,
     access: Any, table: Any, axis: Any, read: Any,

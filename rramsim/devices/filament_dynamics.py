@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from rramsim.compiled import compiled
 from rramsim.devices.filament import SKY130_RERAM, FilamentModel
 from rramsim.exceptions import InputError, MachineError
 
@@ -218,7 +218,7 @@ def _constants(model: FilamentModel, inner_f: float) -> NDArray[np.float64]:
     )
 
 
-@njit(cache=True)
+@compiled()
 def _transistor(
     table: Any,
     first: Any,
@@ -236,7 +236,7 @@ def _transistor(
     return low + (high - low) * a
 
 
-@njit(cache=True)
+@compiled()
 def _line(
     full: Any,
     t: Any,
@@ -250,7 +250,7 @@ def _line(
     return full * max(ends[2] - t, 0.0) / (ends[2] - ends[1])
 
 
-@njit(cache=True)
+@compiled()
 def _rates(
     y: Any,
     bl: Any,
@@ -289,7 +289,7 @@ def _rates(
     return current + c[14] * (bl_slope - f[2]) * 1e9
 
 
-@njit(cache=True)
+@compiled()
 def _solve(
     w: Any,
     b: Any,
@@ -311,7 +311,7 @@ def _solve(
     x[2] = (c02 * b[0] + c12 * b[1] + c22 * b[2]) / det
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _run(
     gaps: Any,
     bls: Any,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+
+from rramsim.compiled import compiled
 
 __all__ = [
     "CellEvidence",
@@ -135,7 +136,7 @@ class Sums:
         return ones, mixed, own, float(half_log)
 
 
-@njit(cache=True)
+@compiled()
 def _whiten(
     r: Any,
     pairs: Any,
@@ -165,7 +166,7 @@ def _whiten(
     return half_log
 
 
-@njit(cache=True)
+@compiled()
 def _generalised(
     ratio: float, ones: Any, mixed: Any, own: Any
 ) -> tuple[float, float, float, float]:

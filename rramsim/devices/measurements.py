@@ -8,6 +8,7 @@ caller asks to leave it out.
 import hashlib
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,14 @@ def read_measurements(
 def _read_table(path: Path) -> tuple[pd.DataFrame, int]:
     """The raw table, and the number that a message gives to its first row."""
     wanted = {*MEASUREMENT_COLUMNS, "condition"}
+    parquet = path.suffix.lower() in (".parquet", ".pq")
+    if parquet and find_spec("pyarrow") is None:
+        raise InputError(
+            f"{path}: Parquet files need pyarrow: pip install 'rramsim[parquet]', or save the "
+            "table as CSV"
+        )
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
+        if parquet:
             import pyarrow.parquet
 
             held = pyarrow.parquet.read_schema(path).names

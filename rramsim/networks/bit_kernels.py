@@ -10,9 +10,10 @@ on the pair and one popcount a word is enough.
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
 
+from rramsim.compiled import compiled
 from rramsim.networks.bit_vectors import (
     LANES,
     LANES32,
@@ -64,7 +65,7 @@ def popcount(typing: Any, word: Any) -> Any:
 # Four rows share each load of weights; more would not fit the registers.
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _binary_binary(x_sign: Words, w_sign: Words, bits: int, sums: Any) -> None:
     rows, words = x_sign.shape
     groups = w_sign.shape[0]
@@ -91,7 +92,7 @@ def _binary_binary(x_sign: Words, w_sign: Words, bits: int, sums: Any) -> None:
             store(flat, at + 3 * width, sub(base, add(s3, s3)))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _ternary_weights(
     x_sign: Words, w_sign: Words, w_some: Words, nonzero: Words, sums: Any
 ) -> None:
@@ -123,7 +124,7 @@ def _ternary_weights(
             store(flat, at + 3 * width, sub(base, add(s3, s3)))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _ternary_inputs(x_sign: Words, x_some: Words, w_sign: Words, sums: Any) -> None:
     rows, words = x_sign.shape
     groups = w_sign.shape[0]
@@ -155,7 +156,7 @@ def _ternary_inputs(x_sign: Words, x_some: Words, w_sign: Words, sums: Any) -> N
             store(flat, at + 3 * width, sub(splat(nonzero[3]), add(s3, s3)))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _ternary_ternary(x_sign: Words, x_some: Words, w_sign: Words, w_some: Words, sums: Any) -> None:
     rows, words = x_sign.shape
     groups = w_sign.shape[0]
@@ -222,7 +223,7 @@ def dot_products(
         _ternary_ternary(x_sign, x_some, w_sign, w_some, sums)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def gather_patches(planes: Words, channels: int, patches: Words) -> None:
     """Lay the 3 x 3 neighbourhood of every pixel as a bit string.
 
@@ -262,7 +263,7 @@ def gather_patches(planes: Words, channels: int, patches: Words) -> None:
                     at += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def flatten_pixels(planes: Words, channels: int, rows: Words) -> None:
     """Lay each image's pixels as one bit string: rows (>= images, words), pixel by pixel."""
     images, height, width, words = planes.shape
@@ -281,7 +282,7 @@ def flatten_pixels(planes: Words, channels: int, rows: Words) -> None:
                         flat[index + 1] |= word >> (np.uint64(64) - shift)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def remove_padding(tap_sums: Any, images: int, height: int, width: int, sums: Any) -> None:
     """Take back what taps outside an image added, whose bits of a binary plane count as +1.
 
@@ -300,7 +301,7 @@ def remove_padding(tap_sums: Any, images: int, height: int, width: int, sums: An
                             sums[p, o] -= tap_sums[tap, o]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def fixed_point_convolution(pixels: Any, weights: Any, sums: Any) -> None:
     """Convolve int32 pixels (images, height, width, channels), zeros around them, 3 x 3.
 
@@ -331,7 +332,7 @@ def fixed_point_convolution(pixels: Any, weights: Any, sums: Any) -> None:
                     store32(out, p * outputs + g, total)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def threshold_and_pack(
     sums: Any, pool: Any, flip: Any, from_plus: Any, from_zero: Any, sign: Words, some: Words
 ) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
+
+from rramsim.compiled import compiled
 
 __all__ = ["draw_reads", "draw_reads_densely", "on_device", "share_of_zeros"]
 
@@ -108,7 +109,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _uniform(seed: np.uint64, index: np.uint64) -> float:
     """Number `index` of the stream `seed`, of [0, 1): SplitMix64 (Steele, Lea, Flood 2014).
 
@@ -121,7 +122,7 @@ def _uniform(seed: np.uint64, index: np.uint64) -> float:
     return np.int64(bits >> np.uint64(11)) * 2.0**-53
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _zeros(written: Flat) -> int:
     count = 0
     for place in range(written.size):
@@ -129,7 +130,7 @@ def _zeros(written: Flat) -> int:
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _draw_each(
     values: Flat,
     zero_from: NDArray[np.float64],
@@ -147,7 +148,7 @@ def _draw_each(
         values[place] = np.float32(uniform >= zero) + np.float32(uniform >= plus) - np.float32(1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _draw_errors(values: Flat, matrix: NDArray[np.float64], seed: np.uint64) -> None:
     """Go from candidate to candidate at the largest of the three rates of error.
 

@@ -1,0 +1,136 @@
+"""The wheel: what it carries, what it says, and that it works far from the checkout."""
+
+import email
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built once, from the source distribution, as a release is."""
+    out = tmp_path_factory.mktemp("dist")
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = out.glob("*.whl")
+    assert len(list(out.glob("*.tar.gz"))) == 1
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """The wheel's files in a folder of their own."""
+    target = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
+         "--no-compile", "--target", target, wheel],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    return target
+
+
+@pytest.fixture
+def rramsim(installed, tmp_path):
+    """Run the installed program in an empty folder, and make sure that it is that one."""
+
+    def run(*arguments, **environment):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("RRAMSIM", "PYTEST"))}
+        env |= {"PYTHONPATH": str(installed), "COLUMNS": "200", **environment}
+        return subprocess.run(
+            [sys.executable, "-m", "rramsim", *map(str, arguments)],
+            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    return run
+
+
+def test_the_wheel_carries_what_the_program_reads(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    for name in (
+        "rramsim/py.typed",
+        "rramsim/netlists/pcsa.spice",
+        "rramsim/netlists/gates/xnor2.spice",
+        "rramsim/netlists/processes/sky130-5v/NOTICE",
+        "rramsim/costs/gates_sky130-5v.csv",
+    ):
+        assert name in names, name
+    # Everything of the package's folder that is tracked, templates and styles included.
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "rramsim").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert there <= names
+    outside = {name.split("/")[0] for name in names}
+    assert len(outside) == 2 and "rramsim" in outside  # beside it only the dist-info
+
+
+def test_the_metadata_are_true(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        info = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(info))
+        licences = [n for n in archive.namelist() if "/licenses/" in n]
+    assert metadata["Name"] == "rramsim" and metadata["Requires-Python"] == ">=3.11"
+    assert metadata["License-Expression"] == "GPL-3.0-or-later"
+    assert any(n.endswith("/LICENSE") for n in licences)
+    assert any(n.endswith("sky130-5v/NOTICE") for n in licences)
+    assert {"cluster", "explore", "parquet", "dev"} == set(metadata.get_all("Provides-Extra"))
+    plain = [r for r in metadata.get_all("Requires-Dist") if "extra ==" not in r]
+    assert any(r.startswith("torch") for r in plain)
+    assert not any(r.startswith(("pyarrow", "distributed", "starlette", "pytest")) for r in plain)
+    assert "Typing :: Typed" in metadata.get_all("Classifier")
+
+
+def test_the_program_runs_from_the_wheel(rramsim, installed, tmp_path):
+    version = rramsim("--version")
+    assert version.returncode == 0 and version.stdout.startswith("rramsim ")
+    where = subprocess.run(
+        [sys.executable, "-c", "import rramsim; print(rramsim.__file__)"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert where.stdout.strip() == str(installed / "rramsim" / "__init__.py")
+    sensed = rramsim("sense", "--r-bl", "10e3", "--r-blb", "300e3", "--vdd", "1.2", "--json")
+    assert sensed.returncode == 0 and '"read": 1' in sensed.stdout, sensed.stderr
+    made = rramsim("init", "mine.toml")
+    assert made.returncode == 0 and (tmp_path / "mine.toml").is_file(), made.stderr
+
+
+def test_an_experiment_runs_from_the_wheel(rramsim, tmp_path):
+    (tmp_path / "tiny.toml").write_text(
+        '[sense]\nvdd_v = 1.2\n[errors]\nengine = "ngspice"\nmax_samples = 3\nworkers = 1\n'
+        '[network]\narchitecture = "mlp"\nwidth = 4\n[training]\ndata = "digits"\nepochs = 1\n'
+        "min_steps = 1\n[test]\ndraws = 1\nimages = 20\n"
+    )
+    done = rramsim("run", "tiny.toml", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_it_runs_where_nothing_can_be_cached(rramsim, installed):
+    """An installation of somebody else's and a user without a home: numba keeps nothing."""
+    code = (
+        "from rramsim.networks.sampling import _draw_each as f; print(type(f).__name__, f._cache)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            "PYTHONPATH": str(installed), "PATH": os.environ["PATH"],
+            # Names of folders that cannot be made, whoever asks.
+            "HOME": "/dev/null/none", "XDG_CACHE_HOME": "/dev/null/none",
+            "NUMBA_CACHE_LOCATOR_CLASSES": "UserWideCacheLocator",
+        },
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "CPUDispatcher" in done.stdout and "NullCache" in done.stdout
