@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,10 @@ from numba import njit
 
 from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import load_process
+from rramsim.devices.process import netlists_folder
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseOutcome, SenseSamples
+from rramsim.engines.batch.elements import flatten
+from rramsim.engines.batch.topology import build_topology
 
 __all__ = ["main"]
 
@@ -186,6 +191,40 @@ def scaling(circuit: SenseCircuit, largest: int) -> dict[str, float]:
     return found
 
 
+def ladder(folder: Path, pieces: int) -> Path:
+    """The shipped PCSA with each bit line cut into so many pieces of wire, as a netlist."""
+    text = (netlists_folder() / "pcsa.spice").read_text()
+    lines = []
+    for line in text.splitlines():
+        words = line.split()
+        if pieces and words and words[0] in ("mn1", "mn2"):
+            pin = words[3]
+            nodes = [pin, *(f"{pin}_{k}" for k in range(1, pieces + 1))]
+            for k, (left, right) in enumerate(pairwise(nodes)):
+                lines += [f"rw{pin}{k} {left} {right} 50", f"cw{pin}{k} {right} vss 2f"]
+            line = line.replace(f" {pin} ", f" {nodes[-1]} ", 1)
+        lines.append(line)
+    path = folder / f"ladder{pieces}.spice"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def node_scaling(samples: int) -> list[dict[str, float]]:
+    """Microseconds of processor time a sample of both engines, against the number of nodes."""
+    process, conditions, found = load_process("sky130-5v"), SenseConditions(vdd_v=1.2), []
+    with tempfile.TemporaryDirectory() as name:
+        for pieces in (0, 2, 5, 10, 15):
+            circuit = sense_circuit(process=process, netlist=ladder(Path(name), pieces))
+            many, few = draw(circuit, samples, 5), draw(circuit, 16, 5)
+            batch, ngspice = BatchEngine(threads=1), NgspiceEngine(max_step_s=HONEST_STEP_S)
+            batch.sense(circuit, conditions, few)  # compiles
+            ours = 1e6 / rate(lambda: batch.sense(circuit, conditions, many), samples)  # noqa: B023
+            theirs = 1e6 / rate(lambda: ngspice.sense(circuit, conditions, few), 16)  # noqa: B023
+            nodes = len(build_topology(flatten(circuit.deck(conditions))).unknown)
+            found.append({"nodes": nodes, "batch_us": ours, "ngspice_us": theirs})
+    return found
+
+
 def cold_starts() -> dict[str, float]:
     """Seconds of processor time of a first sense in a new process, less one without a sense."""
     script = (
@@ -224,7 +263,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks sense")
     parser.add_argument("--vdd", type=float, nargs="*", default=[1.0, 1.2, 1.3])
     parser.add_argument("--samples", type=int, default=1000, help="of batch, each turn")
-    parser.add_argument("--references", type=int, default=16, help="of ngspice, each turn")
+    parser.add_argument("--references", type=int, default=32, help="of ngspice, each turn")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--scaling", action="store_true", help="cores, sample numbers, cold starts")
     parser.add_argument("--largest", type=int, default=100_000, help="samples of --scaling")
@@ -247,6 +286,7 @@ def main(argv: list[str]) -> int:
     if options.scaling:
         value["cores"] = on_all_cores(circuit)
         value["microseconds_per_sample"] = scaling(circuit, options.largest)
+        value["nodes"] = node_scaling(options.samples)
         value["cold"] = cold_starts()
     if options.json:
         print(json.dumps(value))
@@ -266,4 +306,9 @@ def main(argv: list[str]) -> int:
     for name in ("cores", "microseconds_per_sample", "cold"):
         if name in value:
             print(name, {k: round(v, 2) for k, v in value[name].items()})
+    for row in value.get("nodes", []):
+        print(
+            f"{row['nodes']:.0f} nodes: batch {row['batch_us']:.0f} us a sample, ngspice at 0.2 ns "
+            f"{row['ngspice_us']:.0f} us: {row['ngspice_us'] / row['batch_us']:.0f}x"
+        )
     return 0

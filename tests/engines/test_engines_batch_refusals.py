@@ -22,6 +22,24 @@ def test_noise_and_other_read_outs_are_for_ngspice(pcsa, sky130):
         BatchEngine().sense(product, AT, ONE)
 
 
+@pytest.mark.parametrize("x", [-1, 1])
+def test_the_amplifier_that_multiplies_is_sensed_as_by_ngspice(sky130, x):
+    circuit = sense_circuit(process=sky130, read_out=ReadOut(name="pcsa_xnor", x=x))
+    rng = np.random.default_rng(1)
+    r_bl, r_blb = np.exp(rng.uniform(np.log(5e3), np.log(1e6), size=(2, 12)))
+    mismatch = rng.standard_normal((12, len(circuit.mismatch_sites("tt"))))
+    samples = SenseSamples(r_bl_ohm=r_bl, r_blb_ohm=r_blb, mismatch=mismatch)
+    theirs = NgspiceEngine(max_step_s=2e-10).sense(circuit, AT, samples)
+    ours = BatchEngine().sense(circuit, AT, samples)
+    assert (ours.read == theirs.read).all() and (ours.read != 0).any()
+    clear = (ours.read != 0) & (np.abs(np.log(r_bl / r_blb)) > 0.5)
+    assert (ours.read[clear] == x * np.sign(r_blb - r_bl)[clear]).all()
+    resolved = ours.read != 0
+    times = ours.resolve_time_s[resolved] / theirs.resolve_time_s[resolved]
+    assert np.abs(times - 1).max() < 0.02
+    assert np.abs(ours.energy_j / theirs.energy_j - 1).max() < 0.01
+
+
 def test_the_read_threshold_is_the_circuits(sky130):
     high = sense_circuit(process=sky130, column=Column(threshold=0.75))
     half = sense_circuit(process=sky130)

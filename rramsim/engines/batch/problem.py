@@ -102,10 +102,10 @@ def make_problem(
 
     Raises `InputError` for what the batch engine cannot solve.
     """
-    if circuit.read_out.name != "pcsa":
+    if circuit.read_out.name not in ("pcsa", "pcsa_xnor"):
         raise InputError(
             f"[sense] circuit = {circuit.read_out.name!r}: the batch engine reads the outputs of "
-            "the amplifier alone, circuit = 'pcsa'; use ngspice"
+            "the latch, circuit = 'pcsa' or 'pcsa_xnor'; use ngspice"
         )
     try:
         flat = flatten(circuit.deck(conditions))
