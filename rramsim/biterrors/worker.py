@@ -11,6 +11,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -21,6 +22,7 @@ from typing import Any
 from rramsim.biterrors.chunk import ChunkKey, FailedChunk, sense_chunk
 from rramsim.biterrors.tally import SenseTally
 from rramsim.biterrors.task import SenseTask
+from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError, MachineError
 
 __all__ = ["PackedTask", "WorkerProcess", "serve"]
@@ -64,6 +66,8 @@ class WorkerProcess:
     """
 
     def __init__(self) -> None:
+        # The worker is killed and cannot clean up; what it leaves goes with this folder.
+        self._scratch = tempfile.TemporaryDirectory(prefix="rramsim-worker-")
         self.connection, theirs = Pipe()
         lifeline, self._lifeline = os.pipe()
         code = f"from rramsim.biterrors.worker import serve; serve({theirs.fileno()}, {lifeline})"
@@ -73,12 +77,13 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), lifeline),
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=_environment(self._scratch.name),
                 # An interrupt from the terminal is for the owner, which then ends its workers.
                 process_group=0,
             )
         except OSError as error:
             os.close(self._lifeline)
+            self._scratch.cleanup()
             raise MachineError(f"no worker process can be started ({error.strerror})") from error
         finally:
             theirs.close()
@@ -167,6 +172,7 @@ class WorkerProcess:
             os.close(self._lifeline)
             self._lifeline = -1
         self.connection.close()
+        self._scratch.cleanup()
 
     @property
     def ended(self) -> bool:
@@ -180,6 +186,14 @@ class WorkerProcess:
         if status < 0:
             return f"signal {signal.Signals(-status).name}"
         return f"exit status {status}"
+
+
+def _environment(scratch: str) -> dict[str, str]:
+    """The owner's, with the same modules and caches, and a folder of its own for the rest."""
+    found = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": scratch}
+    with contextlib.suppress(InputError):  # who needs the cache will say so
+        found["RRAMSIM_CACHE"] = str(cache_folder())
+    return dict(found)
 
 
 def serve(connection_fd: int, lifeline_fd: int) -> None:

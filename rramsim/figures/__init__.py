@@ -1,5 +1,17 @@
 """Figures: functions that take data and return matplotlib figures."""
 
+import os
+from pathlib import Path
+
+from rramsim.caches import cache_folder
+
+try:
+    _home_is_writable = os.access(Path.home(), os.W_OK)
+except RuntimeError:
+    _home_is_writable = False
+if not _home_is_writable:  # else matplotlib complains, and lists the fonts anew at every start
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
+
 from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
 from rramsim.figures.ber_map import ber_map_figure
 from rramsim.figures.boundary import boundary_figure

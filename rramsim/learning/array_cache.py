@@ -5,7 +5,6 @@ over, and the arrays are decoded again.
 """
 
 import hashlib
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -18,18 +17,10 @@ from numpy.typing import NDArray
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 
-__all__ = ["cached_arrays", "user_cache"]
+__all__ = ["cached_arrays"]
 
 _Arrays = dict[str, NDArray[np.generic]]
 _VERSION = 1
-
-
-def user_cache() -> Path:
-    """Return `RRAMSIM_CACHE`, else XDG_CACHE_HOME/rramsim, else ~/.cache/rramsim."""
-    if named := os.environ.get("RRAMSIM_CACHE"):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "rramsim"
 
 
 def cached_arrays(folder: Path, key: str, decode: Callable[[], _Arrays]) -> _Arrays:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
-from rramsim.learning.array_cache import user_cache
 from rramsim.learning.cifar_official import (
     ARCHIVE_NAME,
     FOLDER_NAME,
@@ -50,7 +50,7 @@ def _load_file(path: Path) -> ImageData:
     if path.name == ARCHIVE_NAME:
         return load_official_archive(path)
     if archive_name(path):
-        return load_image_archive(path, cache=user_cache())
+        return load_image_archive(path, cache=cache_folder())
     raise InputError(f"{path}: not a data set; must be {_FORMS}")
 
 
@@ -65,5 +65,5 @@ def _load_folder(path: Path) -> ImageData:
         return load_image_folder(path)
     archives = sorted(p for p in path.glob("cifar10*") if p.is_file() and archive_name(p))
     if archives:
-        return load_image_archive(archives[0], cache=user_cache())
+        return load_image_archive(archives[0], cache=cache_folder())
     raise InputError(f"{path}: holds no CIFAR-10; it must be or hold {_FORMS}")

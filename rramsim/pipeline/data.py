@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from rramsim.caches import cache_folder
 from rramsim.learning import ImageData, download_cifar10, load_images
-from rramsim.learning.array_cache import user_cache
 
 __all__ = ["choose_data"]
 
@@ -20,5 +20,5 @@ def choose_data(name: str, *, path: Path | None) -> ImageData:
     if name == "digits":
         return load_images("digits")
     if path is None:
-        path = download_cifar10(user_cache())
+        path = download_cifar10(cache_folder())
     return load_images(name, path=path)

@@ -16,6 +16,7 @@ from rramsim.biterrors import StopRule, WorkLimits, run_campaign
 from rramsim.biterrors.rows import RowFile
 from rramsim.biterrors.task import draw_samples
 from rramsim.biterrors.worker import PackedTask, WorkerProcess
+from rramsim.engines import ngspice_version
 from rramsim.exceptions import InputError, MachineError
 
 EVERY = StopRule(relative_error=1e-9, max_samples=600)
@@ -123,6 +124,17 @@ def test_a_refused_circuit_ends_the_campaign_with_the_engines_words(tmp_path):
     tasks, _, _ = misbehaving(tmp_path, "refuse", chunk=0)
     with pytest.raises(InputError, match="this circuit cannot be sensed"):
         run_campaign(tasks, rows_path=tmp_path / "rows", stop=EVERY, workers=2)
+
+
+def test_workers_leave_no_files_behind(tmp_path, monkeypatch):
+    ngspice_version()  # this process's own library has a folder until the process ends
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    one = task(FAST_NGSPICE)
+    stop = StopRule(relative_error=0.1, max_samples=3)
+    result = run_campaign((one,), rows_path=tmp_path / "rows", stop=stop, workers=1)
+    assert result[one.id].samples == 3
+    assert not any((tmp_path / "tmp").iterdir())
 
 
 def test_workers_that_cannot_start_are_told(tmp_path, monkeypatch):

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
 from rramsim.learning import ImageData, load_images
-from rramsim.learning.array_cache import cached_arrays, user_cache
+from rramsim.learning.array_cache import cached_arrays
 from rramsim.learning.cifar_official import (
     ARCHIVE_NAME,
     CIFAR10_CLASSES,
@@ -243,11 +244,37 @@ def test_a_cache_that_cannot_be_written_is_passed_over(tmp_path):
     assert arrays["a"].tolist() == [0, 0, 0]
 
 
-def test_the_cache_folder_follows_xdg(monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert user_cache() == Path("/somewhere/rramsim")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert user_cache() == Path.home() / ".cache" / "rramsim"
+@pytest.fixture
+def no_cache_named(monkeypatch):
+    for name in ("RRAMSIM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_the_cache_folder_is_the_one_named_or_follows_xdg(no_cache_named, tmp_path):
+    no_cache_named.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "rramsim"
+    no_cache_named.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "rramsim"
+    no_cache_named.setenv("RRAMSIM_CACHE", str(tmp_path / "named"))
+    assert cache_folder() == tmp_path / "named" and cache_folder().is_dir()
+    no_cache_named.setenv("RRAMSIM_CACHE", "/dev/null/none")
+    with pytest.raises(InputError, match=r"RRAMSIM_CACHE = /dev/null/none: cannot make"):
+        cache_folder()
+
+
+def test_without_a_home_the_cache_is_a_folder_of_the_users_own(no_cache_named, tmp_path):
+    no_cache_named.setenv("HOME", "/dev/null/none")
+    no_cache_named.setattr("tempfile.tempdir", str(tmp_path))
+    folder = cache_folder()
+    assert folder.parent == tmp_path and folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)  # it holds code
+    with pytest.raises(InputError, match=r"others can write there.*RRAMSIM_CACHE"):
+        cache_folder()
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(InputError, match="not yours"):
+        cache_folder()
 
 
 @pytest.mark.parametrize(
@@ -271,7 +298,7 @@ def test_an_archive_with_a_wrong_image_is_refused_and_not_cached(tmp_path, cache
     with pytest.raises(InputError, match=message) as caught:
         load_images("cifar10", path=path)
     assert "\n" not in str(caught.value)
-    assert not cache.exists()
+    assert not cache.exists() or not any(cache.iterdir())
 
 
 def test_an_archive_without_images_is_refused(tmp_path):

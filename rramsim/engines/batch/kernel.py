@@ -12,9 +12,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from rramsim.caches import cache_folder
 from rramsim.engines.batch import contractions, stepping, transistor
 from rramsim.engines.batch.codegen import system_source
-from rramsim.engines.batch.tables import cache_folder
 from rramsim.engines.batch.topology import Topology
 from rramsim.files import atomic_path
 

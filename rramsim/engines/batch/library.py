@@ -6,12 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from rramsim.caches import cache_folder
 from rramsim.engines.batch.extraction import current_errors, extract
 from rramsim.engines.batch.mismatch import fit_mismatch, z_grid
 from rramsim.engines.batch.tables import (
     DeviceTable,
     TransistorKind,
-    cache_folder,
     load_table,
     save_table,
 )

@@ -1,7 +1,6 @@
 """A transistor as tables: what the batch engine knows about a card at one temperature."""
 
 import hashlib
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass, fields
@@ -10,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 
-__all__ = ["DeviceTable", "Grid", "TransistorKind", "cache_folder", "load_table", "save_table"]
+__all__ = ["DeviceTable", "Grid", "TransistorKind", "load_table", "save_table"]
 
 Floats = NDArray[np.float64]
 
@@ -105,21 +103,6 @@ REPORT = (
     "error of the gate shift by mismatch in volt, deviates within 3 sigma, 95th percentile",
 )
 """What the numbers in `DeviceTable.report` mean."""
-
-
-def cache_folder() -> Path:
-    """Where tables and compiled kernels are kept: `RRAMSIM_CACHE`, or the user's cache."""
-    named = os.environ.get("RRAMSIM_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME")
-    root = Path(named) if named else (Path(base) if base else Path.home() / ".cache") / "rramsim"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{root}: cannot make the cache folder ({error.strerror}); "
-            "name another in the environment variable RRAMSIM_CACHE"
-        ) from error
-    return root
 
 
 def save_table(table: DeviceTable, path: Path) -> None:
