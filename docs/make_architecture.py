@@ -12,7 +12,7 @@ PICTURE = _ROOT / "docs" / "images" / "architecture.svg"
 
 _HANDS_ON = {
     "exceptions": ("the two kinds of error", ""),
-    "schemas": ("names and versions of formats", ""),
+    "schemas": ("versions of file formats", ""),
     "compiled": ("numba, with a cache or without", ""),
     "caches": ("what can be made again", "a folder"),
     "files": ("whole or not at all", ""),
