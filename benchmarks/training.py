@@ -27,6 +27,7 @@ import torch
 from benchmarks._steps import accuracies, has_bfloat16, step_times
 from rramsim.exceptions import InputError
 from rramsim.experiment import ToleranceSection
+from rramsim.figures import save_figure, width_figure
 from rramsim.files import atomic_path, output_folder
 from rramsim.learning import (
     EpochMetrics,
@@ -291,12 +292,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
     parser.add_argument("--curves", type=Path, help="CSV file for the figures of every epoch")
     parser.add_argument("--tolerance", type=Path, help="CSV file for tests under errors")
+    parser.add_argument("--plot", type=Path, help="draw what --out holds against width, and end")
     parser.add_argument("--state", type=Path, help="folder for checkpoints, to go on from")
     parser.add_argument("--steps", action="store_true", help="time training steps, train nothing")
     parser.add_argument("--accuracy", type=int, default=0, metavar="EPOCHS", help="see --steps")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
+    if options.plot is not None:
+        figure = width_figure(pd.read_csv(options.out))
+        save_figure(figure, options.plot.parent, options.plot.stem)
+        return 0
     try:
         if options.steps:
             result = _steps(options)

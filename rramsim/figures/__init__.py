@@ -31,6 +31,7 @@ from rramsim.figures.shares import shares_figure
 from rramsim.figures.style import save_figure
 from rramsim.figures.tolerance import tolerance_figure
 from rramsim.figures.waveforms import waveform_figure
+from rramsim.figures.widths import width_figure
 
 __all__ = [
     "accuracy_figure",
@@ -54,4 +55,5 @@ __all__ = [
     "shares_figure",
     "tolerance_figure",
     "waveform_figure",
+    "width_figure",
 ]

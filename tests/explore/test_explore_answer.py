@@ -208,5 +208,5 @@ def test_senses_come_in_steps(subject, written, senses):
 
 def test_a_circuit_that_the_batch_engine_cannot_solve_is_refused(folder):
     (folder / "gxnor.toml").write_text('[sense]\ncircuit = "gxnor"\n')
-    with pytest.raises(InputError, match="the batch engine reads the outputs of the amplifier"):
+    with pytest.raises(InputError, match="the batch engine reads the outputs of the latch"):
         load_subject(folder / "gxnor.toml").explorer.prepare()

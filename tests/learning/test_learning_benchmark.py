@@ -1,11 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from rramsim.figures import width_figure
 from rramsim.learning import load_images
 from rramsim.networks import NetworkSpec, ScalarErrors, quantised_layers
 
 plain = pytest.importorskip("benchmarks._plain_scheme")
+training = pytest.importorskip("benchmarks.training")
 steps = pytest.importorskip("benchmarks._steps")
 
 
@@ -48,6 +51,18 @@ def test_step_times_compare_every_rate_with_none_and_the_plain_scheme():
     assert result["ratio"]["no errors"] == 1.0
     assert {"rate 0.0001", "rate 0.1", steps.OPPONENT} <= set(result["step_s"])
     assert result["speedup"] > 0.0
+
+
+def test_the_figure_of_widths_shows_every_training():
+    table = pd.read_csv(training.RESULTS)
+    (ax,) = width_figure(table).axes
+    joined = [line for line in ax.lines if line.get_linestyle() in ("-", "None")]
+    points = sum(len(line.get_xdata()) for line in joined)
+    trained = table.groupby(["network", "epochs"]).ngroups
+    assert points >= trained
+    heights = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in ax.lines])
+    best = 100 * table.groupby(["network", "epochs"]).test_accuracy.mean().max()
+    assert heights.max() >= best
 
 
 def test_both_schemes_are_trained_with_one_recipe(tmp_path):
