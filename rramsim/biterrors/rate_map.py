@@ -26,10 +26,11 @@ Attempt = Callable[[Callable[[int], None]], tuple[RareRate, int]]
 
 _SEARCH_CALLS, _LONG_SEARCH_CALLS = 4_000, 16_000
 _PLAIN_CALLS, _LONG_PLAIN_CALLS = 20_000, 300_000
+_LONGEST_PLAIN_CALLS = 2_500_000
 _LINE_CALLS = 20_000
 _DISAGREE = 3.3
-_COUNTABLE = 3e-4
-"""Rates above this can be counted by the long plain run to ten per cent."""
+_COUNTABLE = 4e-5
+"""Rates above this can be counted by the longest plain run to ten per cent."""
 
 
 def is_settled(answer: RareRate, relative_error: float) -> bool:
@@ -53,9 +54,10 @@ def map_rate(
 
     Tries in turn: plain samples or importance sampling, whichever fits a few thousand senses; for
     a lost or flipped ±1, lines through the slab of metastable reads; importance sampling with four
-    times as many senses; plain samples by the hundred thousand where the rate can be counted.
+    times as many senses; plain samples by the million where the rate can be counted.
     Returns the first answer that is settled (`is_settled`), else the best: an estimate with the
-    smallest error, or a refusal. An answer that contradicts an earlier estimate is a refusal.
+    smallest error, or a refusal. Where two answers contradict each other, plain samples decide,
+    by a count or by excluding one of the two; where they cannot, it is a refusal.
     Raises `InputError` for a relative error outside (0, 1].
 
     >>> from rramsim.biterrors import linear_state
@@ -75,15 +77,22 @@ def map_rate(
     senses = 0
     for attempt in _attempts(failure, base, answers):
         done = senses
-        answer, more = attempt(lambda calls: report(done + calls))  # noqa: B023
+        answer, more = attempt(partial(_after, report, done))
         senses += more
         contradicted = next((a for a in answers if _contradict(a, answer)), None)
         if contradicted is not None:
-            return _refusal(answer, contradicted), senses
+            answer, more = _decided(
+                failure, base, answer, contradicted, partial(_after, report, senses)
+            )
+            return answer, senses + more
         answers.append(answer)
         if is_settled(answer, relative_error):
             return answer, senses
     return min(answers, key=lambda a: (a.status == "refused", a.coefficient_of_variation)), senses
+
+
+def _after(report: Callable[[int], None], before: int, calls: int) -> None:
+    report(before + calls)
 
 
 def _attempts(
@@ -101,8 +110,9 @@ def _attempts(
         yield partial(_lines, failure, base)
     if answers[0].method == "importance":
         yield rare(replace(base, method="importance", max_calls=_LONG_SEARCH_CALLS))
-    if max(answer.value or answer.low for answer in answers) > _COUNTABLE:
-        yield rare(replace(base, method="monte-carlo", monte_carlo_calls=_LONG_PLAIN_CALLS))
+    for calls in (_LONG_PLAIN_CALLS, _LONGEST_PLAIN_CALLS):
+        if max(answer.value or answer.low for answer in answers) > _COUNTABLE:
+            yield rare(replace(base, method="monte-carlo", monte_carlo_calls=calls))
 
 
 def _lines(
@@ -126,6 +136,38 @@ def _contradict(one: RareRate, other: RareRate) -> bool:
         return False
     error = math.hypot(one.coefficient_of_variation, other.coefficient_of_variation)
     return abs(math.log(one.value / other.value)) > _DISAGREE * error
+
+
+def _decided(
+    failure: LimitState,
+    base: RareSettings,
+    one: RareRate,
+    other: RareRate,
+    report: Callable[[int], None],
+) -> tuple[RareRate, int]:
+    """Which of two estimates that contradict each other plain samples allow, and their number."""
+    senses = 0
+    for calls in (_LONG_PLAIN_CALLS, _LONGEST_PLAIN_CALLS):
+        if max(one.value or 0.0, other.value or 0.0) < _COUNTABLE:
+            break
+        plain = rare_rate(
+            failure,
+            settings=replace(base, method="monte-carlo", monte_carlo_calls=calls),
+            report=partial(_after, report, senses),
+        )
+        senses += plain.calls
+        if is_settled(plain, base.relative_error):
+            return plain, senses
+        possible = [a for a in (one, other) if plain.low <= (a.value or 0.0) <= plain.high]
+        if len(possible) == 1 and is_settled(possible[0], base.relative_error):
+            (kept,) = possible
+            wrong = other if kept is one else one
+            note = (
+                f"{wrong.method} gives {wrong.value:.3g}, which {plain.calls} plain samples exclude"
+                f" ({plain.low:.2g} to {plain.high:.2g})"
+            )
+            return replace(kept, note=note), senses
+    return _refusal(one, other), senses
 
 
 def _refusal(one: RareRate, other: RareRate) -> RareRate:

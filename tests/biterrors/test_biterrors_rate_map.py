@@ -6,7 +6,16 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from rramsim.biterrors import FLOOR, is_settled, linear_state, map_rate, two_lobed_state
+from rramsim.biterrors import (
+    FLOOR,
+    RareRate,
+    RareSettings,
+    is_settled,
+    linear_state,
+    map_rate,
+    two_lobed_state,
+)
+from rramsim.biterrors.rate_map import _decided
 from rramsim.cli.app import app
 from rramsim.exceptions import InputError
 
@@ -36,6 +45,41 @@ def test_what_lies_below_the_floor_is_settled_whatever_its_error():
     answer, senses = map_rate(linear_state(1e-14))
     assert answer.high < FLOOR and is_settled(answer, 1e-6)
     assert senses < 5000
+
+
+def _answer(value, method):
+    return RareRate(
+        label="", status="estimated", method=method, value=value, low=0.8 * value, high=1.2 * value,
+        coefficient_of_variation=0.09, calls=1, note="",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("truth", "one", "other", "method"),
+    [
+        (3e-4, 1e-3, 1e-4, "monte-carlo"),  # neither: counted
+        (1e-4, 1e-3, 1e-4, "line"),
+        (1e-6, 1e-3, 1e-6, "line"),  # too rare to count, but the other one is excluded
+    ],
+)
+def test_plain_samples_decide_between_two_answers(truth, one, other, method):
+    answer, senses = _decided(
+        linear_state(truth), RareSettings(relative_error=0.1, seed=4),
+        _answer(one, "importance"), _answer(other, "line"), lambda calls: None,
+    )  # fmt: skip
+    assert is_settled(answer, 0.1) and senses <= 2_800_000
+    assert answer.method == method and answer.low < truth < answer.high
+    if method == "line":
+        assert "importance gives 0.001, which 300000 plain samples exclude" in answer.note
+
+
+def test_two_answers_that_cannot_be_counted_are_a_refusal():
+    answer, senses = _decided(
+        linear_state(1e-7), RareSettings(), _answer(1e-5, "importance"), _answer(1e-7, "line"),
+        lambda calls: None,
+    )  # fmt: skip
+    assert answer.status == "refused" and senses == 0
+    assert answer.note == "importance gives 1e-05, line 1e-07"
 
 
 def test_a_relative_error_of_zero_is_refused():
