@@ -29,8 +29,9 @@ _PLAIN_CALLS, _LONG_PLAIN_CALLS = 20_000, 300_000
 _LONGEST_PLAIN_CALLS = 2_500_000
 _LINE_CALLS = 20_000
 _DISAGREE = 3.3
-_COUNTABLE = 4e-5
-"""Rates above this can be counted by the longest plain run to ten per cent."""
+_MOST_EXTENDED_CALLS = 150_000
+_COUNTABLE, _BARELY_COUNTABLE = 3e-4, 4e-5
+"""Rates above these can be counted by the long and by the longest plain run to ten per cent."""
 
 
 def is_settled(answer: RareRate, relative_error: float) -> bool:
@@ -54,7 +55,8 @@ def map_rate(
 
     Tries in turn: plain samples or importance sampling, whichever fits a few thousand senses; for
     a lost or flipped ±1, lines through the slab of metastable reads; importance sampling with four
-    times as many senses; plain samples by the million where the rate can be counted.
+    times as many senses; plain samples by the hundred thousand where the rate can be counted; as
+    many of what came closest as its error suggests; plain samples by the million.
     Returns the first answer that is settled (`is_settled`), else the best: an estimate with the
     smallest error, or a refusal. Where two answers contradict each other, plain samples decide,
     by a count or by excluding one of the two; where they cannot, it is a refusal.
@@ -110,20 +112,33 @@ def _attempts(
         yield partial(_lines, failure, base)
     if answers[0].method == "importance":
         yield rare(replace(base, method="importance", max_calls=_LONG_SEARCH_CALLS))
-    for calls in (_LONG_PLAIN_CALLS, _LONGEST_PLAIN_CALLS):
-        if max(answer.value or answer.low for answer in answers) > _COUNTABLE:
-            yield rare(replace(base, method="monte-carlo", monte_carlo_calls=calls))
+    if max(answer.value or answer.low for answer in answers) > _COUNTABLE:
+        yield rare(replace(base, method="monte-carlo", monte_carlo_calls=_LONG_PLAIN_CALLS))
+    best = min(answers, key=lambda a: (a.status != "estimated", a.coefficient_of_variation))
+    # The error falls with the root of the number of calls; half as many again, for luck.
+    wanted = 1.5 * best.calls * (best.coefficient_of_variation / base.relative_error) ** 2
+    if best.status == "estimated" and wanted <= _MOST_EXTENDED_CALLS:
+        if best.method == "line" and isinstance(failure, SenseFailure):
+            yield partial(_lines, failure, base, max_calls=int(wanted))
+        elif best.method == "importance":
+            yield rare(replace(base, method="importance", max_calls=int(wanted)))
+    if best.status == "estimated" and (best.value or 0.0) > _BARELY_COUNTABLE:
+        yield rare(replace(base, method="monte-carlo", monte_carlo_calls=_LONGEST_PLAIN_CALLS))
 
 
 def _lines(
-    failure: SenseFailure, base: RareSettings, report: Callable[[int], None]
+    failure: SenseFailure,
+    base: RareSettings,
+    report: Callable[[int], None],
+    *,
+    max_calls: int = _LINE_CALLS,
 ) -> tuple[RareRate, int]:
     direction, senses = tie_direction(failure, seed=base.seed)
     answer = line_rate(
         failure,
         direction,
         relative_error=base.relative_error,
-        max_calls=_LINE_CALLS,
+        max_calls=max_calls,
         seed=base.seed,
         report=lambda calls: report(senses + calls),
     )
@@ -148,7 +163,7 @@ def _decided(
     """Which of two estimates that contradict each other plain samples allow, and their number."""
     senses = 0
     for calls in (_LONG_PLAIN_CALLS, _LONGEST_PLAIN_CALLS):
-        if max(one.value or 0.0, other.value or 0.0) < _COUNTABLE:
+        if max(one.value or 0.0, other.value or 0.0) < _BARELY_COUNTABLE:
             break
         plain = rare_rate(
             failure,
