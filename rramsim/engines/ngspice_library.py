@@ -8,6 +8,9 @@
   misses failures written elsewhere. Here a message is judged by what it says.
 * The library is one per process, and so is this session.
 * BSIM4 writes check files into the working directory: runs happen in a temporary one.
+* As it starts, ngspice obeys a `.spiceinit` of the working directory, shell commands included, or
+  else of the home folder, and crashes for a user whom the system does not know (a container with
+  any user id). So it starts in the temporary one, too, where an empty `.spiceinit` ends the search.
 """
 
 import ctypes
@@ -20,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,9 +73,10 @@ class NgspiceSession:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="rramsim-ngspice-")
+        (Path(self._folder.name) / ".spiceinit").touch()
         self._has_circuit = False
         self.generation = 0
-        self._library = _attach()
+        self._library = self._attached()
         self.version = int(self._library.shared.ngspice_version)
 
     def load(self, deck: str) -> None:
@@ -113,6 +118,12 @@ class NgspiceSession:
         """What ngspice said since the last command that is not a note."""
         return [m for m in self._library.messages if _FAULT.search(m) and not _HARMLESS.match(m)]
 
+    def _attached(self) -> _Library:
+        """Load the library where nobody else's `.spiceinit` lies."""
+        path = _library_path()
+        with chdir(self._folder.name):
+            return _attach(path)
+
     def _guarded(self, act: Callable[[], object], what: str) -> None:
         """Act in the session's own folder; mend the session if ngspice gives up."""
         try:
@@ -122,7 +133,7 @@ class NgspiceSession:
             said = [m.strip() for m in self._library.messages if _FAULT.search(m)]
             if any(_GAVE_UP in m for m in self._library.messages):
                 self._library.detach()
-                self._library = _attach()
+                self._library = self._attached()
                 self._has_circuit = False
                 self.generation += 1
             reason = said[0] if said else str(error)
@@ -152,12 +163,13 @@ def _library_path() -> str:
     path = os.environ.get("NGSPICE_LIBRARY_PATH") or ctypes.util.find_library("ngspice")
     if not path:
         raise InputError(INSTALL_HINT)
-    return path
+    # A bare name is looked up by the loader; a path must hold from another working directory.
+    return str(Path(path).absolute()) if os.sep in path else path
 
 
-def _attach() -> _Library:
+def _attach(path: str) -> _Library:
     """Load the library with OpenMP off; raises `InputError` if it is not there."""
-    environment = {"OMP_THREAD_LIMIT": "1", "NGSPICE_LIBRARY_PATH": _library_path()}
+    environment = {"OMP_THREAD_LIMIT": "1", "NGSPICE_LIBRARY_PATH": path}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:

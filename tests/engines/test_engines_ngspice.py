@@ -2,10 +2,12 @@
 
 import math
 import os
+import pwd
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
 
 LONG = 1e-6
+ROOT = Path(__file__).parents[2]
 
 
 def sense(circuit, r_bl_ohm, r_blb_ohm, *, vdd_v=1.2, window_s=50e-9, **changes):
@@ -197,3 +200,37 @@ def test_transients_grow_memory_by_less_than_20_megabytes(transients):
         check=True,
     )
     assert float(done.stdout) < 20 * min(1, transients / 2000)
+
+
+def test_a_spiceinit_in_the_working_folder_is_not_obeyed(tmp_path):
+    (tmp_path / ".spiceinit").write_text(f"* init\nshell touch {tmp_path}/executed\n")
+    code = "from rramsim.engines import ngspice_version; assert ngspice_version() >= 36"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_user_whom_the_system_does_not_know_can_sense():
+    unknown = next(n for n in range(54321, 60000) if not _is_known(n))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
+    options = {
+        "user": unknown, "group": unknown, "extra_groups": [], "cwd": "/", "env": environment,
+        "capture_output": True, "text": True,
+    }  # fmt: skip
+    if subprocess.run([sys.executable, "-c", "import rramsim"], **options).returncode:
+        pytest.skip("another user cannot read this checkout")
+    code = "from rramsim.engines import ngspice_version; assert ngspice_version() >= 36"
+    done = subprocess.run([sys.executable, "-c", code], **options)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+
+
+def _is_known(user):
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
