@@ -102,6 +102,8 @@ def test_the_program_runs_from_the_wheel(rramsim, installed, tmp_path):
     assert where.stdout.strip() == str(installed / "rramsim" / "__init__.py")
     sensed = rramsim("sense", "--r-bl", "10e3", "--r-blb", "300e3", "--vdd", "1.2", "--json")
     assert sensed.returncode == 0 and '"read": 1' in sensed.stdout, sensed.stderr
+    doctor = rramsim("doctor")
+    assert doctor.returncode == 0 and "BAD" not in doctor.stdout, doctor.stdout + doctor.stderr
     made = rramsim("init", "mine.toml")
     assert made.returncode == 0 and (tmp_path / "mine.toml").is_file(), made.stderr
 
