@@ -28,7 +28,9 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         try:
             made: Function = njit(cache=True, nogil=True, **options)(function)
-        except RuntimeError:  # "cannot cache function: no locator available"
+        except RuntimeError as error:
+            if "cannot cache" not in str(error):  # "cannot cache function …: no locator available"
+                raise
             made = njit(nogil=True, **options)(function)
         return made
 
