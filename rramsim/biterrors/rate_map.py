@@ -26,11 +26,11 @@ Attempt = Callable[[Callable[[int], None]], tuple[RareRate, int]]
 
 _SEARCH_CALLS, _LONG_SEARCH_CALLS = 4_000, 16_000
 _PLAIN_CALLS, _LONG_PLAIN_CALLS = 20_000, 300_000
-_LONGEST_PLAIN_CALLS = 2_500_000
+_LONGEST_PLAIN_CALLS = 1_000_000
 _LINE_CALLS = 20_000
 _DISAGREE = 3.3
 _MOST_EXTENDED_CALLS = 150_000
-_COUNTABLE, _BARELY_COUNTABLE = 3e-4, 4e-5
+_COUNTABLE, _BARELY_COUNTABLE = 3e-4, 1e-4
 """Rates above these can be counted by the long and by the longest plain run to ten per cent."""
 
 
@@ -162,9 +162,9 @@ def _decided(
 ) -> tuple[RareRate, int]:
     """Which of two estimates that contradict each other plain samples allow, and their number."""
     senses = 0
+    if max(one.value or 0.0, other.value or 0.0) < _BARELY_COUNTABLE:
+        return _refusal(one, other), senses
     for calls in (_LONG_PLAIN_CALLS, _LONGEST_PLAIN_CALLS):
-        if max(one.value or 0.0, other.value or 0.0) < _BARELY_COUNTABLE:
-            break
         plain = rare_rate(
             failure,
             settings=replace(base, method="monte-carlo", monte_carlo_calls=calls),
@@ -182,6 +182,8 @@ def _decided(
                 f" ({plain.low:.2g} to {plain.high:.2g})"
             )
             return replace(kept, note=note), senses
+    if plain.status == "estimated":  # neither: what was counted stands, with its own interval
+        return plain, senses
     return _refusal(one, other), senses
 
 

@@ -67,7 +67,7 @@ def test_plain_samples_decide_between_two_answers(truth, one, other, method):
         linear_state(truth), RareSettings(relative_error=0.1, seed=4),
         _answer(one, "importance"), _answer(other, "line"), lambda calls: None,
     )  # fmt: skip
-    assert is_settled(answer, 0.1) and senses <= 2_800_000
+    assert is_settled(answer, 0.1) and senses <= 1_300_000
     assert answer.method == method and answer.low < truth < answer.high
     if method == "line":
         assert "importance gives 0.001, which 300000 plain samples exclude" in answer.note
