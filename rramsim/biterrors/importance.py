@@ -118,7 +118,8 @@ def weighted_rate(
     total = int(counts.sum())
     values = np.zeros(len(draws.points))
     if draws.fails.any():
-        values[draws.fails] = np.exp(mixture.log_weights(draws.points[draws.fails], counts))
+        with np.errstate(over="ignore"):
+            values[draws.fails] = np.exp(mixture.log_weights(draws.points[draws.fails], counts))
     own = np.where(mine, values, 0.0)
     value = float(own.sum()) / total
     variance = 0.0
@@ -133,7 +134,10 @@ def weighted_rate(
             failing = draws.points[draws.fails]
             whole[draws.fails] = np.exp(mixture.log_weights(failing, draws.counts))
         rate = float(whole.mean())
-        variance = max(0.0, float((values * whole).mean()) - rate**2) / total
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = float((values * whole).mean()) - rate**2
+        # Where the part hardly reaches what fails, its weights overflow: it says nothing then.
+        variance = max(0.0, spread) / total if math.isfinite(spread) else math.inf
     known = own if only is None else whole
     squares = float((known**2).sum())
     return WeightedRate(
