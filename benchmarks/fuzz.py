@@ -182,6 +182,22 @@ def _folder_file(name: str) -> Callable[[Path], object]:
     return read
 
 
+def _verified(path: Path) -> object:
+    """The checks of a folder whose list of files is spoiled, without doing anything again."""
+    from unittest.mock import patch
+
+    from rramsim.learning import load_images
+    from rramsim.pipeline import RunFolder, verify_folder
+
+    folder = path.parent / "listed"
+    if not folder.is_dir():
+        folder.mkdir()
+        (folder / "experiment.json").write_bytes((_SEEDS / "run" / "experiment.json").read_bytes())
+    (folder / "provenance.json").write_bytes(path.read_bytes())
+    with patch("rramsim.pipeline.verify.REPEATS", ()):
+        return verify_folder(RunFolder(path=folder), data=lambda _: load_images("digits"))
+
+
 _SEEDS = Path()
 _RESULTS = (
     "errors.json",
@@ -190,6 +206,7 @@ _RESULTS = (
     "training.csv",
     "sense.nc",
     "experiment.json",
+    "provenance.json",
 )
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "netlist": ("pcsa.spice", _netlist),
@@ -204,6 +221,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "array contents, npz": ("contents.npz", _contents),
     "array contents, csv": ("contents.csv", _contents),
     "images": ("cifar10.tar.gz", _images),
+    "verify": ("run/provenance.json", _verified),
     **{f"report: {name}": (f"run/{name}", _folder_file(name)) for name in _RESULTS},
 }
 """For each reader a valid file's name among the seeds, and what reads a path."""

@@ -161,30 +161,25 @@ def _decided(
     report: Callable[[int], None],
 ) -> tuple[RareRate, int]:
     """Which of two estimates that contradict each other plain samples allow, and their number."""
-    senses = 0
     if max(one.value or 0.0, other.value or 0.0) < _BARELY_COUNTABLE:
-        return _refusal(one, other), senses
-    for calls in (_LONG_PLAIN_CALLS, _LONGEST_PLAIN_CALLS):
-        plain = rare_rate(
-            failure,
-            settings=replace(base, method="monte-carlo", monte_carlo_calls=calls),
-            report=partial(_after, report, senses),
+        return _refusal(one, other), 0
+    plain = rare_rate(
+        failure,
+        settings=replace(base, method="monte-carlo", monte_carlo_calls=_LONG_PLAIN_CALLS),
+        report=report,
+    )
+    possible = [a for a in (one, other) if plain.low <= (a.value or 0.0) <= plain.high]
+    if not is_settled(plain, base.relative_error) and len(possible) == 1:
+        (kept,) = possible
+        wrong = other if kept is one else one
+        note = (
+            f"{wrong.method} gives {wrong.value:.3g}, which {plain.calls} plain samples exclude"
+            f" ({plain.low:.2g} to {plain.high:.2g})"
         )
-        senses += plain.calls
-        if is_settled(plain, base.relative_error):
-            return plain, senses
-        possible = [a for a in (one, other) if plain.low <= (a.value or 0.0) <= plain.high]
-        if len(possible) == 1 and is_settled(possible[0], base.relative_error):
-            (kept,) = possible
-            wrong = other if kept is one else one
-            note = (
-                f"{wrong.method} gives {wrong.value:.3g}, which {plain.calls} plain samples exclude"
-                f" ({plain.low:.2g} to {plain.high:.2g})"
-            )
-            return replace(kept, note=note), senses
-    if plain.status == "estimated":  # neither: what was counted stands, with its own interval
-        return plain, senses
-    return _refusal(one, other), senses
+        return replace(kept, note=note), plain.calls
+    if plain.status == "estimated":  # what was counted stands, with its own interval
+        return plain, plain.calls
+    return _refusal(one, other), plain.calls
 
 
 def _refusal(one: RareRate, other: RareRate) -> RareRate:

@@ -57,7 +57,7 @@ def _answer(value, method):
 @pytest.mark.parametrize(
     ("truth", "one", "other", "method"),
     [
-        (3e-4, 1e-3, 1e-4, "monte-carlo"),  # neither: counted
+        (4e-4, 1e-3, 1e-4, "monte-carlo"),  # neither: counted
         (1e-4, 1e-3, 1e-4, "line"),
         (1e-6, 1e-3, 1e-6, "line"),  # too rare to count, but the other one is excluded
     ],
@@ -67,7 +67,7 @@ def test_plain_samples_decide_between_two_answers(truth, one, other, method):
         linear_state(truth), RareSettings(relative_error=0.1, seed=4),
         _answer(one, "importance"), _answer(other, "line"), lambda calls: None,
     )  # fmt: skip
-    assert is_settled(answer, 0.1) and senses <= 1_300_000
+    assert is_settled(answer, 0.1) and senses <= 300_000
     assert answer.method == method and answer.low < truth < answer.high
     if method == "line":
         assert "importance gives 0.001, which 300000 plain samples exclude" in answer.note
