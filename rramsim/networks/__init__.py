@@ -20,6 +20,7 @@ from rramsim.networks.quantisers import (
     straight_through,
 )
 from rramsim.networks.residual import ResidualConv
+from rramsim.networks.threads import respect_thread_limit
 from rramsim.networks.weight_errors import (
     BinaryFlips,
     ScalarErrors,
@@ -58,3 +59,5 @@ __all__ = [
     "without_weight_errors",
     "written_weights",
 ]
+
+respect_thread_limit()  # before anything is computed: it would never end
