@@ -46,6 +46,10 @@ def doctor(
             results[name] = {"works": True, "found": check()}
         except (InputError, MachineError) as error:
             results[name] = {"works": False, "found": " ".join(str(error).split())}
+        except ImportError as error:  # an installation without its dependencies
+            what = f"cannot import {error.name}" if error.name else str(error)
+            hint = "pip install rramsim again, with its dependencies"
+            results[name] = {"works": False, "found": f"{' '.join(what.split())}; {hint}"}
         if not json:
             mark = "ok " if results[name]["works"] else "BAD"
             typer.echo(f"{mark} {name:8} {results[name]['found']}")

@@ -1,6 +1,7 @@
 """The program as its user meets it: one JSON object, exit codes, one line for what is wrong."""
 
 import json
+import sys
 
 import pytest
 
@@ -52,6 +53,14 @@ def test_bad_input_is_one_line_and_exit_2(rramsim, arguments, names):
     status, out, err = rramsim(*arguments)
     assert status == 2 and out == ""
     assert names in err and err.count("\n") == 1
+
+
+def test_doctor_names_a_library_that_is_missing(rramsim, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    status, out, _ = rramsim("doctor")
+    assert status == 2
+    assert "BAD torch    cannot import torch; pip install rramsim again" in out
+    assert "ok  sense" in out  # what does not need it is tested all the same
 
 
 def test_doctor_finds_everything_at_work(rramsim, monkeypatch):
