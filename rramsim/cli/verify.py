@@ -50,10 +50,12 @@ def verify(
         for check in checks:
             shown.add_row(check.check, check.verdict, check.found)
         Console(width=max(Console().width, 100), highlight=False).print(shown)
+        unchecked = [check.check for check in checks if check.verdict == "not checked"]
+        without = f"; not checked: {', '.join(unchecked)}" if unchecked else ""
         typer.echo(
-            f"{len(failed)} of {len(checks)} checks fail"
+            f"{len(failed)} of {len(checks)} checks fail{without}"
             if failed
-            else "nothing found that is not as it was made"
+            else f"nothing found that is not as it was made{without}"
         )
     if failed:
         raise typer.Exit(1)

@@ -1,15 +1,19 @@
 """Do a share of a folder's results again, in a copy, by the way an interrupted run goes on.
 
 Every stage keeps what it has simulated or tested as rows of a file and never does a row twice. So
-a copy that has forgotten some of its rows, gone on with, makes just those again, by the code that
-made them first; and the tables that a stage folds from all rows are made again as well.
+gone on with in a copy, it makes its tables again from the rows alone, and has nothing left to
+simulate or test, if the rows are those of this experiment. And a copy that has forgotten some of
+its rows makes those again, by the code that made them first.
+
+Rows that count for nothing are no fault: an earlier setting left them, or several workers sensed
+them before it was known that there were enough.
 """
 
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +41,8 @@ _RELATIVE = 1e-9
 """Sums of times and energies may differ by rounding, where a library or processor differs."""
 
 
-class _Strays(Exception):
-    """The stage does rows that were never forgotten: it does not know those that are there."""
+class _Stop(Exception):
+    """What was to be learnt of the stage is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +115,14 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Repeated:
-    """Rows done again, of how many, and all differences; `foreign` if none could be done."""
+    """Rows done again, of how many, and all differences; `lacking` if rows that the stage needs
+    are not there, so that nothing could be done again.
+    """
 
     rows: int
     of: int
-    differences: tuple[Difference, ...]
-    foreign: bool = False
+    differences: tuple[Difference, ...] = ()
+    lacking: bool = False
 
 
 @contextmanager
@@ -145,56 +151,99 @@ def repeat_share(
     seed: int,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Repeated:
-    """Forget a random `share` (0 to 1) of a stage's rows in the copy, go on, and compare.
+    """Make a stage's tables again in the copy, then a random `share` (0 to 1) of its rows.
 
-    At least one row is forgotten. `report` gets the rows done again and their total. Raises
-    `InputError` if a file of the copy cannot be read.
+    At least one row that counts is done again, if there is one. `report` gets the rows done again
+    and their total. Raises `InputError` if a file of the copy cannot be read.
     """
-    lines: list[bytes] = []
-    forgotten: set[int] = set()
     path = copy.path / (repeat.rows or "none")
+    lines: list[bytes] = []
     if repeat.rows is not None:
-        lines = path.read_bytes().splitlines(keepends=True)
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 0x7E57]))
-        wanted = min(len(lines), max(1, round(share * len(lines))))
-        forgotten = set(rng.choice(len(lines), size=wanted, replace=False).tolist())
-        path.write_bytes(b"".join(x for k, x in enumerate(lines) if k not in forgotten))
-    kept = len(lines) - len(forgotten)
+        # Without the torn row that a kill may have left, as every stage leaves it out.
+        lines = [x for x in path.read_bytes().splitlines(keepends=True) if x.endswith(b"\n")]
+        path.write_bytes(b"".join(lines))
+    made = _Made(path)
 
-    def tick() -> None:
-        if repeat.rows is None:
-            return
-        present = path.read_bytes().count(b"\n")
-        if present > len(lines):
-            raise _Strays
-        report(present - kept, len(forgotten))
+    def refuse() -> None:
+        if made.rows():
+            raise _Stop
 
     try:
-        repeat.run(experiment, copy, data, tick)
-        tick()
-    except _Strays:
-        return Repeated(rows=0, of=len(lines), differences=(), foreign=True)
+        repeat.run(experiment, copy, data, refuse)
+        refuse()
+    except _Stop:
+        return Repeated(rows=0, of=len(lines), lacking=True)
     differences = []
-    if repeat.rows is not None:
-        differences += _compared_rows(repeat.rows, lines, path.read_bytes().splitlines())
     for name in repeat.makes:
         if (original.path / name).is_file():
             why = _difference(original.path / name, copy.path / name)
             if why:
                 differences.append(Difference(what=name, why=why))
-    return Repeated(rows=len(forgotten), of=len(lines), differences=tuple(differences))
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0x7E57]))
+    # Rows by their order of chance: where those forgotten count for nothing, the next are taken.
+    order = rng.permutation(len(lines)).tolist()
+    wanted = max(1, round(share * len(lines)))
+    done = 0
+    while order and not done:
+        forgotten, order = set(order[:wanted]), order[wanted:]
+        path.write_bytes(b"".join(x for k, x in enumerate(lines) if k not in forgotten))
+        old = {_key(row): row for k in sorted(forgotten) for row in (_row(lines[k]),)}
+        new = _done_again(
+            repeat, experiment, copy, data, old.keys(), lambda found: report(found, wanted)
+        )
+        done = len(old.keys() & new.keys())
+        differences += _compared_rows(str(repeat.rows), old, new)
+    return Repeated(rows=done, of=len(lines), differences=tuple(differences))
 
 
-def _compared_rows(name: str, before: list[bytes], after: list[bytes]) -> list[Difference]:
-    """Differences between two files of rows, whatever their order."""
-    old, new = ({_key(row): row for row in map(_row, rows)} for rows in (before, after))
+class _Made:
+    """The rows that a file has gained since it was looked at first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._start = path.stat().st_size if path.is_file() else 0
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """By their keys; without a last row that is not whole yet."""
+        if not self._path.is_file():
+            return {}
+        with self._path.open("rb") as file:
+            file.seek(self._start)
+            *whole, _ = file.read().split(b"\n")
+        return {_key(row): row for row in map(_row, whole)}
+
+
+def _done_again(
+    repeat: Repeat,
+    experiment: Experiment,
+    copy: RunFolder,
+    data: ImageData | None,
+    wanted: Set[str],
+    report: Callable[[int], None],
+) -> dict[str, dict[str, Any]]:
+    """The rows that the stage makes when it goes on, until it has made those that are wanted."""
+    made = _Made(copy.path / str(repeat.rows))
+
+    def tick() -> None:
+        found = made.rows().keys()
+        report(len(found & wanted))
+        if found >= wanted:
+            raise _Stop
+
+    with suppress(_Stop):
+        repeat.run(experiment, copy, data, tick)
+    return made.rows()
+
+
+def _compared_rows(
+    name: str, old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]
+) -> list[Difference]:
+    """Differences between rows and those that were made again."""
     found = []
-    for key, row in old.items():
-        what = f"{name}, {_name(row)}"
-        if key not in new:
-            found.append(Difference(what=what, why="was not made again"))
-        elif why := _unequal({**row, "crc32": 0}, {**new[key], "crc32": 0}):
-            found.append(Difference(what=what, why=why))
+    for key in old.keys() & new.keys():
+        why = _unequal({**old[key], "crc32": 0}, {**new[key], "crc32": 0})
+        if why:
+            found.append(Difference(what=f"{name}, {_name(old[key])}", why=why))
     return found
 
 

@@ -65,12 +65,15 @@ def verify_folder(
         text = "the circuit is another now: nothing of it can be done again"
         return (*checks, Check(check="repeat", verdict="not checked", found=text))
     images, missing = _images(experiment, recorded, data)
+    other = _other_makers(experiment, recorded)
     for repeat in REPEATS:
         if all((folder.path / name).is_file() for name in (*repeat.makes, repeat.rows) if name):
             if repeat.images and images is None:
                 checks.append(_unchecked(repeat, missing))
             else:
-                checks.append(_repeated(repeat, folder, experiment, images, share, seed, report))
+                checks.append(
+                    _repeated(repeat, folder, experiment, images, share, seed, other, report)
+                )
     if folder.training.is_file():
         text = "networks are not trained again: rramsim train into another folder does it"
         checks.append(Check(check="train", verdict="not checked", found=text))
@@ -141,6 +144,17 @@ def _inputs(experiment: Experiment, recorded: dict[str, object]) -> Check:
     )
 
 
+def _other_makers(experiment: Experiment, recorded: dict[str, object]) -> str:
+    """What made the rows and is another now, so that they cannot be known again; else empty."""
+    versions = recorded["versions"]
+    assert isinstance(versions, dict)
+    pairs = {
+        "engine": (recorded.get("engine"), experiment.errors.make_engine().name),
+        "rramsim": (versions.get("rramsim"), present_versions()["rramsim"]),
+    }
+    return "; ".join(f"{name} {a} then, {b} now" for name, (a, b) in pairs.items() if a != b)
+
+
 def _images(
     experiment: Experiment,
     recorded: dict[str, object],
@@ -167,8 +181,10 @@ def _repeated(
     images: ImageData | None,
     share: float,
     seed: int,
+    other: str,
     report: Callable[[str, int, int], None],
 ) -> Check:
+    """Do a stage again; `other` says what made its rows, if that is not what would make them."""
     try:
         with copied_folder(folder.path) as copy:
             found = repeat_share(
@@ -177,12 +193,12 @@ def _repeated(
             )  # fmt: skip
     except (InputError, MachineError) as error:
         return Check(check=repeat.name, verdict="fails", found=f"cannot be done again: {error}")
-    if found.foreign:
-        return _unchecked(
-            repeat,
-            f"the {found.of} rows were made by another version of an engine or a library, or for "
-            "another experiment, and count for nothing here",
-        )
+    if found.lacking:
+        text = f"needs rows that are not among the {found.of} of {repeat.rows}"
+        if other:
+            return _unchecked(repeat, f"{text}: {other}")
+        text += ", which are of another experiment or were changed"
+        return Check(check=repeat.name, verdict="fails", found=text)
     made = ", ".join(repeat.makes)
     if found.differences:
         lines = [f"{d.what}: {d.why}" for d in found.differences]

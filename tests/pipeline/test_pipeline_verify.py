@@ -11,11 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 import rramsim.pipeline.verify as verifying
+from rramsim.biterrors import load_dataset
 from rramsim.cli.app import app, main
 from rramsim.exceptions import InputError
+from rramsim.experiment import load_experiment
 from rramsim.files import folder_lock
 from rramsim.learning import load_images
-from rramsim.pipeline import RunFolder, verify_folder
+from rramsim.pipeline import RunFolder, sweep_stage, verify_folder, write_provenance
 from rramsim.pipeline.report import report_stage
 
 
@@ -174,14 +176,77 @@ def test_an_answer_of_a_chip_forged_with_its_hash_is_found(folder, monkeypatch):
     assert found.verdict == "fails" and "correct: there" in found.found
 
 
-def test_rows_of_another_engine_are_not_compared(folder, monkeypatch):
-    only(monkeypatch, "sweep")
+def relabel(folder):
+    """Give every row the id of a task that does not exist, its checksum and hash done again."""
     rows = [json.loads(line) for line in folder.rows.read_text().splitlines()]
     for row in rows:
         row["task"] = hashlib.sha256(row["task"].encode()).hexdigest()
     folder.rows.write_bytes(b"".join(with_checksum(row) for row in rows))
+    relist(folder, "senses.jsonl")
+
+
+def test_rows_that_belong_to_nothing_are_found(folder, monkeypatch):
+    only(monkeypatch, "sweep")
+    relabel(folder)
+    checks = verify(folder)
+    assert one(checks, "files").verdict == "holds"
+    found = one(checks, "sweep")
+    assert found.verdict == "fails" and "needs rows that are not among the 6" in found.found
+
+
+def test_a_row_taken_away_is_found(folder, monkeypatch):
+    only(monkeypatch, "chips")
+    lines = folder.chip_rows.read_text().splitlines(keepends=True)
+    folder.chip_rows.write_text("".join(lines[:-1]))
+    relist(folder, "chips.jsonl")
+    found = one(verify(folder), "chips")
+    assert found.verdict == "fails" and "needs rows that are not among" in found.found
+
+
+@pytest.mark.parametrize("which", ["engine", "rramsim"])
+def test_rows_of_another_version_are_not_compared(folder, monkeypatch, which):
+    only(monkeypatch, "sweep")
+    relabel(folder)
+    value = json.loads(folder.provenance.read_text())
+    (value if which == "engine" else value["versions"])[which] = "0.0.9"
+    folder.provenance.write_text(json.dumps(value))
     found = one(verify(folder), "sweep")
-    assert found.verdict == "not checked" and "another version" in found.found
+    assert found.verdict == "not checked" and f"{which} 0.0.9 then" in found.found
+    said = CliRunner().invoke(app, ["verify", str(folder.path)])
+    assert said.exit_code == 0 and "not checked: sweep" in said.output
+
+
+def test_rows_of_an_earlier_setting_count_for_nothing(folder, monkeypatch):
+    """They stay in the file when the experiment is changed, and may be chosen to be done again."""
+    only(monkeypatch, "sweep")
+    lines = folder.rows.read_bytes()
+    relabel(folder)
+    folder.rows.write_bytes(folder.rows.read_bytes() + lines)
+    relist(folder, "senses.jsonl")
+    for seed in range(2):
+        found = one(verify(folder, seed=seed, share=0.1), "sweep")
+        assert found.verdict == "holds" and "1 of 12 rows done again" in found.found
+
+
+def test_rows_that_several_workers_sensed_in_vain_are_no_fault(
+    small_experiment, tmp_path, monkeypatch
+):
+    """Chunks that are under way when a task has enough are kept, and others may come again."""
+    only(monkeypatch, "sweep")
+    file = tmp_path / "small.toml"
+    many = "max_samples = 900\nrelative_error = 0.5"
+    text = small_experiment.replace("max_samples = 60", many).replace("workers = 1", "workers = 3")
+    file.write_text(text.replace("[1.0, 1.2]", "[0.9, 1.2]"))
+    experiment = load_experiment(file)
+    folder = RunFolder.create(tmp_path / "run")
+    sweep_stage(experiment, folder)
+    write_provenance(folder, experiment)
+    rows = [json.loads(line) for line in folder.rows.read_text().splitlines()]
+    counted = int(load_dataset(folder.sense)["count"].sum())
+    assert sum(row["samples"] for row in rows) > counted
+    for seed in range(3):
+        found = one(verify(folder, seed=seed, share=0.3), "sweep")
+        assert found.verdict == "holds", found
 
 
 def test_other_images_are_not_used(folder, monkeypatch):
