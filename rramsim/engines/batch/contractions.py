@@ -8,6 +8,7 @@ depends on its automatic vectorisation.
 
 # mypy: allow-untyped-defs, allow-incomplete-defs
 
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -72,8 +73,8 @@ class _Writer:
         return total
 
     def cubic(self, t: Any) -> tuple[list[Any], list[Any]]:
-        """Weights and slopes at t, each in every lane."""
-        c = self.constant
+        """Weights and slopes at the number t, each in every lane."""
+        c = partial(ir.Constant, _DOUBLE)
         u = self.sub(c(1), t)
         t2, u2 = self.mul(t, t), self.mul(u, u)
         w0 = self.mul(self.mul(u2, u), c(1 / 6))
@@ -83,7 +84,7 @@ class _Writer:
         d0, d3 = self.mul(u2, c(-0.5)), self.mul(t2, c(0.5))
         d1 = self.mul(t, self.sub(self.mul(t, c(1.5)), c(2)))
         d2 = self.sub(self.sub(self.sub(c(0), d0), d3), d1)
-        return [w0, w1, w2, w3], [d0, d1, d2, d3]
+        return [self.splat(x) for x in (w0, w1, w2, w3)], [self.splat(x) for x in (d0, d1, d2, d3)]
 
     def cubic_lanes(self, t: Any) -> tuple[Any, Any]:
         """The four weights in the lanes of one vector, and the four slopes."""
@@ -103,12 +104,14 @@ class _Writer:
         return weight, slope
 
     def quadratic(self, t: Any) -> tuple[list[Any], list[Any]]:
-        c = self.constant
+        """As `cubic`, for a quadratic spline."""
+        c = partial(ir.Constant, _DOUBLE)
         left, right = self.sub(c(0.5), t), self.add(c(0.5), t)
         w0 = self.mul(self.mul(left, left), c(0.5))
         w2 = self.mul(self.mul(right, right), c(0.5))
         w1 = self.sub(self.sub(c(1), w0), w2)
-        return [w0, w1, w2], [self.sub(t, c(0.5)), self.mul(t, c(-2)), right]
+        weights, slopes = (w0, w1, w2), (self.sub(t, c(0.5)), self.mul(t, c(-2)), right)
+        return [self.splat(x) for x in weights], [self.splat(x) for x in slopes]
 
     def sums(self, vectors: list[Any]) -> Any:
         """The sums over the lanes of four vectors, as a tuple of four numbers."""
@@ -145,8 +148,8 @@ def current3(typing: Any, data: Any, at: Any, stride_s: Any, stride_g: Any, s: A
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         w = _Writer(context, builder, signature, arguments)
         _, at, stride_s, stride_g, s, g, d = arguments
-        ws, ds = w.cubic(w.splat(s))
-        wg, dg = w.cubic(w.splat(g))
+        ws, ds = w.cubic(s)
+        wg, dg = w.cubic(g)
         wd, dd = w.cubic_lanes(w.splat(d))
         values, gates = [], []
         for layer in range(4):
@@ -179,7 +182,7 @@ def current2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         w = _Writer(context, builder, signature, arguments)
         _, at, stride_g, g, d = arguments
-        wg, dg = w.cubic(w.splat(g))
+        wg, dg = w.cubic(g)
         wd, dd = w.cubic_lanes(w.splat(d))
         rows = [
             w.load(builder.add(at, builder.mul(stride_g, ir.Constant(_INT, row))))
@@ -201,9 +204,9 @@ def charge3(typing: Any, data: Any, at: Any, stride_s: Any, stride_g: Any, s: An
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         w = _Writer(context, builder, signature, arguments)
         _, at, stride_s, stride_g, s, g, d = arguments
-        ws, ds = w.quadratic(w.splat(s))
-        wg, dg = w.quadratic(w.splat(g))
-        wd, dd = w.quadratic(w.splat(d))
+        ws, ds = w.quadratic(s)
+        wg, dg = w.quadratic(g)
+        wd, dd = w.quadratic(d)
         values, gates, drains = [], [], []
         for layer in range(3):
             start = builder.add(at, builder.mul(stride_s, ir.Constant(_INT, layer)))
@@ -231,8 +234,8 @@ def charge2(typing: Any, data: Any, at: Any, stride_g: Any, g: Any, d: Any):
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         w = _Writer(context, builder, signature, arguments)
         _, at, stride_g, g, d = arguments
-        wg, dg = w.quadratic(w.splat(g))
-        wd, dd = w.quadratic(w.splat(d))
+        wg, dg = w.quadratic(g)
+        wd, dd = w.quadratic(d)
         along, slopes = [], []
         for row in range(3):
             place = builder.add(at, builder.mul(stride_g, ir.Constant(_INT, row)))
