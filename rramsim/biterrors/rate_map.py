@@ -41,11 +41,13 @@ _COUNTABLE, _BARELY_COUNTABLE = 3e-4, 1e-4
 def is_settled(answer: RareRate, relative_error: float) -> bool:
     """Whether a rate is known to `relative_error` (standard error over value), or below `FLOOR`.
 
-    A search that met no failure within ten standard deviations counts as below it.
+    A search for design points that met none is no evidence: ties that are never decided end it.
     """
-    if answer.status == "estimated":
-        return answer.high < FLOOR or answer.coefficient_of_variation <= relative_error
-    return answer.status == "bounded" and "within 10 sigma" in answer.note
+    if answer.status == "refused":
+        return False
+    return answer.high < FLOOR or (
+        answer.status == "estimated" and answer.coefficient_of_variation <= relative_error
+    )
 
 
 def map_rate(
@@ -168,6 +170,7 @@ def _splitting(
         ranking=ranking,
         relative_error=base.relative_error,
         max_calls=max_calls,
+        deepest=FLOOR / 10,
         seed=base.seed,
         report=report,
     )

@@ -44,7 +44,9 @@ Floats = NDArray[np.float64]
 _RUNS, _POPULATION = 4, 1000
 """Independent runs of subset sampling tell their error themselves: the formula's is too small where
 few chains find a second part of the failure."""
-_FIT_ROUNDS, _FIT_DRAWS = 2, 1500
+_FIT_ROUNDS, _MOST_FIT_ROUNDS, _FIT_DRAWS = 2, 6, 1500
+_LEVEL_ERROR = 5.0
+"""How many times higher than estimated a level's probability may be, where no failure was met."""
 _FITTED_SHARE = 0.65
 
 
@@ -64,14 +66,16 @@ def splitting_rate(
     ranking: LimitState | None = None,
     relative_error: float = 0.1,
     max_calls: int = 60_000,
+    deepest: float = 1e-10,
     seed: int = 1,
     report: Callable[[int], None] = lambda calls: None,
 ) -> RareRate:
     """Estimate a rate by importance sampling where subset sampling finds failures.
 
     `ranking` is the same failure with the margin by which the population is moved; `state` itself
-    by default. Calls of both count. Refused if no failure is reached, or if two of the three
-    estimates contradict each other. Raises `InputError` for a `ranking` of another dimension.
+    by default. Calls of both count. Bounded if every run came down to a level of probability
+    `deepest` without a failure; refused if one ended above, or if two of the three estimates
+    contradict each other. Raises `InputError` for a `ranking` of another dimension.
 
     >>> from rramsim.biterrors import linear_state
     >>> answer = splitting_rate(linear_state(1e-6))
@@ -85,10 +89,13 @@ def splitting_rate(
         )
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x59117]))
     moved = CountedState(ranking, report)
-    runs = [subset_sampling(moved, rng, population=_POPULATION) for _ in range(_RUNS)]
+    runs = [
+        subset_sampling(moved, rng, population=_POPULATION, deepest=math.log(deepest))
+        for _ in range(_RUNS)
+    ]
     subset = _together(runs)
     if subset is None:
-        return _refused(state, moved.calls, "subset sampling reached no failure")
+        return _unreached(state, moved.calls, runs, deepest)
     counted = CountedState(state, lambda calls: report(moved.calls + calls))
     fit = fit_mixture(
         subset.failing,
@@ -135,7 +142,8 @@ def _corrected(state: CountedState, fit: MixtureFit, rng: np.random.Generator) -
     """The fit to weighted independent draws, round after round; all draws so far count."""
     components: tuple[Lobe, ...] = ()
     draws: Draws | None = None
-    for _ in range(_FIT_ROUNDS):
+    rounds = 0
+    for _ in range(_MOST_FIT_ROUNDS):
         newest = (*fit.lobes, *(_round(lobe) for lobe in fit.lobes))
         components += newest
         shares = np.zeros(len(components))
@@ -154,6 +162,9 @@ def _corrected(state: CountedState, fit: MixtureFit, rng: np.random.Generator) -
         if effective < ENOUGH * state.dimension:
             continue
         fit = fit_mixture(failing, weights, effective=effective, rng=rng)
+        rounds += 1
+        if rounds == _FIT_ROUNDS:
+            break
     return fit
 
 
@@ -215,15 +226,21 @@ def _subset_objection(rate: WeightedRate, subset: _Subset) -> str:
     )
 
 
-def _refused(state: LimitState, calls: int, note: str) -> RareRate:
+def _unreached(state: LimitState, calls: int, runs: list[SubsetResult], deepest: float) -> RareRate:
+    """No run met a failure: a bound if all came down far enough, else no answer."""
+    level = math.exp(max(run.reached for run in runs))
+    deep = level <= deepest
     return RareRate(
         label=state.label,
-        status="refused",
+        status="bounded" if deep else "refused",
         method="splitting",
         value=None,
         low=0.0,
-        high=1.0,
+        high=_LEVEL_ERROR * level if deep else 1.0,
         coefficient_of_variation=math.inf,
         calls=calls,
-        note=note,
+        note=(
+            f"no failure down to a level of probability {level:.1g} in {len(runs)} runs of subset "
+            "sampling" + ("" if deep else ", where they ended")
+        ),
     )

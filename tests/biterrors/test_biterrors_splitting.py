@@ -10,6 +10,7 @@ from rramsim.biterrors import (
     AnalyticState,
     SenseFailure,
     curved_state,
+    is_settled,
     linear_state,
     map_rate,
     splitting_rate,
@@ -86,10 +87,18 @@ def test_the_interval_covers_as_often_as_it_says():
     )
 
 
-def test_a_failure_that_is_never_reached_is_refused():
+def test_a_flat_margin_is_refused():
     never = replace(linear_state(1e-4), function=lambda points: np.ones(len(points)))
     answer = splitting_rate(never)
-    assert answer.status == "refused" and answer.note == "subset sampling reached no failure"
+    assert answer.status == "refused" and answer.high == 1.0
+    assert answer.note.endswith("runs of subset sampling, where they ended")
+
+
+def test_what_lies_below_the_deepest_level_is_bounded():
+    answer = splitting_rate(linear_state(1e-14))
+    assert answer.status == "bounded" and answer.value is None
+    assert 1e-14 < answer.high < 1e-9
+    assert is_settled(answer, 0.1)
 
 
 def test_subset_sampling_that_differs_is_a_refusal(monkeypatch):
