@@ -115,7 +115,9 @@ def _attempts(
         return attempt
 
     yield rare(base)
-    if isinstance(failure, SenseFailure) and failure.error_type != 3:
+    # Where a search met nothing, lines have no direction that they could trust.
+    searched = answers[0].status != "bounded"
+    if searched and isinstance(failure, SenseFailure) and failure.error_type != 3:
         yield partial(_lines, failure, base)
     if answers[0].method == "importance":
         yield rare(replace(base, method="importance", max_calls=_LONG_SEARCH_CALLS))

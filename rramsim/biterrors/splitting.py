@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from rramsim.biterrors.importance import (
     DISAGREE,
+    ROUND,
     Draws,
     WeightedRate,
     draw_until,
@@ -115,6 +116,11 @@ def splitting_rate(
     draws, _ = draw_until(
         counted, mixture, rng, relative_error=relative_error, max_calls=max_calls - moved.calls
     )
+    # Few draws exaggerate: before refusing, look again with more of them.
+    while _objection(mixture, draws) and moved.calls + counted.calls + 2 * ROUND <= max_calls:
+        rest = max_calls - moved.calls - counted.calls
+        more = min(rest, max(2 * ROUND, len(draws.points) // 2))
+        draws = draws + draw_weighted(counted, mixture, more, rng)
     return _answer(state, mixture, draws, subset, relative_error, moved.calls + counted.calls)
 
 
@@ -181,13 +187,8 @@ def _answer(
     relative_error: float,
     calls: int,
 ) -> RareRate:
-    rate = weighted_rate(mixture, draws)
-    fitted = np.arange(len(mixture.components)) < len(mixture.components) // 2
-    parts = (
-        weighted_rate(mixture, draws, only=fitted),
-        weighted_rate(mixture, draws, only=~fitted),
-    )
-    note = objection(rate, *parts, draws) or _subset_objection(rate, subset)
+    rate, parts = weighted_rate(mixture, draws), _parts(mixture, draws)
+    note = _objection(mixture, draws) or _subset_objection(rate, subset)
     checks = {
         name: (estimate.value, estimate.low, estimate.high)
         for name, estimate in zip(("fitted lobes", "wide lobes"), parts, strict=True)
@@ -214,6 +215,19 @@ def _answer(
         note=note,
         checks=checks,
     )
+
+
+def _parts(mixture: Mixture, draws: Draws) -> tuple[WeightedRate, WeightedRate]:
+    """The estimates of the fitted lobes alone and of the wide ones alone."""
+    fitted = np.arange(len(mixture.components)) < len(mixture.components) // 2
+    return (
+        weighted_rate(mixture, draws, only=fitted),
+        weighted_rate(mixture, draws, only=~fitted),
+    )
+
+
+def _objection(mixture: Mixture, draws: Draws) -> str:
+    return objection(weighted_rate(mixture, draws), *_parts(mixture, draws), draws)
 
 
 def _subset_objection(rate: WeightedRate, subset: _Subset) -> str:
