@@ -32,6 +32,7 @@ from rramsim.biterrors.rate_map import FLOOR, is_settled, map_rate
 from rramsim.biterrors.rates import Rate
 from rramsim.biterrors.sense_failure import SenseFailure
 from rramsim.biterrors.sensitivity import PartSensitivity, sensitivities
+from rramsim.biterrors.splitting import splitting_rate
 from rramsim.biterrors.statistics import READ_LABELS, ErrorStatistics
 from rramsim.biterrors.tally import SenseTally
 from rramsim.biterrors.task import SenseTask
@@ -71,6 +72,7 @@ __all__ = [
     "sense_dataset",
     "sensitivities",
     "sharpened",
+    "splitting_rate",
     "statistics_at",
     "tie_direction",
     "two_lobed_state",

@@ -7,13 +7,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from rramsim.biterrors.limit_states import LimitState
+from rramsim.biterrors.limit_states import CountedState, LimitState
 from rramsim.biterrors.proposals import Lobe, Mixture
 
-__all__ = ["Draws", "WeightedRate", "draw_weighted", "first_lobe", "fit_lobes", "weighted_rate"]
+__all__ = [
+    "DISAGREE",
+    "MOST_UNKNOWN",
+    "ROUND",
+    "Draws",
+    "WeightedRate",
+    "draw_until",
+    "draw_weighted",
+    "first_lobe",
+    "fit_lobes",
+    "objection",
+    "weighted_rate",
+]
 
 Floats = NDArray[np.float64]
 
+ROUND = 100
+"""Draws of a first batch at least."""
+DISAGREE = 3.3
+"""Standard errors between two estimates at which they disagree: by chance once in 1,000."""
+MOST_UNKNOWN = 0.05
+"""The share of runs that may fail to converge: they are left out, as a campaign does."""
 _HEAVIEST = 0.25
 """The share of an estimate that may hang on one draw."""
 
@@ -147,6 +165,61 @@ def weighted_rate(
         largest_share=float(own.max()) / (value * total) if value > 0 else 0.0,
         draws=total,
     )
+
+
+def draw_until(
+    state: CountedState,
+    mixture: Mixture,
+    rng: np.random.Generator,
+    *,
+    relative_error: float,
+    max_calls: int,
+) -> tuple[Draws, WeightedRate]:
+    """Draw a first batch, then as many as it says are needed, or as the calls allow.
+
+    Stopping as soon as the error looks small enough would favour runs whose error is
+    underestimated; so the second batch is sized by the first and drawn whole.
+    """
+    first = max(ROUND, min(2 * ROUND, max_calls - state.calls))
+    draws = draw_weighted(state, mixture, first, rng)
+    while True:
+        rate = weighted_rate(mixture, draws)
+        rest = max_calls - state.calls
+        if rate.value == 0 or rest < ROUND // 2:
+            return draws, rate
+        excess = (rate.coefficient_of_variation / (0.85 * relative_error)) ** 2
+        missing = math.ceil(rate.draws * (excess - 1))
+        if rate.coefficient_of_variation <= relative_error and (
+            missing <= 0 or rate.draws > 2 * ROUND
+        ):
+            return draws, rate
+        more = min(max(missing, ROUND // 2), rest)
+        draws = draws + draw_weighted(state, mixture, more, rng)
+
+
+def objection(rate: WeightedRate, one: WeightedRate, other: WeightedRate, draws: Draws) -> str:
+    """Why there is no answer, or an empty text."""
+    if rate.value == 0:
+        return (
+            "the search's margin met a failure, but none of the draws there counts as one; "
+            "the margin and the read disagree"
+        )
+    if draws.unknown > MOST_UNKNOWN * rate.draws:
+        return f"{draws.unknown} of {rate.draws} runs near the failure did not converge"
+    if rate.surprising:
+        return (
+            f"{100 * rate.largest_share:.0f} % of the estimate {rate.value:.3g} hang on one draw: "
+            "a region of failure is not covered"
+        )
+    if one.value == 0 or other.value == 0:
+        return "one of the two proposals met no failure"
+    apart = abs(math.log(one.value / other.value))
+    if apart > DISAGREE * math.hypot(one.coefficient_of_variation, other.coefficient_of_variation):
+        return (
+            f"two proposals disagree: {one.value:.3g} ({one.low:.3g} to {one.high:.3g}) and "
+            f"{other.value:.3g} ({other.low:.3g} to {other.high:.3g})"
+        )
+    return ""
 
 
 def first_lobe(point: Floats, normal: Floats) -> Lobe:

@@ -23,11 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.biterrors.importance import (
+    DISAGREE,
+    MOST_UNKNOWN,
+    ROUND,
     Draws,
     WeightedRate,
+    draw_until,
     draw_weighted,
     first_lobe,
     fit_lobes,
+    objection,
     weighted_rate,
 )
 from rramsim.biterrors.limit_states import CountedState, LimitState
@@ -47,11 +52,6 @@ _FIT_ROUNDS = 2
 _MOST_FIT_ROUNDS = 4
 _FIT_FAILURES = 40
 """Failing draws of a round for each region that make one round more worthless."""
-_ROUND = 100
-_DISAGREE = 3.3
-"""Standard errors between two estimates at which they disagree: by chance once in 1,000."""
-_MOST_UNKNOWN = 0.05
-"""The share of runs that may fail to converge: they are left out, as a campaign does."""
 _SUBSET_POPULATION = 2000
 _UNCOVERED, _UNCOVERED_SHARE = 50.0, 0.05
 """A failing point counts as uncovered if its weight is so many times the rate; the share of such
@@ -106,7 +106,7 @@ class RareRate:
 
     label: str
     status: Literal["estimated", "bounded", "refused"]
-    method: Literal["monte-carlo", "importance", "line"]
+    method: Literal["monte-carlo", "importance", "line", "splitting"]
     value: float | None
     low: float
     high: float
@@ -185,7 +185,7 @@ def _plain(
     while state.calls < most and rate.events < wanted:
         # Towards the number that should be enough, in steps that an engine can vectorise.
         guess = rate.trials * (wanted / rate.events - 1) if rate.events else state.calls
-        step = int(min(max(guess, 4 * _ROUND), 50_000, most - state.calls))
+        step = int(min(max(guess, 4 * ROUND), 50_000, most - state.calls))
         more, lost = _sampled(state, rng, step)
         unknown += lost
         rate = Rate(events=rate.events + more.events, trials=rate.trials + more.trials)
@@ -193,7 +193,7 @@ def _plain(
 
 
 def _plain_answer(state: CountedState, rate: Rate, unknown: int, *, note: str) -> RareRate:
-    if unknown > _MOST_UNKNOWN * (rate.trials + unknown):
+    if unknown > MOST_UNKNOWN * (rate.trials + unknown):
         return RareRate(
             label=state.label,
             status="refused",
@@ -297,7 +297,13 @@ def _importance(
         ring = _ring(found, regions)
         lobes, masses = _fit(state, regions, rng, settings.max_calls // 2)
         proposal = _proposal(regions, lobes, masses, ring)
-        draws, rate = _estimate(state, proposal.mixture, settings, rng)
+        draws, rate = draw_until(
+            state,
+            proposal.mixture,
+            rng,
+            relative_error=settings.relative_error,
+            max_calls=settings.max_calls,
+        )
         if not (rate.surprising and repeats < 2 and state.calls < 0.7 * settings.max_calls):
             break
         failing = draws.points[draws.fails]
@@ -311,12 +317,12 @@ def _importance(
             weighted_rate(proposal.mixture, draws, only=proposal.fitted),
             weighted_rate(proposal.mixture, draws, only=~proposal.fitted),
         )
-        note = _objection(rate, *estimates, draws)
+        note = objection(rate, *estimates, draws)
         rest = settings.max_calls - state.calls
-        if not note or rest < 2 * _ROUND:
+        if not note or rest < 2 * ROUND:
             break
         # Few draws exaggerate: before refusing, look again with more of them.
-        more_draws = min(rest, max(2 * _ROUND, rate.draws // 2))
+        more_draws = min(rest, max(2 * ROUND, rate.draws // 2))
         draws = draws + draw_weighted(state, proposal.mixture, more_draws, rng)
         rate = weighted_rate(proposal.mixture, draws)
     checks = {
@@ -385,31 +391,6 @@ def _fit(
     return lobes, masses
 
 
-def _estimate(
-    state: CountedState, mixture: Mixture, settings: RareSettings, rng: np.random.Generator
-) -> tuple[Draws, WeightedRate]:
-    """Draw a first batch, then as many as it says are needed, or as the calls allow.
-
-    Stopping as soon as the error looks small enough would favour runs whose error is
-    underestimated; so the second batch is sized by the first and drawn whole.
-    """
-    first = max(_ROUND, min(2 * _ROUND, settings.max_calls - state.calls))
-    draws = draw_weighted(state, mixture, first, rng)
-    while True:
-        rate = weighted_rate(mixture, draws)
-        rest = settings.max_calls - state.calls
-        if rate.value == 0 or rest < _ROUND // 2:
-            return draws, rate
-        excess = (rate.coefficient_of_variation / (0.85 * settings.relative_error)) ** 2
-        missing = math.ceil(rate.draws * (excess - 1))
-        if rate.coefficient_of_variation <= settings.relative_error and (
-            missing <= 0 or rate.draws > 2 * _ROUND
-        ):
-            return draws, rate
-        more = min(max(missing, _ROUND // 2), rest)
-        draws = draws + draw_weighted(state, mixture, more, rng)
-
-
 def _other_objection(
     rate: WeightedRate, mixture: Mixture, draws: Draws, subset: SubsetResult
 ) -> str:
@@ -419,7 +400,7 @@ def _other_objection(
     that the proposal does not know it is larger by orders of magnitude.
     """
     apart = abs(subset.log_probability - math.log(rate.value))
-    if apart > _DISAGREE * math.hypot(subset.log_deviation, rate.coefficient_of_variation):
+    if apart > DISAGREE * math.hypot(subset.log_deviation, rate.coefficient_of_variation):
         return (
             f"subset sampling finds {math.exp(subset.log_probability):.3g} where importance "
             f"sampling finds {rate.value:.3g}"
@@ -432,30 +413,5 @@ def _other_objection(
         return (
             f"{100 * uncovered:.0f} % of the failures that subset sampling finds lie where "
             "importance sampling does not look: a region of failure is missing"
-        )
-    return ""
-
-
-def _objection(rate: WeightedRate, one: WeightedRate, other: WeightedRate, draws: Draws) -> str:
-    """Why there is no answer, or an empty text."""
-    if rate.value == 0:
-        return (
-            "the search's margin met a failure, but none of the draws there counts as one; "
-            "the margin and the read disagree"
-        )
-    if draws.unknown > _MOST_UNKNOWN * rate.draws:
-        return f"{draws.unknown} of {rate.draws} runs near the failure did not converge"
-    if rate.surprising:
-        return (
-            f"{100 * rate.largest_share:.0f} % of the estimate {rate.value:.3g} hang on one draw: "
-            "a region of failure is not covered"
-        )
-    if one.value == 0 or other.value == 0:
-        return "one of the two proposals met no failure"
-    apart = abs(math.log(one.value / other.value))
-    if apart > _DISAGREE * math.hypot(one.coefficient_of_variation, other.coefficient_of_variation):
-        return (
-            f"two proposals disagree: {one.value:.3g} ({one.low:.3g} to {one.high:.3g}) and "
-            f"{other.value:.3g} ({other.low:.3g} to {other.high:.3g})"
         )
     return ""

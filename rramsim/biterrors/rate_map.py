@@ -2,7 +2,8 @@
 
 Most rates of a map are either large, which plain Monte-Carlo counts in a second, or tiny, which
 importance sampling finds in a few thousand senses. Some are neither (a slab of metastable reads);
-for those lines are drawn through it, and what still cannot be said is told as that.
+for those lines are drawn through it. Failures with no point that stands for them are found by
+multilevel splitting; what still cannot be said is told as that.
 """
 
 import math
@@ -14,6 +15,8 @@ from rramsim.biterrors.limit_states import LimitState
 from rramsim.biterrors.line_sampling import line_rate, tie_direction
 from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
 from rramsim.biterrors.sense_failure import SenseFailure
+from rramsim.biterrors.splitting import splitting_rate
+from rramsim.biterrors.strobe_ranking import StrobeRanking
 from rramsim.exceptions import InputError
 
 __all__ = ["FLOOR", "is_settled", "map_rate"]
@@ -28,6 +31,7 @@ _SEARCH_CALLS, _LONG_SEARCH_CALLS = 4_000, 16_000
 _PLAIN_CALLS, _LONG_PLAIN_CALLS = 20_000, 300_000
 _LONGEST_PLAIN_CALLS = 1_000_000
 _LINE_CALLS = 20_000
+_SPLITTING_CALLS = 60_000
 _DISAGREE = 3.3
 _MOST_EXTENDED_CALLS = 150_000
 _COUNTABLE, _BARELY_COUNTABLE = 3e-4, 1e-4
@@ -37,11 +41,13 @@ _COUNTABLE, _BARELY_COUNTABLE = 3e-4, 1e-4
 def is_settled(answer: RareRate, relative_error: float) -> bool:
     """Whether a rate is known to `relative_error` (standard error over value), or below `FLOOR`.
 
-    A search that met no failure within ten standard deviations counts as below it.
+    A search for design points that met none is no evidence: ties that are never decided end it.
     """
-    if answer.status == "estimated":
-        return answer.high < FLOOR or answer.coefficient_of_variation <= relative_error
-    return answer.status == "bounded" and "within 10 sigma" in answer.note
+    if answer.status == "refused":
+        return False
+    return answer.high < FLOOR or (
+        answer.status == "estimated" and answer.coefficient_of_variation <= relative_error
+    )
 
 
 def map_rate(
@@ -55,11 +61,12 @@ def map_rate(
 
     Tries in turn: plain samples or importance sampling, whichever fits a few thousand senses; for
     a lost or flipped ±1, lines through the slab of metastable reads; importance sampling with four
-    times as many senses; plain samples by the hundred thousand where the rate can be counted; as
-    many of what came closest as its error suggests; plain samples by the million.
-    Returns the first answer that is settled (`is_settled`), else the best: an estimate with the
-    smallest error, or a refusal. Where two answers contradict each other, plain samples decide,
-    by a count or by excluding one of the two; where they cannot, it is a refusal.
+    times as many senses; plain samples by the hundred thousand where the rate can be counted;
+    multilevel splitting; as many of what came closest as its error suggests; plain samples by the
+    million. Returns the first answer that is settled (`is_settled`), else the best: an estimate
+    with the smallest error, or a refusal. Where two answers contradict each other, splitting
+    decides if it agrees with one of them, else plain samples do, by a count or by excluding one of
+    the two; where they cannot, it is a refusal.
     Raises `InputError` for a relative error outside (0, 1].
 
     >>> from rramsim.biterrors import linear_state
@@ -108,18 +115,23 @@ def _attempts(
         return attempt
 
     yield rare(base)
-    if isinstance(failure, SenseFailure) and failure.error_type != 3:
+    # Where a search met nothing, lines have no direction that they could trust.
+    searched = answers[0].status != "bounded"
+    if searched and isinstance(failure, SenseFailure) and failure.error_type != 3:
         yield partial(_lines, failure, base)
     if answers[0].method == "importance":
         yield rare(replace(base, method="importance", max_calls=_LONG_SEARCH_CALLS))
     if max(answer.value or answer.low for answer in answers) > _COUNTABLE:
         yield rare(replace(base, method="monte-carlo", monte_carlo_calls=_LONG_PLAIN_CALLS))
+    yield partial(_splitting, failure, base)
     best = min(answers, key=lambda a: (a.status != "estimated", a.coefficient_of_variation))
     # The error falls with the root of the number of calls; half as many again, for luck.
     wanted = 1.5 * best.calls * (best.coefficient_of_variation / base.relative_error) ** 2
     if best.status == "estimated" and wanted <= _MOST_EXTENDED_CALLS:
         if best.method == "line" and isinstance(failure, SenseFailure):
             yield partial(_lines, failure, base, max_calls=int(wanted))
+        elif best.method == "splitting":
+            yield partial(_splitting, failure, base, max_calls=int(wanted))
         elif best.method == "importance":
             yield rare(replace(base, method="importance", max_calls=int(wanted)))
     if best.status == "estimated" and (best.value or 0.0) > _BARELY_COUNTABLE:
@@ -145,6 +157,28 @@ def _lines(
     return answer, senses + answer.calls
 
 
+def _splitting(
+    failure: LimitState,
+    base: RareSettings,
+    report: Callable[[int], None],
+    *,
+    max_calls: int = _SPLITTING_CALLS,
+) -> tuple[RareRate, int]:
+    ranking: LimitState = failure
+    if isinstance(failure, SenseFailure) and failure.error_type == 1:
+        ranking = StrobeRanking(failure)
+    answer = splitting_rate(
+        failure,
+        ranking=ranking,
+        relative_error=base.relative_error,
+        max_calls=max_calls,
+        deepest=FLOOR / 10,
+        seed=base.seed,
+        report=report,
+    )
+    return answer, answer.calls
+
+
 def _contradict(one: RareRate, other: RareRate) -> bool:
     """Whether two estimates lie further apart than chance explains once in a thousand."""
     if one.value is None or other.value is None:
@@ -160,14 +194,28 @@ def _decided(
     other: RareRate,
     report: Callable[[int], None],
 ) -> tuple[RareRate, int]:
-    """Which of two estimates that contradict each other plain samples allow, and their number."""
+    """Which of two estimates that contradict each other a third bears out, and its senses."""
+    senses = 0
+    if "splitting" not in (one.method, other.method):
+        third, senses = _splitting(failure, base, report)
+        borne_out = [a for a in (one, other) if not _contradict(a, third)]
+        settled = third.value is not None and is_settled(third, base.relative_error)
+        if settled and len(borne_out) == 1:
+            (kept,) = borne_out
+            wrong = other if kept is one else one
+            note = (
+                f"{wrong.method} gives {wrong.value:.3g}, which splitting and {kept.method} "
+                f"({kept.value:.3g}) contradict"
+            )
+            return replace(third, note=note), senses
     if max(one.value or 0.0, other.value or 0.0) < _BARELY_COUNTABLE:
-        return _refusal(one, other), 0
+        return _refusal(one, other), senses
     plain = rare_rate(
         failure,
         settings=replace(base, method="monte-carlo", monte_carlo_calls=_LONG_PLAIN_CALLS),
-        report=report,
+        report=partial(_after, report, senses),
     )
+    senses += plain.calls
     possible = [a for a in (one, other) if plain.low <= (a.value or 0.0) <= plain.high]
     if not is_settled(plain, base.relative_error) and len(possible) == 1:
         (kept,) = possible
@@ -176,10 +224,10 @@ def _decided(
             f"{wrong.method} gives {wrong.value:.3g}, which {plain.calls} plain samples exclude"
             f" ({plain.low:.2g} to {plain.high:.2g})"
         )
-        return replace(kept, note=note), plain.calls
+        return replace(kept, note=note), senses
     if plain.status == "estimated":  # what was counted stands, with its own interval
-        return plain, plain.calls
-    return _refusal(one, other), plain.calls
+        return plain, senses
+    return _refusal(one, other), senses
 
 
 def _refusal(one: RareRate, other: RareRate) -> RareRate:

@@ -144,9 +144,9 @@ class SenseFailure:
         if self.error_type == 3:
             margin = late
         elif self.error_type == 2:
-            margin = np.minimum(self._imbalance(outcome), -late)
+            margin = np.minimum(self.imbalance(outcome, conditions.window_s), -late)
         else:
-            imbalance = self._imbalance(outcome)
+            imbalance = self.imbalance(outcome, conditions.window_s)
             margin = np.where(imbalance > 0, imbalance, np.maximum(imbalance, late))
         return np.where(outcome.converged, margin, math.nan)
 
@@ -165,14 +165,15 @@ class SenseFailure:
             resolved = np.log(np.maximum(outcome.resolve_time_s, 1e-3 * window_s) / window_s)
         return np.where(np.isnan(outcome.resolve_time_s), unresolved, resolved)
 
-    def _imbalance(self, outcome: SenseOutcome) -> Floats:
-        """L, with the sign of what was read where something was read."""
+    def imbalance(self, outcome: SenseOutcome, strobe_s: float) -> Floats:
+        """L, with the sign of what was read where something was read.
+
+        `outcome` has waveforms and was read at `strobe_s` (s after the SEN edge).
+        """
         drops = np.zeros((len(outcome), 2))
         converged = np.flatnonzero(outcome.converged)
         for index, trace in zip(converged, outcome.waveforms, strict=True):
-            drops[index] = _drops_v(
-                trace, self.conditions.vdd_v, self.stretch * self.conditions.window_s
-            )
+            drops[index] = _drops_v(trace, self.conditions.vdd_v, strobe_s)
         ratio = np.log((drops[:, 0] + _OFFSET_V) / (drops[:, 1] + _OFFSET_V)) * self.written
         sign = outcome.read * self.written
         agrees = np.sign(ratio) == sign

@@ -58,28 +58,40 @@ def _answer(value, method):
     ("truth", "one", "other", "method"),
     [
         (4e-4, 1e-3, 1e-4, "monte-carlo"),  # neither: counted
-        (1e-4, 1e-3, 1e-4, "line"),
-        (1e-6, 1e-3, 1e-6, "line"),  # too rare to count, but the other one is excluded
+        (1e-4, 1e-3, 1e-4, "splitting"),
+        (1e-6, 1e-3, 1e-6, "splitting"),  # too rare to count, but the other one is excluded
     ],
 )
-def test_plain_samples_decide_between_two_answers(truth, one, other, method):
+def test_plain_samples_decide_where_splitting_is_one_of_two(truth, one, other, method):
     answer, senses = _decided(
         linear_state(truth), RareSettings(relative_error=0.1, seed=4),
-        _answer(one, "importance"), _answer(other, "line"), lambda calls: None,
+        _answer(one, "importance"), _answer(other, "splitting"), lambda calls: None,
     )  # fmt: skip
     assert is_settled(answer, 0.1) and senses <= 300_000
     assert answer.method == method and answer.low < truth < answer.high
-    if method == "line":
+    if method == "splitting":
         assert "importance gives 0.001, which 300000 plain samples exclude" in answer.note
+
+
+@pytest.mark.parametrize("truth", [1e-4, 1e-7])
+def test_splitting_decides_between_two_others(truth):
+    # A third method, with a tenth of the senses, and where nothing can be counted.
+    answer, senses = _decided(
+        linear_state(truth), RareSettings(relative_error=0.1, seed=4),
+        _answer(100 * truth, "importance"), _answer(truth, "line"), lambda calls: None,
+    )  # fmt: skip
+    assert answer.method == "splitting" and is_settled(answer, 0.1)
+    assert answer.low < truth < answer.high and senses < 60_000
+    assert answer.note.endswith(f"which splitting and line ({truth:.3g}) contradict")
 
 
 def test_two_answers_that_cannot_be_counted_are_a_refusal():
     answer, senses = _decided(
-        linear_state(1e-7), RareSettings(), _answer(1e-5, "importance"), _answer(1e-7, "line"),
-        lambda calls: None,
+        linear_state(1e-7), RareSettings(), _answer(1e-5, "importance"),
+        _answer(1e-7, "splitting"), lambda calls: None,
     )  # fmt: skip
     assert answer.status == "refused" and senses == 0
-    assert answer.note == "importance gives 1e-05, line 1e-07"
+    assert answer.note == "importance gives 1e-05, splitting 1e-07"
 
 
 def test_a_relative_error_of_zero_is_refused():
