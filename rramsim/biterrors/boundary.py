@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rramsim.biterrors.rates import Rate
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.engines import SenseEngine, SenseSamples
+from rramsim.engines import SenseEngine, SenseSamples, reads_of
 from rramsim.exceptions import InputError
 
 __all__ = ["LARGEST_OHM", "SMALLEST_OHM", "ZeroBoundary", "zero_boundary"]
@@ -101,7 +101,7 @@ def zero_boundary(
 
     def reads_zero(ln_r: NDArray[np.float64], which: NDArray[np.bool_]) -> NDArray[np.bool_]:
         one, other = np.exp((ln_r + offset)[:, which])
-        outcome = engine.sense(
+        outcome = reads_of(engine).sense(
             circuit,
             conditions,
             SenseSamples(r_bl_ohm=one, r_blb_ohm=other, mismatch=mismatch[which]),

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from rramsim.biterrors.limit_states import Bools, Floats
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.devices import WRITTEN, ResistanceModel
-from rramsim.engines import SenseEngine, SenseOutcome, SenseSamples, Waveforms
+from rramsim.engines import SenseEngine, SenseOutcome, SenseSamples, Waveforms, reads_of
 from rramsim.exceptions import InputError
 
 __all__ = ["SenseFailure"]
@@ -100,6 +100,11 @@ class SenseFailure:
         return resistances + tuple((site.transistor, site.parameter) for site in sites)
 
     @cached_property
+    def reader(self) -> SenseEngine:
+        """The engine, ending at the strobe if it can: no energy is asked for."""
+        return reads_of(self.engine)
+
+    @cached_property
     def _sites(self) -> tuple:
         return self.circuit.mismatch_sites(self.conditions.corner)
 
@@ -116,12 +121,12 @@ class SenseFailure:
 
     def fails(self, points: Floats) -> tuple[Bools, Bools]:
         """Whether the read at the strobe is this error, and whether the run converged."""
-        outcome = self.engine.sense(self.circuit, self.conditions, self.samples(points))
+        outcome = self.reader.sense(self.circuit, self.conditions, self.samples(points))
         return self._is_error(outcome.read), outcome.converged
 
     def reads(self, points: Floats) -> tuple[NDArray[np.int8], Bools]:
         """What is read at the strobe, and whether the run converged."""
-        outcome = self.engine.sense(self.circuit, self.conditions, self.samples(points))
+        outcome = self.reader.sense(self.circuit, self.conditions, self.samples(points))
         return outcome.read, outcome.converged
 
     def is_error(self, read: float) -> bool:
@@ -137,7 +142,7 @@ class SenseFailure:
             corner=short.corner,
             window_s=self.stretch * short.window_s,
         )
-        outcome = self.engine.sense(
+        outcome = self.reader.sense(
             self.circuit, conditions, self.samples(points), waveforms=self.error_type != 3
         )
         late = self._lateness(outcome)

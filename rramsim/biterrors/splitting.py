@@ -89,6 +89,8 @@ def splitting_rate(
             f"ranking of dimension {ranking.dimension}: the failure has {state.dimension}"
         )
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x59117]))
+    # Ten levels of a tenth each are there, whatever the rounding and ties.
+    deepest *= 1.05
     moved = CountedState(ranking, report)
     runs = [
         subset_sampling(moved, rng, population=_POPULATION, deepest=math.log(deepest))

@@ -52,7 +52,7 @@ class StrobeRanking:
     def margin(self, points: Floats) -> Floats:
         """The ranking of each point, shape (n,); NaN where the run did not converge."""
         failure = self.failure
-        outcome = failure.engine.sense(
+        outcome = failure.reader.sense(
             failure.circuit, failure.conditions, failure.samples(points), waveforms=True
         )
         apart = failure.written * outcome.margin_v / failure.conditions.vdd_v

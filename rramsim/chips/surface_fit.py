@@ -9,7 +9,7 @@ from scipy.interpolate import BSpline
 
 from rramsim.chips.surface import ReadSurface, mirror_of
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.engines import SenseEngine, SenseSamples
+from rramsim.engines import SenseEngine, SenseSamples, reads_of
 from rramsim.exceptions import InputError
 
 __all__ = ["fit_surface"]
@@ -180,7 +180,7 @@ class _Counter:
 
     def _plus(self, x: Floats, y: Floats, z: Floats) -> NDArray[np.bool_]:
         self.senses += len(x)
-        outcome = self._engine.sense(
+        outcome = reads_of(self._engine).sense(
             self._circuit,
             self._conditions,
             SenseSamples(r_bl_ohm=np.exp(x), r_blb_ohm=np.exp(y), mismatch=z),

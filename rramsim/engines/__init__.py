@@ -1,7 +1,7 @@
 """Engines that solve a sense circuit for a batch of samples."""
 
 from rramsim.engines.access_transistor import AccessTransistor, access_transistor_table
-from rramsim.engines.batch import BatchEngine, table_limit_v, table_supplies
+from rramsim.engines.batch import BatchEngine, reads_of, table_limit_v, table_supplies
 from rramsim.engines.certification import Agreement, Limits, agreement, certify
 from rramsim.engines.ngspice import NgspiceEngine
 from rramsim.engines.ngspice_library import ngspice_version
@@ -23,6 +23,7 @@ __all__ = [
     "apply_pulse_in_ngspice",
     "certify",
     "ngspice_version",
+    "reads_of",
     "table_limit_v",
     "table_supplies",
 ]

@@ -7,7 +7,7 @@ import pytest
 from batch_samples import random_samples
 
 from rramsim.circuits import SenseConditions
-from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples, agreement
+from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples, agreement, reads_of
 from rramsim.engines.batch.problem import Solver, make_problem
 from rramsim.engines.batch.splines import evaluate
 
@@ -64,6 +64,21 @@ def test_waveforms_follow_those_of_ngspice(pcsa):
             at, theirs.time_s, theirs.voltages_v[node]
         )
         assert np.quantile(abs(apart), 0.95) < 0.01, node
+
+
+def test_a_sense_that_ends_at_the_strobe_reads_the_same(pcsa):
+    samples = random_samples(pcsa, 60, seed=9, mismatch=True)
+    conditions = SenseConditions(vdd_v=1.0)
+    whole = BatchEngine(threads=1).sense(pcsa, conditions, samples)
+    engine = reads_of(BatchEngine(threads=1))
+    short = engine.sense(pcsa, conditions, samples, waveforms=True)
+    for name in ("read", "resolve_time_s", "margin_v", "converged"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(short, name))
+    assert set(whole.read) == {-1, 0, 1}
+    assert np.isnan(short.energy_j).all() and np.isfinite(whole.energy_j).all()
+    assert short.waveforms[0].time_s[-1] == pytest.approx(conditions.window_s)
+    assert engine.name == BatchEngine().name
+    assert reads_of(NgspiceEngine()) == NgspiceEngine()
 
 
 def test_results_do_not_depend_on_batch_order_or_threads(pcsa):

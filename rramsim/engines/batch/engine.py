@@ -3,7 +3,7 @@
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.engines.batch.problem import Problem, Solver, make_problem
 from rramsim.engines.batch.tables import TABLE_VERSION
-from rramsim.engines.protocol import SenseOutcome, SenseSamples, Waveforms
+from rramsim.engines.protocol import SenseEngine, SenseOutcome, SenseSamples, Waveforms
 from rramsim.exceptions import InputError
 
-__all__ = ["BatchEngine", "outcome_of"]
+__all__ = ["BatchEngine", "outcome_of", "reads_of"]
 
 Floats = NDArray[np.float64]
 
@@ -30,10 +30,12 @@ class BatchEngine:
 
     `tolerance_v` is the local error that a time step may make at an output. `threads` bounds the
     threads (None: every core that this process may use); results do not depend on it.
+    With `reads_only` a sense ends at the strobe: the same reads in less time, energies unknown.
     """
 
     tolerance_v: float = 2e-3
     threads: int | None = None
+    reads_only: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.tolerance_v) and 0 < self.tolerance_v <= 0.1):
@@ -62,14 +64,24 @@ class BatchEngine:
         """Sense every sample; raises `InputError` for a circuit that this engine cannot solve."""
         if samples.noise_v is not None:
             raise InputError("noise_v: the batch engine senses without noise; use ngspice")
-        problem = _problem(circuit, conditions, Solver(tolerance_v=self.tolerance_v))
+        problem = _problem(
+            circuit,
+            conditions,
+            Solver(tolerance_v=self.tolerance_v, until_strobe=self.reads_only),
+        )
         if samples.mismatch.shape[1] not in (0, problem.sites):
             raise InputError(
                 f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
                 f"{problem.sites} varying parameters"
             )
         out, marks, traces = self.solve(problem, samples, waveforms=waveforms)
-        return outcome_of(problem, conditions, out, marks, traces)
+        outcome = outcome_of(problem, conditions, out, marks, traces)
+        if not self.reads_only:
+            return outcome
+        unknown = np.full(len(samples), np.nan)
+        return replace(
+            outcome, energy_j=unknown, clock_energy_j=unknown, word_line_energy_j=unknown
+        )
 
     def solve(
         self, problem: Problem, samples: SenseSamples, *, waveforms: bool = False
@@ -119,6 +131,11 @@ class BatchEngine:
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(lambda first: solve(first, min(first + _CHUNK, count)), starts))
         return out, marks, ()
+
+
+def reads_of(engine: SenseEngine) -> SenseEngine:
+    """The engine as it is when nobody asks for energies: it ends at the strobe, where it can."""
+    return replace(engine, reads_only=True) if isinstance(engine, BatchEngine) else engine
 
 
 def _cores() -> int:

@@ -71,6 +71,7 @@ class Solver:
     late: float = 2.0
     newton_floor: float = 1.0
     weight_floor: float = 0.05
+    until_strobe: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,6 +156,7 @@ def make_problem(
             solver.early,
             solver.late,
             solver.newton_floor,
+            float(solver.until_strobe),
         ]
     )
     order = [resistors.index(name) for name in _DEVICES]

@@ -36,7 +36,7 @@ def march(
     the circuit. `setup`: tolerance_v, newton_v, first_s,
     largest_s, smallest_s, threshold_v, edge middle, strobe, extra weight, low_v, high_v, begin,
     early, late: the tolerance is `early` times as wide before `begin`, `late` times after the
-    strobe.
+    strobe. Its last number is above 0 if the march ends at the strobe.
     """
     tolerance, newton_v, first, largest, smallest = setup[:5]
     threshold, edge, strobe, extra, low, high, begin, early, late = setup[5:14]
@@ -203,6 +203,8 @@ def march(
             if was_differ:
                 out[READ] = 1.0 if v[Q] <= threshold else -1.0
                 out[RESOLVE] = max(since, edge) - edge
+            if setup[15] > 0.0:
+                break
         if kinks[corner]:
             history = 0
             h = first
