@@ -118,10 +118,10 @@ class BatchEngine:
         if waveforms:
             traces = []
             for index in range(count):
-                trace[:, 0] = 0.0
                 solve(index, index + 1)
                 if out[index, 3]:
-                    traces.append(_waveforms(problem, trace))
+                    # One point a step; what is behind them is another sample's.
+                    traces.append(_waveforms(problem, trace[: int(out[index, 4])]))
             return out, marks, tuple(traces)
         threads = self.threads or _cores()
         starts = range(0, count, _CHUNK)
@@ -201,11 +201,9 @@ def outcome_of(
 
 
 def _waveforms(problem: Problem, trace: Floats) -> Waveforms:
-    filled = int(np.flatnonzero(trace[:, 0])[-1]) + 1
     names = (*problem.topology.unknown, *problem.topology.driven)
+    time_s, *voltages_v = np.array(trace.T, order="C")
     return Waveforms(
-        time_s=trace[:filled, 0] - problem.edge_s,
-        voltages_v={
-            name: trace[:filled, 1 + k].copy() for k, name in enumerate(names) if name != "0"
-        },
+        time_s=time_s - problem.edge_s,
+        voltages_v={name: v for name, v in zip(names, voltages_v, strict=True) if name != "0"},
     )
