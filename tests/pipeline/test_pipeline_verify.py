@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 import rramsim.pipeline.verify as verifying
 from rramsim.biterrors import load_dataset
+from rramsim.biterrors.campaign import sense_chunk
+from rramsim.biterrors.rows import RowFile
 from rramsim.cli.app import app, main
 from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment
@@ -19,6 +21,7 @@ from rramsim.files import folder_lock
 from rramsim.learning import load_images
 from rramsim.pipeline import RunFolder, sweep_stage, verify_folder, write_provenance
 from rramsim.pipeline.report import report_stage
+from rramsim.pipeline.sweep import sweep_tasks
 
 
 @pytest.fixture
@@ -236,17 +239,21 @@ def test_rows_that_several_workers_sensed_in_vain_are_no_fault(
     file = tmp_path / "small.toml"
     many = "max_samples = 900\nrelative_error = 0.5"
     text = small_experiment.replace("max_samples = 60", many).replace("workers = 1", "workers = 3")
-    file.write_text(text.replace("[1.0, 1.2]", "[0.9, 1.2]"))
+    file.write_text(text.replace("[1.0, 1.2]", "[0.9]"))
     experiment = load_experiment(file)
     folder = RunFolder.create(tmp_path / "run")
     sweep_stage(experiment, folder)
+    counts = load_dataset(folder.sense)["count"].sum("read")
+    with RowFile(folder.rows) as rows:
+        for task in sweep_tasks(experiment):
+            at = {"vdd": task.conditions.vdd_v, "written": task.written}
+            key = (task.id, int(counts.sel(at).item()) // 100, 100)
+            if key[1] < 9 and key not in rows.rows:
+                rows.append(key, sense_chunk(task, key))
+        assert sum(key[2] for key in rows.rows) > counts.sum()
     write_provenance(folder, experiment)
-    rows = [json.loads(line) for line in folder.rows.read_text().splitlines()]
-    counted = int(load_dataset(folder.sense)["count"].sum())
-    assert sum(row["samples"] for row in rows) > counted
-    for seed in range(3):
-        found = one(verify(folder, seed=seed, share=0.3), "sweep")
-        assert found.verdict == "holds", found
+    found = one(verify(folder, share=0.5), "sweep")
+    assert found.verdict == "holds", found
 
 
 def test_other_images_are_not_used(folder, monkeypatch):
