@@ -224,6 +224,16 @@ def dot_products(
 
 
 @compiled()
+def _lay_column(
+    column: Any, flat: Words, image: int, at: int, length: int, height: int, width: int
+) -> None:
+    for y in range(height):
+        start, row = y * (width + 2), (image * height + y) * width
+        for x in range(width):
+            flat[(row + x) * length + at] = column[start + x]
+
+
+@compiled()
 def gather_patches(planes: Words, channels: int, patches: Words) -> None:
     """Lay the 3 x 3 neighbourhood of every pixel as a bit string.
 
@@ -233,34 +243,43 @@ def gather_patches(planes: Words, channels: int, patches: Words) -> None:
     """
     images, height, width, words = planes.shape
     length = patches.shape[1]
-    flat, pixels = patches.ravel(), planes.ravel()
+    flat = patches.ravel()
     flat[images * height * width * length :] = 0
-    last = channels - 64 * (words - 1)
-    at = 0
+    # One image with a frame of zeros, word by word, so that a tap is the same shift of all pixels
+    # and one word of all their patches is made at a time, by vectors.
+    across = width + 2
+    span = height * across
+    framed = np.zeros((words, (height + 3) * across), dtype=np.uint64)
+    column = np.empty(span, dtype=np.uint64)
     for i in range(images):
-        for y in range(height):
-            for x in range(width):
-                # The string grows in a register and is written word by word.
-                word, filled = np.uint64(0), 0
-                for dy in range(3):
-                    v = y + dy - 1
-                    for dx in range(3):
-                        u = x + dx - 1
-                        inside = 0 <= v < height and 0 <= u < width
-                        pixel = ((i * height + v) * width + u) * words
-                        for k in range(words):
-                            bits = last if k == words - 1 else 64
-                            new = pixels[pixel + k] if inside else np.uint64(0)
-                            word |= new << np.uint64(filled)
-                            filled += bits
-                            if filled >= 64:
-                                flat[at] = word
-                                at += 1
-                                filled -= 64
-                                word = new >> np.uint64(bits - filled) if filled else np.uint64(0)
-                if filled:
-                    flat[at] = word
+        for k in range(words):
+            for y in range(height):
+                start = (y + 1) * across + 1
+                for x in range(width):
+                    framed[k, start + x] = planes[i, y, x, k]
+        at, filled = 0, 0
+        column[:] = 0
+        for tap in range(9):
+            shift = (tap // 3) * across + tap % 3
+            for k in range(words):
+                bits = channels - 64 * k if k == words - 1 else 64
+                new = framed[k, shift : shift + span]
+                up = np.uint64(filled)
+                for n in range(span):
+                    column[n] |= new[n] << up
+                filled += bits
+                if filled >= 64:
+                    _lay_column(column, flat, i, at, length, height, width)
                     at += 1
+                    filled -= 64
+                    column[:] = 0
+                    if filled:
+                        # What of the tap's word did not fit.
+                        down = np.uint64(bits - filled)
+                        for n in range(span):
+                            column[n] = new[n] >> down
+        if filled:
+            _lay_column(column, flat, i, at, length, height, width)
 
 
 @compiled()
