@@ -153,31 +153,72 @@ def test_mismatch_agrees_with_altered_models(pcsa, name):
     assert np.quantile(error_v, 0.95) < 1e-3 and error_v.max() < 2.5e-3
 
 
-def test_charges_give_the_capacitances_that_ngspice_reports(pcsa):
-    """Small-signal current into the gate of a p-channel transistor, over 2 pi f."""
-    kind = kind_of(pcsa, "xpcsa.mp1")
-    table, session = device_table(kind), ngspice_session()
-    for vgs, vds in ((0.2, 0.6), (0.7, 0.05), (1.0, 0.5), (1.2, 1.1)):
-        session.load(
-            "\n".join(
-                [
-                    "check",
-                    card_text(kind, "device"),
-                    instance_text(kind, "1", "d g 0 0", "device"),
-                    f"vg g 0 dc {-vgs} ac 1",
-                    f"vd d 0 dc {-vds}",
-                    ".options temp=27",
-                    ".ac lin 1 1meg 1meg",
-                    ".end",
-                ]
-            )
+def gate_capacitance(kind, vgs, vds, deviates):
+    """Small-signal current into the gate, source and bulk on ground, over 2 pi f."""
+    session, sign = ngspice_session(), kind.sign
+    session.load(
+        "\n".join(
+            [
+                "check",
+                card_text(kind, "device"),
+                instance_text(kind, "1", "d g 0 0", "device"),
+                f"vg g 0 dc {sign * vgs} ac 1",
+                f"vd d 0 dc {sign * vds}",
+                f".options temp={kind.temperature_c}",
+                ".ac lin 1 1meg 1meg",
+                ".end",
+            ]
         )
-        session.command("ac lin 1 1meg 1meg")
-        session.command("let gate = -imag(vg#branch) / 6283185.307179586")
-        expected = session.vector("gate")[0]
-        where = tuple((v - s) / h for v, (s, h) in zip((vgs, vds), table.grids_v[3:5], strict=True))
-        ours = evaluate(table.charge, where, 2, 0)[0] / table.grids_v[3, 1]
-        assert ours == pytest.approx(expected, rel=0.03)
+    )
+    for (name, nominal, sigma), deviate in zip(kind.varying, deviates, strict=True):
+        session.command(f"altermod device {name} = {nominal + deviate * sigma:.9g}")
+    session.command("ac lin 1 1meg 1meg")
+    session.command("let gate = -imag(vg#branch) / 6283185.307179586")
+    return session.vector("gate")[0]
+
+
+def table_capacitance(table, vgs, vds, deviates):
+    """The same by the numpy reference of what the compiled code does, at no voltage of the bulk."""
+    monomials = np.prod(np.asarray(deviates) ** table.powers, axis=1)
+    log_scale, offset, overlap, _ = monomials @ table.charge_moves
+    shifted = (vgs + offset, vds, 0.0)
+    where = [(v - s) / h for v, (s, h) in zip(shifted, table.grids_v[3:], strict=True)]
+    free = table.charge.ndim == 4
+    place = (where[2], where[0], where[1]) if free else (where[0], where[1])
+    slope = evaluate(table.charge, place, 2, 1 if free else 0)[0] / table.grids_v[3, 1]
+    return np.exp(log_scale) * slope + 2 * overlap
+
+
+@pytest.mark.parametrize("name", ["xpcsa.mp1", "xpcsa.mn1"])
+def test_charges_give_the_capacitances_that_ngspice_reports(pcsa, name):
+    kind = kind_of(pcsa, name)
+    table = device_table(kind)
+    for vgs, vds in ((0.2, 0.6), (0.7, 0.05), (1.0, 0.5), (1.2, 1.1)):
+        ours = table_capacitance(table, vgs, vds, np.zeros(3))
+        assert ours == pytest.approx(gate_capacitance(kind, vgs, vds, np.zeros(3)), rel=0.03)
+
+
+@pytest.mark.parametrize("name", ["xpcsa.mp1", "xpcsa.mn1"])
+def test_charges_move_with_the_oxide_as_in_ngspice(pcsa, name):
+    """The change that a thicker or thinner oxide makes, in part of the nominal capacitance."""
+    kind = kind_of(pcsa, name)
+    table, moved, missed = device_table(kind), [], []
+    for vgs in np.arange(0.1, 1.3, 0.1):
+        for vds in (0.0, 0.4, 1.0):
+            nominal = gate_capacitance(kind, vgs, vds, np.zeros(3))
+            ours_nominal = table_capacitance(table, vgs, vds, np.zeros(3))
+            for deviates in ((2.0, 0, 0), (-2.0, 0, 0), (1.0, 1.0, -1.0)):
+                change = gate_capacitance(kind, vgs, vds, deviates) - nominal
+                ours = table_capacitance(table, vgs, vds, deviates) - ours_nominal
+                moved.append(change / nominal)
+                missed.append((ours - change) / nominal)
+    rms = np.sqrt(np.mean(np.square(moved)))
+    assert rms > 0.01, "the oxide matters"
+    assert np.sqrt(np.mean(np.square(missed))) < 0.3 * rms
+    # What an oxide holds goes with one over its thickness.
+    _, nominal_m, sigma_m = kind.varying[0]
+    first = (table.powers == (1, 0, 0)).all(axis=1)
+    assert table.charge_moves[first, 0] == pytest.approx(-sigma_m / nominal_m, rel=0.05)
 
 
 def test_charges_and_terminals_are_symmetric_at_zero_drain_voltage(pcsa):

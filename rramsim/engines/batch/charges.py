@@ -10,7 +10,7 @@ series resistance) that no charge can be told from it. So charges are counted fr
 only where no diffusion conducts, and go on straight over vds where the drain's does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,7 @@ from rramsim.engines.batch.tables import Grid, TransistorKind
 from rramsim.engines.ngspice_library import CircuitError, NgspiceSession
 from rramsim.exceptions import InputError
 
-__all__ = ["charges", "straighten"]
+__all__ = ["Place", "charges", "ramp", "straighten"]
 
 Floats = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ def charges(
     places += [((vsb + low, False), (vsb, True), (vsb, False)) for vsb in sources_v]
     places += [((low, True), (0.0, True), (0.0, True))]
     places += [((high, False), (0.0, True), (0.0, False))]
-    lines = _ramp(session, kind, places, low - 2 * fine.step_v, high + fine.step_v, fine.step_v)
+    lines = ramp(session, kind, places, low - 2 * fine.step_v, high + fine.step_v, fine.step_v)
     n_vds, n_vsb = coarse.points, len(layers_v)
     source = lines[-2](layers_v) - lines[-2]([0.0])
     charge = np.zeros((n_vsb, fine.points, n_vds, 4))
@@ -97,17 +97,23 @@ def straighten(lines: Floats, first: int) -> None:
     lines[..., :first] = lines[..., first, None] - slope[..., None] * np.arange(first, 0, -1)
 
 
-def _ramp(
+def ramp(
     session: NgspiceSession,
     kind: TransistorKind,
     places: list[Place],
     low: float,
     high: float,
     fine_step_v: float,
+    deviates: Sequence[Sequence[float]] = (),
 ) -> list[Callable[[ArrayLike], Floats]]:
-    """For each place the charges (terminals, ...) as a function of the ramp's voltage x."""
+    """For each place the charges (terminals, ...) as a function of the ramp's voltage x.
+
+    `deviates`: for each place those of the card's varying parameters there; none if empty. Raises
+    `CircuitError` if ngspice fails.
+    """
     sign = kind.sign
-    lines = ["charges", card_text(kind, "device")]
+    models = [f"device{k}" for k in range(len(places))] if deviates else ["device"]
+    lines = ["charges", *(card_text(kind, model) for model in models)]
     nodes: dict[float, str] = {}
 
     def driven(voltage: float) -> str:
@@ -119,7 +125,7 @@ def _ramp(
 
     saved = []
     for k, place in enumerate(places):
-        lines.append(instance_text(kind, f"{k}", f"d{k} g{k} s{k} 0", "device"))
+        lines.append(instance_text(kind, f"{k}", f"d{k} g{k} s{k} 0", models[k % len(models)]))
         for letter, (constant, moves) in zip("gds", place, strict=True):
             if moves:
                 node = driven(sign * constant)
@@ -140,6 +146,10 @@ def _ramp(
         ".end",
     ]
     session.load("\n".join(lines))
+    for model, drawn in zip(models, deviates, strict=False):
+        for (name, nominal, sigma), deviate in zip(kind.varying, drawn, strict=True):
+            if deviate:
+                session.command(f"altermod {model} {name} = {nominal + deviate * sigma:.9g}")
     names = [f"{name}#branch" for name in saved]
     session.command(f"dc vx {low!r} {high + 0.005!r} {fine_step_v!r}")
     swept = session.vector("x")

@@ -101,7 +101,8 @@ class _Writer:
             self.lines += [
                 f"i{k}, i{k}_g, i{k}_d = tied_current("
                 f"gs, ds, tab, off[{k}, 0], grid, dim, par[{k}], gain[{k}, 0], gain[{k}, 1])",
-                f"{', '.join(charges)} = tied_charge(gs, ds, tab, off[{k}, 1], grid, dim)",
+                f"{', '.join(charges)} = tied_charge("
+                f"gs, ds, tab, off[{k}, 1], grid, dim, gain[{k}])",
             ]
         else:
             charges += [f"q{k}{t}_s" for t in "gds"]
@@ -110,7 +111,8 @@ class _Writer:
                 f"i{k}, i{k}_g, i{k}_d, i{k}_s = free_current("
                 f"gs, ds, sb, tab, off[{k}, 0], grid, dim, par[{k}], body[{k}], "
                 f"gain[{k}, 0], gain[{k}, 1])",
-                f"{', '.join(charges)} = free_charge(gs, ds, sb, tab, off[{k}, 1], grid, dim)",
+                f"{', '.join(charges)} = free_charge("
+                f"gs, ds, sb, tab, off[{k}, 1], grid, dim, gain[{k}])",
             ]
         sign = "-" if kind == "pmos" else ""
         other = "" if sign else "-"

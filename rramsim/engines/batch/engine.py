@@ -112,7 +112,7 @@ class BatchEngine:
                 deviates, *mismatch, out, marks, trace,
                 np.zeros((20, max(n, driven))),
                 np.zeros((problem.transistors, 2 * problem.z_coefficients + 4)),
-                np.ones((problem.transistors, 2)),
+                np.ones((problem.transistors, problem.after[-1].shape[1])),
             )  # fmt: skip
 
         if waveforms:

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from rramsim.caches import cache_folder
+from rramsim.engines.batch.charge_mismatch import fit_charge_mismatch
 from rramsim.engines.batch.extraction import current_errors, extract
 from rramsim.engines.batch.mismatch import fit_mismatch, z_grid
 from rramsim.engines.batch.tables import (
@@ -61,6 +62,7 @@ def make_table(kind: TransistorKind) -> DeviceTable:
         shift=fit.shift,
         log_gain=fit.log_gain,
         tilt=fit.tilt,
+        charge_moves=fit_charge_mismatch(kind, fit.powers),
         z_grid_v=np.array([z.start_v, z.step_v]),
         body=np.array([fit.body]),
         report=np.array([*current_errors(kind, found), np.quantile(fit.residual_v, 0.95)]),

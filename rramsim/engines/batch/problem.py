@@ -323,7 +323,9 @@ class _Layout:
         ).astype(np.int64)
         self.power_of = np.cumsum([0, *(len(t.powers) for t in tables)])
         self.shift = np.concatenate([t.shift.reshape(len(t.powers), 2 * z) for t in tables])
-        self.whole = np.concatenate([np.column_stack([t.log_gain, t.tilt]) for t in tables])
+        self.whole = np.concatenate(
+            [np.column_stack([t.log_gain, t.tilt, t.charge_moves]) for t in tables]
+        )
 
     @staticmethod
     def site_of(flat: FlatCircuit, sites: tuple[MismatchSite, ...]) -> NDArray[np.int64]:

@@ -260,7 +260,8 @@ def run(
     `varied` (samples, 2): conductances of the first two resistors in `conductance`, which are
     the synapse's devices. `deviates` (samples, sites); transistor k's are those from
     `site_of[k]` on. Its shift is the polynomial with the exponents
-    `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 2) are its log gain's and its tilt's.
+    `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 6) are those of its log gain, its
+    tilt, and what moves its charges (`DeviceTable.charge_moves`).
     """
     gr = conductance.copy()
     for sample in range(first, last):
@@ -270,7 +271,8 @@ def run(
             for row in range(2):
                 for p in range(dim[6]):
                     par[k, row * dim[6] + p] = 0.0
-            b, tilt = 0.0, 0.0
+            for column in range(gain.shape[1]):
+                gain[k, column] = 0.0
             if deviates.shape[1] > 0:
                 for term in range(power_of[k], power_of[k + 1]):
                     value = 1.0
@@ -280,12 +282,12 @@ def run(
                             x = deviates[sample, site_of[k] + parameter]
                         for _ in range(powers[term, parameter]):
                             value *= x
-                    b += value * whole[term, 0]
-                    tilt += value * whole[term, 1]
+                    for column in range(gain.shape[1]):
+                        gain[k, column] += value * whole[term, column]
                     for p in range(2 * dim[6]):
                         par[k, p] += value * shift[term, p]
-            gain[k, 0] = math.exp(b)
-            gain[k, 1] = tilt
+            gain[k, 0] = math.exp(gain[k, 0])
+            gain[k, 2] = math.exp(gain[k, 2])
         march(
             corners, kinks, pulses, setup, hold, held, start, weight,
             (gr, cc, tab, off, grid, dim, par, body, gain),

@@ -94,35 +94,50 @@ def junction(v, tab, at, grid, dim):
 
 
 @_jit
-def tied_charge(gs, ds, tab, at, grid, dim):
-    """Charges (gate, drain, source), their derivatives over vgs, over vds."""
-    g, tg = _centre(gs, grid[6], grid[7], dim[3])
+def tied_charge(gs, ds, tab, at, grid, dim, moves):
+    """Charges (gate, drain, source), their derivatives over vgs, over vds.
+
+    `moves`: behind the current's two numbers, scale, offset and capacitances of the sample.
+    """
+    g, tg = _centre(gs + moves[3], grid[6], grid[7], dim[3])
     d, td = _centre(ds, grid[8], grid[9], dim[4])
-    a, b = grid[7], grid[9]
+    c, a, b = moves[2], moves[2] * grid[7], moves[2] * grid[9]
     x = charge2(tab, at + 4 * (g * dim[4] + d), 4 * dim[4], tg, td)
-    return x[0], x[1], x[2], a * x[3], a * x[4], a * x[5], b * x[6], b * x[7], b * x[8]
+    over, below = moves[4], moves[5]
+    return (
+        c * x[0] + over * (gs + gs - ds),
+        c * x[1] + over * (ds - gs) + below * ds,
+        c * x[2] - over * gs,
+        a * x[3] + 2.0 * over,
+        a * x[4] - over,
+        a * x[5] - over,
+        b * x[6] - over,
+        b * x[7] + over + below,
+        b * x[8],
+    )
 
 
 @_jit
-def free_charge(gs, ds, sb, tab, at, grid, dim):
+def free_charge(gs, ds, sb, tab, at, grid, dim, moves):
     """Charges (gate, drain, source), their derivatives over vgs, over vds, over vsb."""
-    g, tg = _centre(gs, grid[6], grid[7], dim[3])
+    g, tg = _centre(gs + moves[3], grid[6], grid[7], dim[3])
     d, td = _centre(ds, grid[8], grid[9], dim[4])
     s, ts = _centre(sb, grid[10], grid[11], dim[5])
-    a, b, e = grid[7], grid[9], grid[11]
+    c, a, b, e = moves[2], moves[2] * grid[7], moves[2] * grid[9], moves[2] * grid[11]
     start = at + 4 * ((s * dim[3] + g) * dim[4] + d)
     x = charge3(tab, start, 4 * dim[3] * dim[4], 4 * dim[4], ts, tg, td)
+    over, below = moves[4], moves[5]
     return (
-        x[0],
-        x[1],
-        x[2],
-        a * x[3],
-        a * x[4],
-        a * x[5],
-        b * x[6],
-        b * x[7],
+        c * x[0] + over * (gs + gs - ds),
+        c * x[1] + over * (ds - gs) + below * (ds + sb),
+        c * x[2] - over * gs + below * sb,
+        a * x[3] + 2.0 * over,
+        a * x[4] - over,
+        a * x[5] - over,
+        b * x[6] - over,
+        b * x[7] + over + below,
         b * x[8],
         e * x[9],
-        e * x[10],
-        e * x[11],
+        e * x[10] + below,
+        e * x[11] + below,
     )
