@@ -148,7 +148,10 @@ def test_the_ranking_agrees_with_what_is_read_and_falls_through_an_undecided_lat
 
 
 def test_flips_of_a_slow_latch_are_found_as_plain_samples_count_them():
-    answer, senses = map_rate(slow_flip())
-    assert answer.method == "splitting" and answer.coefficient_of_variation <= 0.1
+    failure = slow_flip()
+    split = splitting_rate(failure, ranking=StrobeRanking(failure), seed=1)
+    mapped, senses = map_rate(failure)
     assert senses < 100_000
-    assert 1.26e-5 < answer.value < 2.50e-5  # 36 of 2,000,000 plain samples (95 %)
+    for answer in (split, mapped):
+        assert answer.status == "estimated" and answer.coefficient_of_variation <= 0.1
+        assert 1.40e-5 < answer.value < 2.93e-5  # 31 of 1,500,000 plain samples (95 %)
