@@ -45,7 +45,8 @@ def fit_charge_mismatch(kind: TransistorKind, powers: NDArray[np.int64]) -> Floa
         slopes = _capacitances(kind, designs)
     except CircuitError as error:
         raise InputError(f"ngspice refuses the {kind.kind} card: {error}") from error
-    # What a unit of each of the four adds to the capacitances of gate and drain (rows).
+    # What a unit of each of the four adds to the capacitances of (gate, drain): over a ramp of the
+    # gate, then of the drain. An overlap is charged by both ramps, a junction by the drain's alone.
     nominal, count = slopes[0], slopes.shape[-1]
     gate_ramps, drain_ramp = nominal[:-1], nominal[-1]
     bend = np.gradient(gate_ramps, _STEP_V, axis=-1)
