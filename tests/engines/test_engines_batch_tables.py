@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from numba import njit
 
 from rramsim.circuits import SenseConditions
-from rramsim.engines.batch.contractions import charge2, charge3, current2, current3, shift2
 from rramsim.engines.batch.elements import flatten
 from rramsim.engines.batch.extraction import extract
 from rramsim.engines.batch.junctions import JUNCTION_GRID
@@ -41,41 +39,6 @@ def test_a_cubic_spline_converges_with_the_fourth_power_of_its_step():
         at = np.linspace(0.2, 0.8, 50)
         errors.append(max(abs(evaluate(c, (t * n,), 3) - np.sin(3 * t)) for t in at))
     assert 12 < errors[0] / errors[1] < 22 and 12 < errors[1] / errors[2] < 22
-
-
-@njit
-def _compiled(current, charge, layer, s, g, d, s2, g2, d2):
-    start = (1 * 9 + 3) * 10 + 2
-    return (
-        current3(current, start, 90, 10, s, g, d),
-        current2(current, start, 10, g, d),
-        charge3(charge, 4 * start, 360, 40, s2, g2, d2),
-        charge2(charge, 4 * start, 40, g2, d2),
-        shift2(layer, 3, 20, d, s),
-    )
-
-
-def test_compiled_splines_agree_with_numpy():
-    rng = np.random.default_rng(3)
-    current, charge = rng.standard_normal((7, 9, 10)), rng.standard_normal((7, 9, 10, 4))
-    layer = rng.standard_normal((2, 20))
-    s, g, d, s2, g2, d2 = 0.31, 0.62, 0.95, -0.4, 0.1, 0.45
-    i3, i2, q3, q2, shift = _compiled(
-        current.ravel(), charge.ravel(), layer.ravel(), s, g, d, s2, g2, d2
-    )
-    for derivative, place in ((None, 0), (1, 1), (2, 2), (0, 3)):
-        assert i3[place] == pytest.approx(evaluate(current, (1 + s, 3 + g, 2 + d), 3, derivative))
-        expected = evaluate(charge, (1 + s2, 3 + g2, 2 + d2), 2, derivative)[:3]
-        assert q3[3 * place : 3 * place + 3] == pytest.approx(expected)
-    for derivative, place in ((None, 0), (0, 1), (1, 2)):
-        assert i2[place] == pytest.approx(evaluate(current[1], (3 + g, 2 + d), 3, derivative))
-        expected = evaluate(charge[1], (3 + g2, 2 + d2), 2, derivative)[:3]
-        assert q2[3 * place : 3 * place + 3] == pytest.approx(expected)
-    first, second = (evaluate(row, (3 + d,), 3) for row in layer)
-    assert shift[0] == pytest.approx(first + s * second) and shift[2] == pytest.approx(second)
-    assert shift[1] == pytest.approx(
-        evaluate(layer[0], (3 + d,), 3, 0) + s * evaluate(layer[1], (3 + d,), 3, 0)
-    )
 
 
 def ngspice_currents(kind, biases, deviates=None):

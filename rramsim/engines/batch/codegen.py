@@ -8,6 +8,7 @@ zeros are left out when the code is written. Nothing is specific to one circuit.
 from collections import defaultdict
 
 from rramsim.engines.batch.elements import Mosfet
+from rramsim.engines.batch.layout import GROUP, MODEL, Frame
 from rramsim.engines.batch.topology import Topology
 
 __all__ = ["system_source"]
@@ -24,8 +25,11 @@ def system_source(topology: Topology) -> str:
     """Source text of `system`, which evaluates the node equations and solves one Newton step."""
     writer = _Writer(topology)
     writer.linear()
+    writer.transistors()
+    place = len(writer.lines)
     for number, mosfet in enumerate(topology.circuit.mosfets):
         writer.mosfet(number, mosfet)
+    writer.lines[place:place] = writer.junctions()
     writer.solve()
     writer.results()
     body = "\n".join(f"    {line}" for line in writer.lines)
@@ -38,9 +42,10 @@ class _Writer:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self.n = len(topology.unknown)
-        self.lines = ["gr, cc, tab, off, grid, dim, par, body, gain = model"]
+        self.lines = [f"{', '.join(MODEL)} = model"]
         self.lines += [f"v{k} = v[{k}]" for k in range(self.n)]
         self.lines += [f"u{k} = u[{k}]" for k in range(1, len(topology.driven))]
+        self.diffusions: list[tuple[str, str]] = []
         # Node keys: ("v", k) unknown, ("u", k) driven, ground is None.
         self.charge: dict[tuple[str, int], list[str]] = defaultdict(list)
         self.current: dict[tuple[str, int], list[str]] = defaultdict(list)
@@ -86,33 +91,52 @@ class _Writer:
                     self.stamp(terms, row, row, name)
                     self.stamp(terms, row, other, f"-{name}")
 
+    def transistors(self) -> None:
+        """Evaluate all transistors, groups of the same kind side by side; see `transistor.py`."""
+        stages: dict[str, list[str]] = {"outer": [], "inner": [], "values": []}
+        for kind in ("free", "tied"):
+            alike = [
+                k
+                for k, mosfet in enumerate(self.topology.circuit.mosfets)
+                if (mosfet.nodes[2] == mosfet.nodes[3]) == (kind == "tied")
+            ]
+            while alike:
+                size = GROUP
+                while size > len(alike):
+                    size //= 2
+                group, alike = alike[:size], alike[size:]
+                slot = len(stages["outer"])
+                numbers = "".join(f"{k}, " for k in group)
+                voltages = ", ".join(x for k in group for x in self.differences(k))
+                for stage, lines in stages.items():
+                    at = voltages if stage == "outer" else ""
+                    lines.append(f"{kind}_{stage}(model, {slot}, ({numbers}), ({at}))")
+        for lines in stages.values():
+            self.lines += lines
+
+    def differences(self, k: int) -> tuple[str, str, str]:
+        """A transistor's (vgs, vds, vsb), as of an n-channel one."""
+        mosfet = self.topology.circuit.mosfets[k]
+        vd, vg, vs, vb = (self.voltage(self.node(name)) for name in mosfet.nodes)
+        if self.topology.circuit.models[mosfet.model][0] == "pmos":
+            return f"{vs} - {vg}", f"{vs} - {vd}", f"{vb} - {vs}"
+        return f"{vg} - {vs}", f"{vd} - {vs}", f"{vs} - {vb}"
+
     def mosfet(self, k: int, mosfet: Mosfet) -> None:
         drain, gate, source, bulk = (self.node(name) for name in mosfet.nodes)
         kind, _ = self.topology.circuit.models[mosfet.model]
         tied = mosfet.nodes[2] == mosfet.nodes[3]
-        vd, vg, vs, vb = (self.voltage(node) for node in (drain, gate, source, bulk))
-        if kind == "pmos":
-            differences = (f"{vs} - {vg}", f"{vs} - {vd}", f"{vb} - {vs}")
-        else:
-            differences = (f"{vg} - {vs}", f"{vd} - {vs}", f"{vs} - {vb}")
-        self.lines += [f"gs = {differences[0]}", f"ds = {differences[1]}"]
-        charges = [f"q{k}{t}{x}" for x in ("", "_g", "_d") for t in "gds"]
-        if tied:
+        vd, vb = self.voltage(drain), self.voltage(bulk)
+        names = [(0, [f"i{k}{x}" for x in ("", "_g", "_d", "_s")])]
+        names += [
+            (row, [f"q{k}{t}{x}" for t in "gds"])
+            for row, x in enumerate(("", "_g", "_d", "_s"), start=1)
+        ]
+        for row, four in names:
             self.lines += [
-                f"i{k}, i{k}_g, i{k}_d = tied_current("
-                f"gs, ds, tab, off[{k}, 0], grid, dim, par[{k}], gain[{k}, 0], gain[{k}, 1])",
-                f"{', '.join(charges)} = tied_charge("
-                f"gs, ds, tab, off[{k}, 1], grid, dim, gain[{k}])",
-            ]
-        else:
-            charges += [f"q{k}{t}_s" for t in "gds"]
-            self.lines += [
-                f"sb = {differences[2]}",
-                f"i{k}, i{k}_g, i{k}_d, i{k}_s = free_current("
-                f"gs, ds, sb, tab, off[{k}, 0], grid, dim, par[{k}], body[{k}], "
-                f"gain[{k}, 0], gain[{k}, 1])",
-                f"{', '.join(charges)} = free_charge("
-                f"gs, ds, sb, tab, off[{k}, 1], grid, dim, gain[{k}])",
+                f"{name} = found[{k}, {4 * row + lane}]"
+                for lane, name in enumerate(four)
+                if not (tied and name.endswith("_s"))
             ]
         sign = "-" if kind == "pmos" else ""
         other = "" if sign else "-"
@@ -139,7 +163,9 @@ class _Writer:
         over_bulk = f"{vb} - {vd}" if kind == "pmos" else f"{vd} - {vb}"
         self._junction(f"j{k}d", drain, bulk, f"off[{k}, 2]", over_bulk, (sign, other))
         if not tied:
-            self._junction(f"j{k}s", source, bulk, f"off[{k}, 3]", "sb", (sign, other))
+            self._junction(
+                f"j{k}s", source, bulk, f"off[{k}, 3]", self.differences(k)[2], (sign, other)
+            )
 
     def _junction(
         self,
@@ -153,12 +179,36 @@ class _Writer:
         """Current from a drain or source into the bulk."""
         if node == bulk:
             return
-        self.lines.append(f"{name}, {name}_v = junction({voltage}, tab, {table}, grid, dim)")
+        self.lines += [
+            f"{name} = leaks[{1 + 2 * len(self.diffusions)}]",
+            f"{name}_v = leaks[{2 + 2 * len(self.diffusions)}]",
+        ]
+        self.diffusions.append((voltage, table))
         for row, column, sign in ((node, bulk, signs[0]), (bulk, node, signs[1])):
             if row:
                 self.current[row].append(f"{sign}{name}")
                 self.stamp(self.g_terms, row, row, f"{name}_v")
                 self.stamp(self.g_terms, row, column, f"-{name}_v")
+
+    def junctions(self) -> list[str]:
+        """Currents of all diffusions into the bulk, behind one branch: hardly ever do any flow."""
+        if not self.diffusions:
+            return []
+        closed = f"frame[{Frame.JUNCTION:d}, 2]"
+        lowest = closed
+        for voltage, _ in self.diffusions:
+            lowest = f"min({lowest}, {voltage})"
+        lines = [f"if {lowest} < {closed}:", "    leaks[0] = 1.0"]
+        for k, (voltage, table) in enumerate(self.diffusions):
+            both = f"leaks[{2 * k + 1}], leaks[{2 * k + 2}]"
+            lines.append(f"    {both} = junction({voltage}, tab, {table}, frame)")
+        last = 2 * len(self.diffusions)
+        return [
+            *lines,
+            "elif leaks[0] != 0.0:",
+            f"    for k in range({last + 1}):",
+            "        leaks[k] = 0.0",
+        ]
 
     def _columns(
         self,

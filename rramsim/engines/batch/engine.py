@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.engines.batch.layout import scratch
 from rramsim.engines.batch.problem import Problem, Solver, make_problem
 from rramsim.engines.batch.tables import TABLE_VERSION
 from rramsim.engines.protocol import SenseEngine, SenseOutcome, SenseSamples, Waveforms
@@ -19,7 +20,7 @@ __all__ = ["BatchEngine", "outcome_of", "reads_of"]
 
 Floats = NDArray[np.float64]
 
-_METHOD_VERSION = 3
+_METHOD_VERSION = 4
 _CHUNK = 64
 _TRACE_POINTS = 20_000
 
@@ -103,16 +104,16 @@ class BatchEngine:
         deviates = np.ascontiguousarray(samples.mismatch, dtype=float)
         out = np.zeros((count, 6))
         marks = np.zeros((count, problem.corners.size, driven))
-        conductance, cc, tab, off, grid, dim, body, *mismatch = problem.after
+        conductance, cc, tab, off, frame, strides, body, *mismatch = problem.after
         trace = np.zeros((_TRACE_POINTS if waveforms else 0, 1 + n + driven))
 
         def solve(first: int, last: int) -> None:
             run(
-                first, last, *problem.before, conductance, varied, cc, tab, off, grid, dim, body,
-                deviates, *mismatch, out, marks, trace,
-                np.zeros((20, max(n, driven))),
-                np.zeros((problem.transistors, 2 * problem.z_coefficients + 4)),
-                np.ones((problem.transistors, problem.after[-1].shape[1])),
+                first, last, *problem.before,
+                conductance, varied, cc, tab, off, frame, strides, body, deviates, *mismatch,
+                out, marks, trace,
+                np.zeros((21, max(n, driven, 6))),
+                *scratch(problem.transistors, problem.z_coefficients),
             )  # fmt: skip
 
         if waveforms:

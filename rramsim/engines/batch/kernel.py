@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rramsim.caches import cache_folder
-from rramsim.engines.batch import contractions, stepping, transistor
+from rramsim.engines.batch import contractions, layout, moving, stepping, transistor
 from rramsim.engines.batch.codegen import system_source
 from rramsim.engines.batch.topology import Topology
 from rramsim.files import atomic_path
@@ -28,8 +28,9 @@ import math
 import numpy as np
 from numba import njit as _njit
 
+from rramsim.engines.batch.moving import mismatch
 from rramsim.engines.batch.transistor import (
-    free_charge, free_current, junction, tied_charge, tied_current,
+    free_inner, free_outer, free_values, junction, tied_inner, tied_outer, tied_values,
 )
 
 N, DRIVEN, Q, QB = {n}, {driven}, {q}, {qb}
@@ -74,7 +75,7 @@ def load_kernel(topology: Topology, *, q: str, qb: str) -> Kernel:
 def _load(source: str) -> Kernel:
     # numba's cache asks whether this file changed, but not those that it inlines.
     digest = hashlib.sha256(source.encode())
-    for module in (transistor, contractions):
+    for module in (layout, moving, transistor, contractions):
         digest.update(inspect.getsource(module).encode())
     name = f"rramsim_kernel_{digest.hexdigest()[:24]}"
     path = cache_folder() / f"{name}.py"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from rramsim.circuits import MismatchSite, SenseCircuit, SenseConditions
 from rramsim.engines.batch.elements import FlatCircuit, Mosfet, flatten
-from rramsim.engines.batch.junctions import JUNCTION_GRID
+from rramsim.engines.batch.layout import make_layout
 from rramsim.engines.batch.library import device_table
 from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.batch.topology import Topology, build_topology
@@ -161,7 +160,7 @@ def make_problem(
     )
     order = [resistors.index(name) for name in _DEVICES]
     order += [k for k in range(len(resistors)) if k not in order]
-    layout = _layout(tuple(tables))
+    layout = make_layout(tuple(tables))
     held, hold, start = _initial(topology)
     topology = _with_resistors(topology, order)
     return Problem(
@@ -181,8 +180,8 @@ def make_problem(
             np.array([c.value for c in flat.capacitors] or [0.0]),
             layout.tab,
             layout.off,
-            layout.grid,
-            layout.dim,
+            layout.frame,
+            layout.strides,
             layout.body,
             layout.site_of(flat, sites),
             layout.powers,
@@ -198,7 +197,7 @@ def make_problem(
         fall_s=fall_s,
         sites=len(sites),
         transistors=len(flat.mosfets),
-        z_coefficients=int(layout.dim[6]),
+        z_coefficients=int(layout.strides[4]),
     )
 
 
@@ -272,63 +271,3 @@ def _weights(topology: Topology, floor: float) -> Floats:
                 load[topology.unknown.index(name)] += capacitor.value
     output = min(load[topology.unknown.index(name)] for name in ("q", "qb"))
     return np.clip(load / output, floor, 1.0)
-
-
-@lru_cache(maxsize=32)
-def _layout(tables: tuple[DeviceTable, ...]) -> "_Layout":
-    """One layout for all supplies of a temperature and corner: some megabytes each."""
-    return _Layout(tables)
-
-
-class _Layout:
-    """Tables of all transistors in one array, each kind once."""
-
-    def __init__(self, tables: tuple[DeviceTable, ...]) -> None:
-        first = tables[0]
-        pieces: list[Floats] = []
-        offsets: dict[int, list[int]] = {}
-        size = 0
-        for table in tables:
-            if id(table) not in offsets:
-                offsets[id(table)] = []
-                for piece in (table.current, table.charge, *table.junction):
-                    offsets[id(table)].append(size)
-                    pieces.append(piece.ravel())
-                    size += piece.size
-        self.tab = np.concatenate([*pieces, np.zeros(8)])
-        self.off = np.array([offsets[id(table)] for table in tables])
-        cells = [
-            *(table.current.shape for table in tables if table.current.ndim == 3),
-            (5, *first.current.shape[-2:]),
-        ]
-        layers, gates, drains = cells[0]
-        charge_drains = first.charge.shape[-2]
-        z = first.shift.shape[-1]
-        junction = JUNCTION_GRID.points + 2
-        self.dim = np.array([gates, drains, layers, gates, charge_drains, layers, z, junction])
-        grid = [(start, 1 / step) for start, step in first.grids_v]
-        z_start, z_step = first.z_grid_v
-        self.grid = np.array(
-            [
-                *np.ravel(grid),
-                *(z_start, 1 / z_step, z_start + z_step * (z - 3)),
-                *(JUNCTION_GRID.start_v, 1 / JUNCTION_GRID.step_v),
-            ],
-            dtype=float,
-        )
-        self.body = np.array([table.body[0] for table in tables])
-        width = max(table.powers.shape[1] for table in tables)
-        self.powers = np.concatenate(
-            [np.pad(t.powers, ((0, 0), (0, width - t.powers.shape[1]))) for t in tables]
-        ).astype(np.int64)
-        self.power_of = np.cumsum([0, *(len(t.powers) for t in tables)])
-        self.shift = np.concatenate([t.shift.reshape(len(t.powers), 2 * z) for t in tables])
-        self.whole = np.concatenate(
-            [np.column_stack([t.log_gain, t.tilt, t.charge_moves]) for t in tables]
-        )
-
-    @staticmethod
-    def site_of(flat: FlatCircuit, sites: tuple[MismatchSite, ...]) -> NDArray[np.int64]:
-        """The first mismatch site of each transistor."""
-        models = [site.model for site in sites]
-        return np.array([models.index(m.model) if m.model in models else 0 for m in flat.mosfets])

@@ -19,6 +19,7 @@ __all__ = ["march", "run"]
 
 N = DRIVEN = Q = QB = 0
 system: Any = None
+mismatch: Any = None
 njit: Any = lambda **options: lambda function: function  # noqa: E731
 
 # Per sample results, columns of `out`.
@@ -188,7 +189,11 @@ def march(
                         trace[traced, 1 + N + f] = u[f]
                 traced += 1
             if history >= 2:
-                grow = 3.0 if worst < 1e-4 else min(3.0, 0.9 * worst ** (-1.0 / 3.0))
+                # 0.9 worst^(-1/3), within 2 %.
+                grow = 3.0
+                if worst > 0.027:
+                    root = (4.0875 + 7.0171 * worst) / (1.0 + 10.4852 * worst)
+                    grow = 0.3 * root * (4.0 - worst * root * root * root)
                 h = min(largest, h * max(0.3, grow))
             else:
                 h = min(largest, 2.0 * h)
@@ -252,44 +257,25 @@ def crossing(a, b, before, ratio, curved):
 @njit(nogil=True, error_model="numpy")
 def run(
     first, last, corners, kinks, pulses, setup, hold, held, start, weight,
-    conductance, varied, cc, tab, off, grid, dim, body,
-    deviates, site_of, powers, power_of, shift, whole, out, marks, trace, work, par, gain,
+    conductance, varied, cc, tab, off, frame, strides, body,
+    deviates, site_of, powers, power_of, shift, whole, out, marks, trace, work,
+    par, moves, draft, found, leaks,
 ):  # fmt: skip
     """Simulate the samples from `first` to `last`.
 
     `varied` (samples, 2): conductances of the first two resistors in `conductance`, which are
-    the synapse's devices. `deviates` (samples, sites); transistor k's are those from
-    `site_of[k]` on. Its shift is the polynomial with the exponents
-    `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 6) are those of its log gain, its
-    tilt, and what moves its charges (`DeviceTable.charge_moves`).
+    the synapse's devices. The rest: `moving.mismatch`.
     """
     gr = conductance.copy()
     for sample in range(first, last):
         gr[0] = varied[sample, 0]
         gr[1] = varied[sample, 1]
-        for k in range(off.shape[0]):
-            for row in range(2):
-                for p in range(dim[6]):
-                    par[k, row * dim[6] + p] = 0.0
-            for column in range(gain.shape[1]):
-                gain[k, column] = 0.0
-            if deviates.shape[1] > 0:
-                for term in range(power_of[k], power_of[k + 1]):
-                    value = 1.0
-                    for parameter in range(powers.shape[1]):
-                        x = 1.0
-                        if powers[term, parameter] > 0:
-                            x = deviates[sample, site_of[k] + parameter]
-                        for _ in range(powers[term, parameter]):
-                            value *= x
-                    for column in range(gain.shape[1]):
-                        gain[k, column] += value * whole[term, column]
-                    for p in range(2 * dim[6]):
-                        par[k, p] += value * shift[term, p]
-            gain[k, 0] = math.exp(gain[k, 0])
-            gain[k, 2] = math.exp(gain[k, 2])
+        mismatch(
+            sample, frame, body, deviates, site_of, powers, power_of, shift, whole,
+            par, moves, work[20],
+        )  # fmt: skip
         march(
             corners, kinks, pulses, setup, hold, held, start, weight,
-            (gr, cc, tab, off, grid, dim, par, body, gain),
+            (gr, cc, tab, off, frame, strides, par, moves, draft, found, leaks),
             out[sample], marks[sample], trace, work,
         )  # fmt: skip

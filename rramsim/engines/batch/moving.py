@@ -1,0 +1,68 @@
+"""What a sample's mismatch does to its transistors, from their tables' polynomials; compiled."""
+
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
+import math
+
+from numba import njit
+
+from rramsim.engines.batch.layout import Frame, Move
+
+__all__ = ["mismatch"]
+
+OUTER, INNER = int(Frame.OUTER_INVERSE), int(Frame.INNER_INVERSE)
+CURRENT, TILT, BODY, BEND, CHARGE, GATE, DRAIN, SOURCE = (4 * int(row) for row in Move)
+
+
+@njit(nogil=True, error_model="numpy")
+def mismatch(
+    sample, frame, body, deviates, site_of, powers, power_of, shift, whole, par, moves, values,
+):  # fmt: skip
+    """Write a sample's `par` (its shift splines) and `moves` (rows of `layout.Move`).
+
+    `deviates` (samples, sites); transistor k's are those from `site_of[k]` on. Its shift is the
+    polynomial with the exponents `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 6) are
+    those of its log gain, its tilt, and what moves its charges (`DeviceTable.charge_moves`).
+    """
+    over_z = frame[OUTER, 0]
+    current = (1.0, frame[INNER, 0], frame[OUTER, 1],
+               frame[OUTER, 2])  # fmt: skip
+    charge = (1.0, frame[INNER, 1], frame[INNER, 2],
+              frame[INNER, 3])  # fmt: skip
+    for k in range(par.shape[0]):
+        for p in range(par.shape[1]):
+            par[k, p] = 0.0
+        for p in range(moves.shape[1]):
+            moves[k, p] = 0.0
+        for column in range(6):
+            values[column] = 0.0
+        if deviates.shape[1] > 0:
+            for term in range(power_of[k], power_of[k + 1]):
+                value = 1.0
+                for parameter in range(powers.shape[1]):
+                    x = 1.0
+                    if powers[term, parameter] > 0:
+                        x = deviates[sample, site_of[k] + parameter]
+                    for _ in range(powers[term, parameter]):
+                        value *= x
+                for column in range(6):
+                    values[column] += value * whole[term, column]
+                for p in range(par.shape[1]):
+                    par[k, p] += value * shift[term, p]
+        tilt, offset, overlap, diffusion = values[1], values[3], values[4], values[5]
+        for lane in range(4):
+            moves[k, CURRENT + lane] = math.exp(values[0]) * current[lane]
+            moves[k, CHARGE + lane] = math.exp(values[2]) * charge[lane]
+        moves[k, TILT] = tilt
+        moves[k, TILT + 1] = offset
+        moves[k, BODY] = -body[k]
+        moves[k, BEND + 1] = over_z
+        moves[k, BEND + 3] = -body[k] * over_z
+        # Linear capacitors: charges of (gate, drain, source) per volt of vgs, of vds, of vsb.
+        moves[k, GATE] = 2.0 * overlap
+        moves[k, GATE + 1] = -overlap
+        moves[k, GATE + 2] = -overlap
+        moves[k, DRAIN] = -overlap
+        moves[k, DRAIN + 1] = overlap + diffusion
+        moves[k, SOURCE + 1] = diffusion
+        moves[k, SOURCE + 2] = diffusion
