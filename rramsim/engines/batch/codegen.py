@@ -129,12 +129,12 @@ class _Writer:
         vd, vb = self.voltage(drain), self.voltage(bulk)
         names = [(0, [f"i{k}{x}" for x in ("", "_g", "_d", "_s")])]
         names += [
-            (row, [f"q{k}{t}{x}" for t in "gds"])
-            for row, x in enumerate(("", "_g", "_d", "_s"), start=1)
+            (place, [f"q{k}{t}{x}" for t in "gds"])
+            for place, x in enumerate(("", "_g", "_d", "_s"), start=1)
         ]
-        for row, four in names:
+        for place, four in names:
             self.lines += [
-                f"{name} = found[{k}, {4 * row + lane}]"
+                f"{name} = found[{k}, {4 * place + lane}]"
                 for lane, name in enumerate(four)
                 if not (tied and name.endswith("_s"))
             ]

@@ -10,7 +10,6 @@ the processor has; nothing depends on its automatic vectorisation.
 # mypy: allow-untyped-defs, allow-incomplete-defs
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any
 
 from llvmlite import ir
@@ -122,8 +121,10 @@ class Lanes:
 
     def dot(self, weights: Sequence[Any], vectors: Sequence[Any]) -> Any:
         """The sum of weights times vectors."""
-        pairs = zip(weights[1:], vectors[1:], strict=True)
-        return reduce(lambda t, p: self.muladd(*p, t), pairs, self.mul(weights[0], vectors[0]))
+        total = self.mul(weights[0], vectors[0])
+        for weight, vector in zip(weights[1:], vectors[1:], strict=True):
+            total = self.muladd(weight, vector, total)
+        return total
 
     def largest(self, x: Any, y: Any) -> Any:
         """max(x, y), and y where x is not a number."""
