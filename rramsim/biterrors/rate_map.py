@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from rramsim.biterrors.limit_states import LimitState
 from rramsim.biterrors.line_sampling import line_rate, tie_direction
 from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
@@ -31,9 +33,11 @@ _SEARCH_CALLS, _LONG_SEARCH_CALLS = 4_000, 16_000
 _PLAIN_CALLS, _LONG_PLAIN_CALLS = 20_000, 300_000
 _LONGEST_PLAIN_CALLS = 1_000_000
 _LINE_CALLS = 20_000
-_SPLITTING_CALLS = 60_000
+_PILOT_CALLS, _SLOW = 1_000, 2e-3
+"""A latch counts as slow if so many plain reads of a written ±1 are 0."""
+_SPLITTING_CALLS = 150_000
 _DISAGREE = 3.3
-_MOST_EXTENDED_CALLS = 150_000
+_MOST_EXTENDED_CALLS = 300_000
 _COUNTABLE, _BARELY_COUNTABLE = 3e-4, 1e-4
 """Rates above these can be counted by the long and by the longest plain run to ten per cent."""
 
@@ -64,9 +68,10 @@ def map_rate(
     times as many senses; plain samples by the hundred thousand where the rate can be counted;
     multilevel splitting; as many of what came closest as its error suggests; plain samples by the
     million. Returns the first answer that is settled (`is_settled`), else the best: an estimate
-    with the smallest error, or a refusal. Where two answers contradict each other, splitting
-    decides if it agrees with one of them, else plain samples do, by a count or by excluding one of
-    the two; where they cannot, it is a refusal.
+    with the smallest error, or a refusal. What lines say of flips, and importance sampling of
+    those of a slow latch, has to be confirmed by splitting. Where two answers contradict each
+    other, splitting decides if it agrees with one of them, else plain samples do, by a count or by
+    excluding one of the two; where they cannot, it is a refusal.
     Raises `InputError` for a relative error outside (0, 1].
 
     >>> from rramsim.biterrors import linear_state
@@ -94,9 +99,13 @@ def map_rate(
                 failure, base, answer, contradicted, partial(_after, report, senses)
             )
             return answer, senses + more
-        answers.append(answer)
         if is_settled(answer, relative_error):
-            return answer, senses
+            doubtful, more = _may_miss_a_part(failure, answer, seed)
+            senses += more
+            if doubtful:
+                answer, more = _confirmed(failure, base, answer, partial(_after, report, senses))
+            return answer, senses + (more if doubtful else 0)
+        answers.append(answer)
     return min(answers, key=lambda a: (a.status == "refused", a.coefficient_of_variation)), senses
 
 
@@ -179,6 +188,45 @@ def _splitting(
     return answer, answer.calls
 
 
+def _may_miss_a_part(failure: LimitState, answer: RareRate, seed: int) -> tuple[bool, int]:
+    """Whether an answer needs a second one that knows of no direction, and the senses it took.
+
+    Flips come by ties and by a precharge that does not end. Lines towards a tie see the first
+    alone, and so do descents where the latch is slow: ties that are never decided lead them astray.
+    """
+    if not (isinstance(failure, SenseFailure) and failure.error_type == 1):
+        return False, 0
+    if answer.method != "importance":
+        return answer.method == "line", 0
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0x510]))
+    points = rng.standard_normal((_PILOT_CALLS, failure.dimension))
+    undecided, _ = replace(failure, error_type=2).fails(points)
+    return bool(undecided.mean() > _SLOW), _PILOT_CALLS
+
+
+def _confirmed(
+    failure: LimitState, base: RareSettings, first: RareRate, report: Callable[[int], None]
+) -> tuple[RareRate, int]:
+    """The answer if splitting agrees, else the larger of the two; a refusal if it has none.
+
+    Both are unbiased, and what a method misses makes its rate too small.
+    """
+    senses = 0
+    for attempt in range(2):
+        again = replace(base, seed=base.seed + attempt)
+        answer, more = _splitting(failure, again, partial(_after, report, senses))
+        senses += more
+        if answer.value is not None and is_settled(answer, base.relative_error):
+            break
+    else:
+        return _refusal(first, answer), senses
+    larger, smaller = sorted((first, answer), key=lambda a: -(a.value or 0.0))
+    if not _contradict(first, answer):
+        return replace(first, note=f"splitting gives {answer.value:.3g}"), senses
+    note = f"{smaller.method} gives {smaller.value:.3g} and misses a part of the failure"
+    return replace(larger, note=note), senses
+
+
 def _contradict(one: RareRate, other: RareRate) -> bool:
     """Whether two estimates lie further apart than chance explains once in a thousand."""
     if one.value is None or other.value is None:
@@ -231,11 +279,12 @@ def _decided(
 
 
 def _refusal(one: RareRate, other: RareRate) -> RareRate:
+    given = "no answer" if other.value is None else f"{other.value:.3g}"
     return replace(
         one,
         status="refused",
         value=None,
         low=min(one.low, other.low),
         high=max(one.high, other.high),
-        note=f"{one.method} gives {one.value:.3g}, {other.method} {other.value:.3g}",
+        note=f"{one.method} gives {one.value:.3g}, {other.method} {given}",
     )
