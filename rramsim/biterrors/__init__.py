@@ -28,12 +28,13 @@ from rramsim.biterrors.limit_states import (
 )
 from rramsim.biterrors.line_sampling import line_rate, sharpened, tie_direction
 from rramsim.biterrors.rare import RareRate, RareSettings, rare_rate
-from rramsim.biterrors.rate_map import FLOOR, is_settled, map_rate
+from rramsim.biterrors.rate_map import FLOOR, is_settled, is_slow, map_rate
 from rramsim.biterrors.rates import Rate
 from rramsim.biterrors.sense_failure import SenseFailure
 from rramsim.biterrors.sensitivity import PartSensitivity, sensitivities
 from rramsim.biterrors.splitting import splitting_rate
 from rramsim.biterrors.statistics import READ_LABELS, ErrorStatistics
+from rramsim.biterrors.strobe_ranking import ranking_of
 from rramsim.biterrors.tally import SenseTally
 from rramsim.biterrors.task import SenseTask
 
@@ -62,10 +63,12 @@ __all__ = [
     "conditions_of",
     "curved_state",
     "is_settled",
+    "is_slow",
     "line_rate",
     "linear_state",
     "load_dataset",
     "map_rate",
+    "ranking_of",
     "rare_rate",
     "run_campaign",
     "save_dataset",

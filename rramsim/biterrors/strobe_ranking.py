@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rramsim.biterrors.limit_states import Bools, Floats
+from rramsim.biterrors.limit_states import Bools, Floats, LimitState
 from rramsim.biterrors.sense_failure import SenseFailure
 from rramsim.exceptions import InputError
 
-__all__ = ["StrobeRanking"]
+__all__ = ["StrobeRanking", "ranking_of"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +62,10 @@ class StrobeRanking:
         flipped = np.minimum(apart, -1e-6)
         ranking = np.where(read == 1, 2 + tie, np.where(read == 0, undecided, flipped))
         return np.where(outcome.converged, ranking, np.nan)
+
+
+def ranking_of(failure: LimitState) -> LimitState:
+    """By what to move towards a failure: a flip by `StrobeRanking`, others by their margin."""
+    if isinstance(failure, SenseFailure) and failure.error_type == 1:
+        return StrobeRanking(failure)
+    return failure

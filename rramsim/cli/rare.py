@@ -23,6 +23,14 @@ class _Method(StrEnum):
     monte_carlo = "monte-carlo"
     importance = "importance"
     line = "line"
+    splitting = "splitting"
+
+
+_MOST_CALLS, _MOST_SPLITTING_CALLS, _LEAST_SPLITTING_CALLS = 4_000, 100_000, 60_000
+_SLOW = (
+    "more than 0.2 % of plain reads are 0: of flips where the latch is so slow, {method} may miss "
+    "most without a sign; --method splitting looks everywhere, in some 60,000 senses"
+)
 
 
 class _Check(StrEnum):
@@ -54,13 +62,17 @@ def rare(
         _Method,
         typer.Option(
             help="auto: plain Monte-Carlo where the rate is not rare, else importance sampling; "
-            "line: along lines through the slab of metastable reads, types 1 and 2."
+            "line: along lines through the slab of metastable reads, types 1 and 2; splitting: "
+            "level by level with no design point, some 60,000 senses, for flips of a slow latch."
         ),
     ] = _Method.auto,
     relative_error: Annotated[
         float, typer.Option(help="Coefficient of variation (standard error over rate) to reach.")
     ] = 0.1,
-    max_calls: Annotated[int, typer.Option(help="Senses to simulate at most.")] = 4000,
+    max_calls: Annotated[
+        int | None,
+        typer.Option(help="Senses to simulate at most. Default: 4000; 100000 for splitting."),
+    ] = None,
     check: Annotated[
         _Check,
         typer.Option(help="subset: also by subset sampling, some 20,000 senses on top."),
@@ -79,10 +91,13 @@ def rare(
     from rramsim.biterrors import (
         RareSettings,
         SenseFailure,
+        is_slow,
         line_rate,
+        ranking_of,
         rare_rate,
         sensitivities,
         sharpened,
+        splitting_rate,
         tie_direction,
     )
     from rramsim.circuits import SenseConditions
@@ -94,6 +109,11 @@ def rare(
 
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"--plot {plot}: must end in .png, .svg or .pdf")
+    most = max_calls or (_MOST_SPLITTING_CALLS if method is _Method.splitting else _MOST_CALLS)
+    if method is _Method.splitting and most < _LEAST_SPLITTING_CALLS:
+        raise InputError(
+            f"--max-calls {most}: --method splitting needs at least {_LEAST_SPLITTING_CALLS}"
+        )
     base = Experiment() if experiment is None else load_experiment(experiment)
     resistances = base.make_resistances()
     for name, median, sigma in (("lrs", lrs, lrs_sigma), ("hrs", hrs, hrs_sigma)):
@@ -125,9 +145,11 @@ def rare(
         mismatch=base.sense.mismatch,
     )
     settings = RareSettings(
-        method="auto" if method is _Method.line else method.value,  # type: ignore[arg-type]
+        method=method.value  # type: ignore[arg-type]
+        if method in (_Method.monte_carlo, _Method.importance)
+        else "auto",
         relative_error=relative_error,
-        max_calls=max_calls,
+        max_calls=most,
         cross_check=check.value,
         seed=seed,
     )
@@ -141,14 +163,29 @@ def rare(
                 failure,
                 direction,
                 relative_error=relative_error,
-                max_calls=max_calls,
+                max_calls=most,
                 seed=seed,
-                report=lambda calls: update(spent + calls, max_calls, ""),
+                report=lambda calls: update(spent + calls, most, ""),
+            )
+        elif method is _Method.splitting:
+            answer = splitting_rate(
+                failure,
+                ranking=ranking_of(failure),
+                relative_error=relative_error,
+                max_calls=most,
+                seed=seed,
+                report=lambda calls: update(calls, most, ""),
             )
         else:
             answer = rare_rate(
-                failure, settings=settings, report=lambda calls: update(calls, max_calls, "")
+                failure, settings=settings, report=lambda calls: update(calls, most, "")
             )
+        aimed = answer.method in ("importance", "line") and answer.status == "estimated"
+        if type_ == 1 and aimed and is_slow(failure, seed=seed):
+            note = _SLOW.format(method=answer.method)
+            answer = replace(answer, note=f"{answer.note}; {note}" if answer.note else note)
+            if method is _Method.auto:
+                answer = replace(answer, status="refused", value=None, high=1.0)
     parts = sensitivities(answer, failure.names) if answer.regions else ()
     if plot is not None:
         if not parts:
@@ -174,7 +211,12 @@ def rare(
     if answer.status == "refused":
         raise MachineError(
             f"no answer for {answer.label}: {answer.note}; the rate lies somewhere from "
-            f"{answer.low:.2g} to {answer.high:.2g}. Raise --max-calls, or ask for --check subset"
+            f"{answer.low:.2g} to {answer.high:.2g}"
+            + (
+                ""
+                if "splitting" in answer.note
+                else ". Raise --max-calls, or ask for --check subset"
+            )
         )
     if json:
         return

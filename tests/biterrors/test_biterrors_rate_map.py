@@ -1,7 +1,9 @@
 """Rates of a map: on states with known answers, and the whole command on a small grid."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -15,7 +17,7 @@ from rramsim.biterrors import (
     map_rate,
     two_lobed_state,
 )
-from rramsim.biterrors.rate_map import _decided
+from rramsim.biterrors.rate_map import _confirmed, _decided
 from rramsim.cli.app import app
 from rramsim.exceptions import InputError
 
@@ -92,6 +94,30 @@ def test_two_answers_that_cannot_be_counted_are_a_refusal():
     )  # fmt: skip
     assert answer.status == "refused" and senses == 0
     assert answer.note == "importance gives 1e-05, splitting 1e-07"
+
+
+@pytest.mark.parametrize(
+    ("first", "method", "value"),
+    [
+        (1.05e-6, "line", 1.05e-6),  # splitting agrees
+        (1e-7, "splitting", 1e-6),  # lines missed a part
+        (1e-5, "line", 1e-5),  # splitting did
+    ],
+)
+def test_of_two_answers_that_differ_the_larger_misses_less(first, method, value):
+    settings = RareSettings(relative_error=0.1, seed=4)
+    answer, senses = _confirmed(
+        linear_state(1e-6), settings, _answer(first, "line"), lambda calls: None
+    )
+    assert answer.method == method and is_settled(answer, 0.1) and senses < 60_000
+    assert answer.value == pytest.approx(value, rel=0.4)
+    assert ("misses a part" in answer.note) == (first != 1.05e-6)
+
+
+def test_what_splitting_cannot_confirm_is_a_refusal():
+    flat = replace(linear_state(1e-4), function=lambda points: np.ones(len(points)))
+    answer, _ = _confirmed(flat, RareSettings(), _answer(1e-4, "line"), lambda calls: None)
+    assert answer.status == "refused" and answer.note == "line gives 0.0001, splitting no answer"
 
 
 def test_a_relative_error_of_zero_is_refused():
