@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from rramsim.compiled import compiled
 from rramsim.networks.bit_vectors import (
     LANES,
-    LANES32,
     STEPS,
     add,
     and_,
@@ -24,12 +23,10 @@ from rramsim.networks.bit_vectors import (
     count,
     intrinsic,
     load,
-    load32,
-    maximum32,
-    multiply_add32,
+    maximum,
+    multiply_add,
     splat,
     store,
-    store32,
     sub,
     totals,
     xor,
@@ -38,7 +35,6 @@ from rramsim.networks.bit_vectors import (
 
 __all__ = [
     "LANES",
-    "LANES32",
     "dot_products",
     "fixed_point_convolution",
     "flatten_pixels",
@@ -49,7 +45,8 @@ __all__ = [
 ]
 
 Words = NDArray[np.uint64]
-_FULL = np.uint64((1 << LANES32) - 1)
+Halves = NDArray[np.uint32]
+_FULL = np.uint64((1 << LANES) - 1)
 
 
 @intrinsic
@@ -60,18 +57,19 @@ def popcount(typing: Any, word: Any) -> Any:
     )
 
 
-# Each kernel gets inputs of shape (rows, words), rows a multiple of 4, weights of shape (groups,
-# words, LANES), and fills sums of shape (rows, groups * LANES), int32.
+# Each kernel gets inputs of shape (rows, at least words), rows a multiple of 4, weights of shape
+# (groups, words, LANES), both in words of 32 bits, and fills sums of shape (rows, groups * LANES),
+# int32.
 # Four rows share each load of weights; more would not fit the registers.
 
 
 @compiled()
-def _binary_binary(x_sign: Words, w_sign: Words, bits: int, sums: Any) -> None:
-    rows, words = x_sign.shape
-    groups = w_sign.shape[0]
+def _binary_binary(x_sign: Halves, w_sign: Halves, bits: int, sums: Any) -> None:
+    rows = x_sign.shape[0]
+    groups, words = w_sign.shape[:2]
     weights, flat = w_sign.ravel(), sums.ravel()
     width = groups * LANES
-    base = splat(np.uint64(bits))
+    base = splat(np.uint32(bits))
     for p in range(0, rows, 4):
         for g in range(groups):
             s0, s1, s2, s3 = zero(), zero(), zero(), zero()
@@ -94,10 +92,10 @@ def _binary_binary(x_sign: Words, w_sign: Words, bits: int, sums: Any) -> None:
 
 @compiled()
 def _ternary_weights(
-    x_sign: Words, w_sign: Words, w_some: Words, nonzero: Words, sums: Any
+    x_sign: Halves, w_sign: Halves, w_some: Halves, nonzero: Halves, sums: Any
 ) -> None:
-    rows, words = x_sign.shape
-    groups = w_sign.shape[0]
+    rows = x_sign.shape[0]
+    groups, words = w_sign.shape[:2]
     signs, somes, bases = w_sign.ravel(), w_some.ravel(), nonzero.ravel()
     flat = sums.ravel()
     width = groups * LANES
@@ -125,17 +123,17 @@ def _ternary_weights(
 
 
 @compiled()
-def _ternary_inputs(x_sign: Words, x_some: Words, w_sign: Words, sums: Any) -> None:
-    rows, words = x_sign.shape
-    groups = w_sign.shape[0]
+def _ternary_inputs(x_sign: Halves, x_some: Halves, w_sign: Halves, sums: Any) -> None:
+    rows = x_sign.shape[0]
+    groups, words = w_sign.shape[:2]
     weights, flat = w_sign.ravel(), sums.ravel()
     width = groups * LANES
-    nonzero = np.zeros(4, dtype=np.uint64)
+    nonzero = np.zeros(4, dtype=np.uint32)
     for p in range(0, rows, 4):
         for r in range(4):
             found = 0
             for k in range(words):
-                found += popcount(x_some[p + r, k])
+                found += popcount(np.uint64(x_some[p + r, k]))
             nonzero[r] = found
         for g in range(groups):
             s0, s1, s2, s3 = zero(), zero(), zero(), zero()
@@ -157,9 +155,11 @@ def _ternary_inputs(x_sign: Words, x_some: Words, w_sign: Words, sums: Any) -> N
 
 
 @compiled()
-def _ternary_ternary(x_sign: Words, x_some: Words, w_sign: Words, w_some: Words, sums: Any) -> None:
-    rows, words = x_sign.shape
-    groups = w_sign.shape[0]
+def _ternary_ternary(
+    x_sign: Halves, x_some: Halves, w_sign: Halves, w_some: Halves, sums: Any
+) -> None:
+    rows = x_sign.shape[0]
+    groups, words = w_sign.shape[:2]
     signs, somes, flat = w_sign.ravel(), w_some.ravel(), sums.ravel()
     width = groups * LANES
     for p in range(0, rows, 4):
@@ -196,31 +196,34 @@ def _ternary_ternary(x_sign: Words, x_some: Words, w_sign: Words, w_some: Words,
 
 
 def dot_products(
-    x_sign: Words,
-    x_some: Words | None,
-    w_sign: Words,
-    w_some: Words | None,
+    x_sign: Halves,
+    x_some: Halves | None,
+    w_sign: Halves,
+    w_some: Halves | None,
     *,
     bits: int,
-    nonzero: Words,
+    nonzero: Halves,
     sums: NDArray[np.int32],
 ) -> None:
     """Fill `sums` (rows, groups * LANES) with the products of every input row and every output.
 
-    `x_sign`, `x_some`: (rows, words), rows a multiple of 4; `w_sign`, `w_some`: (groups, words,
-    LANES); None stands for a plane of ones. `bits` values lie in a row; `nonzero` (groups, LANES)
-    counts each output's non-zero weights. Bits beyond `bits` must be 0 in every plane.
+    `x_sign`, `x_some`: (rows, words of 64 bits), rows a multiple of 4; `w_sign`, `w_some`: (groups,
+    words of 32 bits, LANES); None stands for a plane of ones. `bits` values lie in a row; `nonzero`
+    (groups, LANES) counts each output's non-zero weights. Bits beyond `bits` must be 0 in every
+    plane.
     """
-    if w_some is None and x_some is None:
-        _binary_binary(x_sign, w_sign, bits, sums)
-    elif x_some is None:
+    signs = x_sign.view(np.uint32)
+    somes = None if x_some is None else x_some.view(np.uint32)
+    if w_some is None and somes is None:
+        _binary_binary(signs, w_sign, bits, sums)
+    elif somes is None:
         assert w_some is not None
-        _ternary_weights(x_sign, w_sign, w_some, nonzero, sums)
+        _ternary_weights(signs, w_sign, w_some, nonzero, sums)
     elif w_some is None:
-        _ternary_inputs(x_sign, x_some, w_sign, sums)
+        _ternary_inputs(signs, somes, w_sign, sums)
     else:
-        assert x_some is not None and w_some is not None
-        _ternary_ternary(x_sign, x_some, w_sign, w_some, sums)
+        assert somes is not None and w_some is not None
+        _ternary_ternary(signs, somes, w_sign, w_some, sums)
 
 
 @compiled()
@@ -324,7 +327,7 @@ def remove_padding(tap_sums: Any, images: int, height: int, width: int, sums: An
 def fixed_point_convolution(pixels: Any, weights: Any, sums: Any) -> None:
     """Convolve int32 pixels (images, height, width, channels), zeros around them, 3 x 3.
 
-    `weights`: (9 * channels, width) int32, width a multiple of LANES32; fills `sums` (images *
+    `weights`: (9 * channels, width) int32, width a multiple of LANES; fills `sums` (images *
     height * width, width) int32.
     """
     images, height, width, channels = pixels.shape
@@ -334,7 +337,7 @@ def fixed_point_convolution(pixels: Any, weights: Any, sums: Any) -> None:
         for y in range(height):
             for x in range(width):
                 p = (i * height + y) * width + x
-                for g in range(0, outputs, LANES32):
+                for g in range(0, outputs, LANES):
                     total = zero()
                     for dy in range(3):
                         v = y + dy - 1
@@ -346,9 +349,9 @@ def fixed_point_convolution(pixels: Any, weights: Any, sums: Any) -> None:
                                 continue
                             row = (3 * dy + dx) * channels
                             for c in range(channels):
-                                factors = load32(flat, (row + c) * outputs + g)
-                                total = multiply_add32(total, pixels[i, v, u, c], factors)
-                    store32(out, p * outputs + g, total)
+                                factors = load(flat, (row + c) * outputs + g)
+                                total = multiply_add(total, pixels[i, v, u, c], factors)
+                    store(out, p * outputs + g, total)
 
 
 @compiled()
@@ -357,7 +360,7 @@ def threshold_and_pack(
 ) -> None:
     """Pool integer sums of one image by their maximum, compare with thresholds, pack the bits.
 
-    `sums`: (images * height * width, width) int32, width a multiple of LANES32 like the length of
+    `sums`: (images * height * width, width) int32, width a multiple of LANES like the length of
     the thresholds; `pool` = (rows, columns) of a pooling cell. With m the maximum, inverted bit by
     bit where `flip` is -1 instead of 0, a value is +1 from `from_plus` on, 0 from `from_zero` on,
     else -1. Fills `sign` and `some` of shape (images, height / pool, width / pool, words).
@@ -372,16 +375,16 @@ def threshold_and_pack(
                 first = (i * height * down + y * down) * width * across + x * across
                 for k in range(words):
                     minus, present = np.uint64(0), np.uint64(0)
-                    for g in range(64 * k, min(outputs, 64 * k + 64), LANES32):
-                        value = load32(flat, first * outputs + g)
+                    for g in range(64 * k, min(outputs, 64 * k + 64), LANES):
+                        value = load(flat, first * outputs + g)
                         for dy in range(down):
                             for dx in range(across):
                                 p = first + dy * width * across + dx
-                                value = maximum32(value, load32(flat, p * outputs + g))
-                        value = xor(value, load32(flip, g))
+                                value = maximum(value, load(flat, p * outputs + g))
+                        value = xor(value, load(flip, g))
                         shift = np.uint64(g - 64 * k)
-                        above = at_least_bits(value, load32(from_zero, g))
-                        plus = at_least_bits(value, load32(from_plus, g))
+                        above = at_least_bits(value, load(from_zero, g))
+                        plus = at_least_bits(value, load(from_plus, g))
                         minus |= (above ^ _FULL) << shift
                         present |= ((above ^ _FULL) | plus) << shift
                     sign[i, y, x, k] = minus

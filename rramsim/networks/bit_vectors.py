@@ -1,9 +1,10 @@
-"""Vectors of 64-bit words for numba: one lane an output, so that nothing is summed across lanes.
+"""Vectors of 32-bit words for numba: one lane an output, so that nothing is summed across lanes.
 
 numba has no vector type, and its own vectorisation of a popcount loop pays a horizontal sum for
 every few words. Here a value of type `Lanes` is an LLVM vector; LLVM lowers it to what the
-processor has: `vpopcntq` on eight lanes (AVX-512 VPOPCNTDQ), or byte counts by table look-up on
-four (AVX2's `pshufb`, NEON's `cnt`), which are summed to words once in 31 steps only.
+processor has: `vpopcntd` on sixteen lanes (AVX-512 VPOPCNTDQ), or byte counts by table look-up on
+eight (AVX2's `pshufb`, NEON's `cnt`), which are summed to words once in 31 steps only. Lanes of 32
+bits, not 64: sums are int32 as they stand, and the 288 bits of a patch of 32 channels fill theirs.
 """
 
 from typing import Any
@@ -16,7 +17,6 @@ from numba.extending import models, register_model
 
 __all__ = [
     "LANES",
-    "LANES32",
     "STEPS",
     "VECTOR_POPCOUNT",
     "add",
@@ -25,12 +25,10 @@ __all__ = [
     "count",
     "intrinsic",
     "load",
-    "load32",
-    "maximum32",
-    "multiply_add32",
+    "maximum",
+    "multiply_add",
     "splat",
     "store",
-    "store32",
     "sub",
     "totals",
     "xor",
@@ -40,19 +38,15 @@ __all__ = [
 VECTOR_POPCOUNT = bool(llvmlite.binding.get_host_cpu_features().get("avx512vpopcntdq", False))
 """Whether the processor counts the bits of whole vectors of words in one instruction."""
 
-LANES = 8 if VECTOR_POPCOUNT else 4
-"""64-bit words in a vector."""
-
-LANES32 = 2 * LANES
-"""32-bit integers in a vector; the operations whose names end in 32 act on these."""
+LANES = 16 if VECTOR_POPCOUNT else 8
+"""32-bit words in a vector."""
 
 STEPS = 1 << 20 if VECTOR_POPCOUNT else 31
 """How often `count` may be applied to an accumulator before `totals`: bytes overflow at 32."""
 
-_WORDS = ir.VectorType(ir.IntType(64), LANES)
-_BYTES = ir.VectorType(ir.IntType(8), 8 * LANES)
 _INT32 = ir.IntType(32)
-_WORDS32 = ir.VectorType(_INT32, LANES32)
+_WORDS = ir.VectorType(_INT32, LANES)
+_BYTES = ir.VectorType(ir.IntType(8), 4 * LANES)
 
 
 # numba describes an intrinsic by the function that types it; callers give fewer arguments.
@@ -82,6 +76,11 @@ def _element(context: Any, builder: Any, kind: Any, array: Any, index: Any, vect
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
+def _spread(builder: Any, word: Any) -> Any:
+    one = builder.insert_element(ir.Constant(_WORDS, ir.Undefined), word, ir.Constant(_INT32, 0))
+    return builder.shuffle_vector(one, one, ir.Constant(_WORDS, [0] * LANES))
+
+
 @intrinsic
 def zero(typing: Any) -> Any:
     """All lanes 0."""
@@ -90,18 +89,7 @@ def zero(typing: Any) -> Any:
 
 @intrinsic
 def load(typing: Any, array: Any, index: Any) -> Any:
-    """The words array[index : index + LANES] of a flat contiguous uint64 array."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        address = _element(context, builder, signature.args[0], values[0], values[1], _WORDS)
-        return builder.load(address, align=8)
-
-    return _lanes(array, types.int64), generate
-
-
-@intrinsic
-def load32(typing: Any, array: Any, index: Any) -> Any:
-    """The integers array[index : index + LANES32] of a flat contiguous int32 array."""
+    """The words array[index : index + LANES] of a flat contiguous uint32 or int32 array."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         address = _element(context, builder, signature.args[0], values[0], values[1], _WORDS)
@@ -111,8 +99,8 @@ def load32(typing: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def store32(typing: Any, array: Any, index: Any, words: Any) -> Any:
-    """Write the integers to array[index : index + LANES32] of a flat contiguous int32 array."""
+def store(typing: Any, array: Any, index: Any, words: Any) -> Any:
+    """Write the words to array[index : index + LANES] of a flat contiguous int32 array."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         address = _element(context, builder, signature.args[0], values[0], values[1], _WORDS)
@@ -123,29 +111,22 @@ def store32(typing: Any, array: Any, index: Any, words: Any) -> Any:
 
 
 @intrinsic
-def multiply_add32(typing: Any, accumulator: Any, factor: Any, words: Any) -> Any:
+def multiply_add(typing: Any, accumulator: Any, factor: Any, words: Any) -> Any:
     """accumulator + factor * words, `factor` an int32."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        one = builder.insert_element(
-            ir.Constant(_WORDS32, ir.Undefined), values[1], ir.Constant(_INT32, 0)
-        )
-        order = ir.Constant(ir.VectorType(_INT32, LANES32), [0] * LANES32)
-        factors = builder.shuffle_vector(one, one, order)
-        product = builder.mul(factors, builder.bitcast(values[2], _WORDS32))
-        return builder.bitcast(builder.add(builder.bitcast(values[0], _WORDS32), product), _WORDS)
+        return builder.add(values[0], builder.mul(_spread(builder, values[1]), values[2]))
 
     return _lanes(_lanes, types.int32, _lanes), generate
 
 
 @intrinsic
-def maximum32(typing: Any, left: Any, right: Any) -> Any:
+def maximum(typing: Any, left: Any, right: Any) -> Any:
     """The larger of each pair of integers."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        left, right = (builder.bitcast(value, _WORDS32) for value in values)
-        larger = builder.select(builder.icmp_signed(">", left, right), left, right)
-        return builder.bitcast(larger, _WORDS)
+        left, right = values
+        return builder.select(builder.icmp_signed(">", left, right), left, right)
 
     return _lanes(_lanes, _lanes), generate
 
@@ -155,8 +136,7 @@ def at_least_bits(typing: Any, left: Any, right: Any) -> Any:
     """A uint64 whose bit i says whether integer i of `left` is at least that of `right`."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        left, right = (builder.bitcast(value, _WORDS32) for value in values)
-        bits = builder.bitcast(builder.icmp_signed(">=", left, right), ir.IntType(LANES32))
+        bits = builder.bitcast(builder.icmp_signed(">=", *values), ir.IntType(LANES))
         return builder.zext(bits, ir.IntType(64))
 
     return types.uint64(_lanes, _lanes), generate
@@ -164,16 +144,12 @@ def at_least_bits(typing: Any, left: Any, right: Any) -> Any:
 
 @intrinsic
 def splat(typing: Any, word: Any) -> Any:
-    """The same uint64 in every lane."""
+    """The same uint32 in every lane."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        one = builder.insert_element(
-            ir.Constant(_WORDS, ir.Undefined), values[0], ir.Constant(_INT32, 0)
-        )
-        order = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
-        return builder.shuffle_vector(one, one, order)
+        return _spread(builder, values[0])
 
-    return _lanes(types.uint64), generate
+    return _lanes(types.uint32), generate
 
 
 def _binary(name: str) -> Any:
@@ -199,7 +175,7 @@ def count(typing: Any, accumulator: Any, words: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kind = _WORDS if VECTOR_POPCOUNT else _BYTES
-        name = f"llvm.ctpop.v{LANES}i64" if VECTOR_POPCOUNT else f"llvm.ctpop.v{8 * LANES}i8"
+        name = f"llvm.ctpop.v{LANES}i32" if VECTOR_POPCOUNT else f"llvm.ctpop.v{4 * LANES}i8"
         function = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(kind, [kind]), name
         )
@@ -217,25 +193,11 @@ def totals(typing: Any, accumulator: Any) -> Any:
         value = values[0]
         if VECTOR_POPCOUNT:
             return value
-        mask = _constant(0x00FF00FF00FF00FF)
+        mask = _constant(0x00FF00FF)
         value = builder.add(
             builder.and_(value, mask), builder.and_(builder.lshr(value, _constant(8)), mask)
         )
         value = builder.add(value, builder.lshr(value, _constant(16)))
-        value = builder.add(value, builder.lshr(value, _constant(32)))
         return builder.and_(value, _constant(0xFFFF))
 
     return _lanes(_lanes), generate
-
-
-@intrinsic
-def store(typing: Any, array: Any, index: Any, words: Any) -> Any:
-    """Write the lanes as int32 to array[index : index + LANES] of a flat contiguous array."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = ir.VectorType(_INT32, LANES)
-        address = _element(context, builder, signature.args[0], values[0], values[1], kind)
-        builder.store(builder.trunc(values[2], kind), address, align=4)
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, _lanes), generate

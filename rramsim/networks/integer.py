@@ -28,7 +28,7 @@ from torch import nn
 from rramsim.exceptions import InputError
 from rramsim.networks.architectures import Standardise
 from rramsim.networks.bit_kernels import (
-    LANES32,
+    LANES,
     dot_products,
     fixed_point_convolution,
     flatten_pixels,
@@ -151,7 +151,7 @@ class _BitLayer:
         self._thresholds: tuple[NDArray[np.int32], ...] | None = None
         if following is not None:
             folded = _fold(stage.norm, following, limit=self.weights.bits)
-            self._thresholds = folded.padded(LANES32)
+            self._thresholds = folded.padded(LANES)
 
     def with_weights(self, weights: NDArray[np.int8]) -> "_BitLayer":
         _check_shape(self.name, weights, self._shape)
@@ -245,7 +245,7 @@ class _FixedInput:
         self._table = np.rint(table * 2.0**self.fraction_bits).astype(np.int64)
         limit = int(np.abs(self._table).max()) * inputs
         self._thresholds = _fold(stage.norm, following, limit=limit, scale=2.0**-self.fraction_bits)
-        self._padded = self._thresholds.padded(LANES32) if self._convolution else ()
+        self._padded = self._thresholds.padded(LANES) if self._convolution else ()
         self._outputs = len(weights)
         self._lay(weights)
 
@@ -258,7 +258,7 @@ class _FixedInput:
     def _lay(self, weights: NDArray[np.int8]) -> None:
         if self._convolution:
             laid = weights.transpose(2, 3, 1, 0).reshape(-1, self._outputs).astype(np.int32)
-            self._weights: NDArray[Any] = np.pad(laid, ((0, 0), (0, -self._outputs % LANES32)))
+            self._weights: NDArray[Any] = np.pad(laid, ((0, 0), (0, -self._outputs % LANES)))
         else:
             # Sums stay below 2^53: float64 holds them exactly, and the library's product serves.
             self._weights = weights.T.astype(np.float64)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError
-from rramsim.networks.bit_kernels import LANES, LANES32
+from rramsim.networks.bit_kernels import LANES
 
 __all__ = ["PackedWeights", "pack_bits", "pack_weights"]
 
@@ -15,20 +15,20 @@ __all__ = ["PackedWeights", "pack_bits", "pack_weights"]
 class PackedWeights:
     """One layer's weights, `outputs` rows of `bits` values -1, 0, +1.
 
-    `sign`, `some`: (groups, words, LANES) uint64, outputs in an even number of groups;
-    `some` is None if no weight is 0. `nonzero`: (groups, LANES), each output's non-zero weights.
+    `sign`, `some`: (groups, words of 32 bits, LANES) uint32; `some` is None if no weight is 0.
+    `nonzero`: (groups, LANES), each output's non-zero weights.
     """
 
     outputs: int
     bits: int
-    sign: NDArray[np.uint64]
-    some: NDArray[np.uint64] | None
-    nonzero: NDArray[np.uint64]
+    sign: NDArray[np.uint32]
+    some: NDArray[np.uint32] | None
+    nonzero: NDArray[np.uint32]
 
     @property
     def words(self) -> int:
         """64-bit words in a row of inputs."""
-        return self.sign.shape[1]
+        return -(-self.bits // 64)
 
     @property
     def width(self) -> int:
@@ -54,12 +54,12 @@ def pack_weights(weights: NDArray[np.int8]) -> PackedWeights:
     if weights.ndim != 2 or not np.isin(weights, (-1, 0, 1)).all():
         raise InputError("weights to pack: must be -1, 0 or +1, of shape (outputs, inputs)")
     outputs, bits = weights.shape
-    groups = -(-outputs // LANES32) * (LANES32 // LANES)
+    groups = -(-outputs // LANES)
     padded = np.zeros((groups * LANES, bits), dtype=np.int8)
     padded[:outputs] = weights
 
-    def plane(values: NDArray[np.bool_]) -> NDArray[np.uint64]:
-        words = pack_bits(values)
+    def plane(values: NDArray[np.bool_]) -> NDArray[np.uint32]:
+        words = pack_bits(values).view(np.uint32)[:, : -(-bits // 32)]
         return np.ascontiguousarray(words.reshape(groups, LANES, -1).transpose(0, 2, 1))
 
     some = None if weights.all() else plane(padded != 0)
@@ -68,5 +68,5 @@ def pack_weights(weights: NDArray[np.int8]) -> PackedWeights:
         bits=bits,
         sign=plane(padded < 0),
         some=some,
-        nonzero=(padded != 0).sum(axis=1).astype(np.uint64).reshape(groups, LANES),
+        nonzero=(padded != 0).sum(axis=1).astype(np.uint32).reshape(groups, LANES),
     )

@@ -196,7 +196,7 @@ def test_patches_and_padding_are_those_of_a_convolution(channels):
 
 @pytest.mark.slow
 def test_the_kernels_of_processors_with_a_vector_popcount_agree(tmp_path):
-    """Eight lanes and word counts, as AVX-512 VPOPCNTDQ runs them; any processor can emulate."""
+    """Sixteen lanes and word counts, as AVX-512 VPOPCNTDQ runs them; any processor can emulate."""
     program = """
 import llvmlite.binding as binding
 real = binding.get_host_cpu_features
@@ -208,7 +208,7 @@ from rramsim.networks import bit_vectors
 binding.get_host_cpu_features = real
 from rramsim.networks.bit_kernels import dot_products
 from rramsim.networks.packing import pack_bits, pack_weights
-assert bit_vectors.LANES == 8
+assert bit_vectors.LANES == 16
 rng = np.random.default_rng(0)
 w = rng.choice([-1, 0, 1], (19, 2500)).astype(np.int8)
 x = rng.choice([-1, 0, 1], (4, 2500)).astype(np.int8)
@@ -218,7 +218,7 @@ dot_products(pack_bits(x < 0), pack_bits(x != 0), p.sign, p.some, bits=2500, non
              sums=sums)
 assert np.array_equal(sums[:, :19], x.astype(int) @ w.T.astype(int))
 """
-    # A cache of its own: the kernels compiled for this processor have four lanes. And numba is to
+    # A cache of its own: the kernels of this processor may have eight lanes. And numba is to
     # compile for the processor that there is; only the module is told otherwise.
     environment = {
         **os.environ,
