@@ -180,7 +180,7 @@ def rare(
             answer = rare_rate(
                 failure, settings=settings, report=lambda calls: update(calls, most, "")
             )
-        aimed = answer.method in ("importance", "line") and answer.status == "estimated"
+        aimed = answer.method in ("importance", "line") and answer.status != "bounded"
         if type_ == 1 and aimed and is_slow(failure, seed=seed):
             note = _SLOW.format(method=answer.method)
             answer = replace(answer, note=f"{answer.note}; {note}" if answer.note else note)

@@ -153,7 +153,7 @@ def test_the_ranking_agrees_with_what_is_read_and_falls_through_an_undecided_lat
 def test_flips_of_a_slow_latch_are_found_as_plain_samples_count_them():
     failure = slow_flip()
     split = splitting_rate(failure, ranking=StrobeRanking(failure), seed=1)
-    # Descents go to ties that are never decided, and importance sampling there finds 3e-7.
+    # Descents go to ties that are never decided: importance sampling may find 3e-7 there.
     mapped, senses = map_rate(failure)
     assert senses < 100_000
     for answer in (split, mapped):
@@ -169,7 +169,7 @@ def test_the_command_gives_no_answer_of_a_slow_latch_that_may_miss_most_of_it():
     found = json.loads(refused.stdout)
     assert found["status"] == "refused" and found["low"] < 2e-5 < found["high"]
     asked = CliRunner().invoke(app, [*slow, "--method", "importance"])
-    assert asked.exit_code == 0 and "may miss most" in json.loads(asked.stdout)["note"]
+    assert "may miss most" in json.loads(asked.stdout)["note"]
     split = json.loads(CliRunner().invoke(app, [*slow, "--method", "splitting"]).stdout)
     assert split["method"] == "splitting" and 1.4e-5 < split["rate"] < 2.93e-5
     few = CliRunner().invoke(app, [*slow, "--method", "splitting", "--max-calls", "59999"])
