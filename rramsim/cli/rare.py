@@ -28,8 +28,9 @@ class _Method(StrEnum):
 
 _MOST_CALLS, _MOST_SPLITTING_CALLS, _LEAST_SPLITTING_CALLS = 4_000, 100_000, 60_000
 _SLOW = (
-    "more than 0.2 % of plain reads are 0: of flips where the latch is so slow, {method} may miss "
-    "most without a sign; --method splitting looks everywhere, in some 60,000 senses"
+    "over 5 % of plain reads come in the second half of the window: of flips where the latch is so "
+    "slow, {method} may miss most without a sign; --method splitting looks everywhere, in some "
+    "60,000 senses"
 )
 
 
