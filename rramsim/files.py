@@ -10,7 +10,14 @@ from pathlib import Path
 
 from rramsim.exceptions import InputError, MachineError
 
-__all__ = ["append_line", "atomic_path", "folder_lock", "output_folder", "whole_lines"]
+__all__ = [
+    "append_line",
+    "atomic_path",
+    "check_writable",
+    "folder_lock",
+    "output_folder",
+    "whole_lines",
+]
 
 
 @contextmanager
@@ -44,6 +51,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Raise `InputError` before long work if `atomic_path` could not write `path` after it."""
+    try:
+        with tempfile.TemporaryFile(dir=Path(path).parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def output_folder(path: Path) -> Path:

@@ -13,7 +13,9 @@ from rramsim import __version__
 from rramsim.cli import (
     boundary,
     chips,
+    cite,
     costs,
+    data,
     devices,
     doctor,
     errors,
@@ -64,7 +66,9 @@ for module in (
     explore,
     verify,
     devices,
+    data,
     doctor,
+    cite,
 ):
     module.register(app)
 add_verbosity(app)

@@ -42,7 +42,10 @@ def gates(
     from rramsim.costs.gates import write_gates
     from rramsim.devices import load_process
     from rramsim.engines import ngspice_version
+    from rramsim.files import check_writable
 
+    if out is not None:
+        check_writable(out)
     process = load_process("sky130-5v")
     supplies = [parse_quantity("--vdd", text) for text in vdd.split(",")]
     celsius = parse_quantity("--temperature", temperature)

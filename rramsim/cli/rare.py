@@ -107,9 +107,12 @@ def rare(
     from rramsim.engines import BatchEngine, NgspiceEngine
     from rramsim.exceptions import InputError, MachineError
     from rramsim.experiment import Experiment, load_experiment
+    from rramsim.files import check_writable
 
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"--plot {plot}: must end in .png, .svg or .pdf")
+    if plot is not None:
+        check_writable(plot)
     most = max_calls or (_MOST_SPLITTING_CALLS if method is _Method.splitting else _MOST_CALLS)
     if method is _Method.splitting and most < _LEAST_SPLITTING_CALLS:
         raise InputError(

@@ -50,6 +50,21 @@ def test_a_report_of_what_is_no_run(rramsim, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["errors.json"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["costs", "gates", "--out", "/no/folder/gates.csv"],
+        ["rare", "--vdd", "1.2", "--type", "1", "--plot", "/no/folder/parts.png"],
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(rramsim, arguments):
+    status, out, line = rramsim(*arguments)
+    assert status == 2 and out == ""
+    # One line: no progress of a work that was begun stands before it.
+    assert line.strip().count("\n") == 0
+    assert "cannot be written (No such file or directory)" in line
+
+
 def test_an_experiment_that_is_not_there(rramsim, tmp_path):
     status, _, line = rramsim("run", tmp_path / "none.toml", "--out", tmp_path / "out")
     assert status == 2 and "none.toml: cannot read an experiment" in line

@@ -1,0 +1,37 @@
+"""`rramsim cite`: how to cite the program and what it reproduces, as BibTeX."""
+
+import typer
+
+__all__ = ["cite", "register"]
+
+_BIBTEX = """@software{{rramsim,
+  title   = {{rramsim: from a transistor netlist to a trained network}},
+  author  = {{{{The rramsim authors}}}},
+  version = {{{version}}},
+  license = {{GPL-3.0-or-later}}
+}}
+
+@inproceedings{{laborieux2020,
+  title  = {{Low Power In-Memory Implementation of Ternary Neural Networks with Resistive RAM-Based
+            Synapse}},
+  author = {{Laborieux, Axel and Bocquet, Marc and Hirtzlin, Tifenn and Klein, Jacques-Olivier and
+            Herrera Diez, Liza and Nowak, Etienne and Vianello, Elisa and Portal, Jean-Michel and
+            Querlioz, Damien}},
+  year   = {{2020}},
+  url    = {{https://arxiv.org/abs/2005.01973}}
+}}"""
+
+
+def cite() -> None:
+    """Print BibTeX entries of rramsim and of the paper whose circuit and networks it reproduces.
+
+    Example: rramsim cite >> references.bib
+    """
+    from rramsim import __version__
+
+    typer.echo(_BIBTEX.format(version=__version__))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(cite)
