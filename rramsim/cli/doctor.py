@@ -25,7 +25,7 @@ def doctor(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Test the simulator, the processes, the cores, the GPU and the data, and say how to mend.
+    """Test the simulator, the processes, cores, GPU, cache and data, and say how to mend.
 
     Example: rramsim doctor
     """
@@ -36,6 +36,7 @@ def doctor(
         ("sense", _sense),
         ("cores", _cores),
         ("torch", _torch),
+        ("cache", _cache),
         ("data", lambda: _data(data)),
     ]
     if certify:
@@ -110,6 +111,16 @@ def _torch() -> str:
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU (not needed)"
     return f"PyTorch {torch.__version__}, {gpu}"
+
+
+def _cache() -> str:
+    from rramsim.caches import cache_folder
+    from rramsim.files import check_writable
+
+    folder = cache_folder()
+    check_writable(folder / "x")
+    size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return f"{size / 1e6:.0f} MB of tables, circuits and images in {folder}; may be deleted"
 
 
 def _data(path: Path | None) -> str:

@@ -63,6 +63,13 @@ def test_doctor_names_a_library_that_is_missing(rramsim, monkeypatch):
     assert "ok  sense" in out  # what does not need it is tested all the same
 
 
+def test_doctor_names_a_cache_that_cannot_be_made(rramsim, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RRAMSIM_CACHE", str(tmp_path / "file" / "cache"))
+    status, out, _ = rramsim("doctor")
+    assert status == 2 and "BAD cache    RRAMSIM_CACHE = " in out and "name another" in out
+
+
 def test_doctor_finds_everything_at_work(rramsim, monkeypatch):
     monkeypatch.delenv("RRAMSIM_DATA", raising=False)
     status, out, _ = rramsim("doctor", "--json")
