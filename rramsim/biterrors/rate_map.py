@@ -34,6 +34,8 @@ _PLAIN_CALLS, _LONG_PLAIN_CALLS = 20_000, 300_000
 _LONGEST_PLAIN_CALLS = 1_000_000
 _LINE_CALLS = 20_000
 _PILOT_CALLS, _SLOW = 300, 0.05
+_DEEP = 1e-8
+"""Importance sampling's answers below this are confirmed by splitting."""
 _SPLITTING_CALLS = 150_000
 _DISAGREE = 3.3
 _MOST_EXTENDED_CALLS = 300_000
@@ -68,9 +70,9 @@ def map_rate(
     multilevel splitting; as many of what came closest as its error suggests; plain samples by the
     million. Returns the first answer that is settled (`is_settled`), else the best: an estimate
     with the smallest error, or a refusal. What lines say of flips, and importance sampling of
-    those of a slow latch, has to be confirmed by splitting. Where two answers contradict each
-    other, splitting decides if it agrees with one of them, else plain samples do, by a count or by
-    excluding one of the two; where they cannot, it is a refusal.
+    those of a slow latch or of a rate below 1e-8, has to be confirmed by splitting. Where two
+    answers contradict each other, splitting decides if it agrees with one of them, else plain
+    samples do, by a count or by excluding one of the two; where they cannot, it is a refusal.
     Raises `InputError` for a relative error outside (0, 1].
 
     >>> from rramsim.biterrors import linear_state
@@ -188,12 +190,15 @@ def _may_miss_a_part(failure: LimitState, answer: RareRate, seed: int) -> tuple[
     """Whether an answer needs a second one that knows of no direction, and the senses it took.
 
     Flips come by ties and by a precharge that does not end. Lines towards a tie see the first
-    alone, and so do descents where the latch is slow: ties that are never decided lead them astray.
+    alone, and so do descents where the latch is slow. And the rarer a failure, the further from
+    its design point may most of it lie.
     """
-    if not (isinstance(failure, SenseFailure) and failure.error_type == 1):
+    if not isinstance(failure, SenseFailure) or answer.method not in ("importance", "line"):
         return False, 0
-    if answer.method != "importance":
-        return answer.method == "line", 0
+    if answer.method == "importance" and (answer.value or 1.0) < _DEEP:
+        return True, 0
+    if failure.error_type != 1 or answer.method == "line":
+        return failure.error_type == 1, 0
     return is_slow(failure, seed=seed), _PILOT_CALLS
 
 
@@ -225,7 +230,10 @@ def _confirmed(
         if answer.value is not None and is_settled(answer, base.relative_error):
             break
     else:
-        return _refusal(first, answer), senses
+        refusal = _refusal(first, answer)
+        if refusal.high < FLOOR:  # whichever is right
+            refusal = replace(refusal, status="bounded", method="splitting", low=0.0)
+        return refusal, senses
     larger, smaller = sorted((first, answer), key=lambda a: -(a.value or 0.0))
     if not _contradict(first, answer):
         return replace(first, note=f"splitting gives {answer.value:.3g}"), senses

@@ -120,6 +120,14 @@ def test_what_splitting_cannot_confirm_is_a_refusal():
     assert answer.status == "refused" and answer.note == "line gives 0.0001, splitting no answer"
 
 
+def test_what_cannot_be_confirmed_but_lies_below_the_floor_is_a_bound():
+    answer, _ = _confirmed(
+        linear_state(1e-14), RareSettings(), _answer(1e-17, "importance"), lambda calls: None
+    )
+    assert answer.status == "bounded" and answer.value is None and is_settled(answer, 0.1)
+    assert answer.low == 0 and 1e-14 < answer.high < FLOOR
+
+
 def test_a_relative_error_of_zero_is_refused():
     with pytest.raises(InputError, match="relative_error = 0: must be above 0"):
         map_rate(linear_state(1e-3), relative_error=0)
