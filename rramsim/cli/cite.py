@@ -25,7 +25,7 @@ _BIBTEX = """@software{{rramsim,
 def cite() -> None:
     """Print BibTeX entries of rramsim and of the paper whose circuit and networks it reproduces.
 
-    Example: rramsim cite >> references.bib
+    Example: rramsim cite
     """
     from rramsim import __version__
 
