@@ -88,7 +88,10 @@ def main(argv: list[str]) -> int:
         )
     else:
         print(f"{engine.name} against {reference.name}, {found.samples} samples")
-        print(found.text)
+        for corner in dict.fromkeys(conditions.corner for conditions, *_ in pairs):
+            mine = [pair for pair in pairs if pair[0].corner == corner]
+            print(f"{corner}: {agreement(mine).text}")
+        print(f"all: {found.text}")
         print(f"differing reads: {found.on_edge} on an edge, {found.off_edge} not; ", end="")
         print(f"opposite signs: {found.opposite}")
         print(f"falls short: {fault}" if fault else "holds")
