@@ -172,5 +172,7 @@ def test_the_command_gives_no_answer_of_a_slow_latch_that_may_miss_most_of_it():
     assert "may miss most" in json.loads(asked.stdout)["note"]
     split = json.loads(CliRunner().invoke(app, [*slow, "--method", "splitting"]).stdout)
     assert split["method"] == "splitting" and 1.4e-5 < split["rate"] < 2.93e-5
+    none = CliRunner().invoke(app, [*slow, "--max-calls", "0"])
+    assert isinstance(none.exception, InputError) and "max_calls = 0" in str(none.exception)
     few = CliRunner().invoke(app, [*slow, "--method", "splitting", "--max-calls", "59999"])
     assert isinstance(few.exception, InputError) and "needs at least 60000" in str(few.exception)

@@ -128,11 +128,6 @@ def scratch(transistors: int, z_coefficients: int) -> tuple[Floats, ...]:
     )
 
 
-def make_layout(tables: tuple[DeviceTable, ...]) -> "Layout":
-    """One layout for all supplies of a temperature and corner: some megabytes each."""
-    return _cached(tables)
-
-
 class Layout:
     """Tables of all transistors in one array, each kind once.
 
@@ -207,7 +202,8 @@ class Layout:
         return np.array([models.index(m.model) if m.model in models else 0 for m in flat.mosfets])
 
 
-_cached = lru_cache(maxsize=32)(Layout)
+make_layout = lru_cache(maxsize=32)(Layout)
+"""One layout for all supplies of a temperature and corner: some megabytes each."""
 
 
 def _closed_above_v(junction: Floats) -> float:

@@ -23,12 +23,12 @@ def mismatch(
     `deviates` (samples, sites); transistor k's are those from `site_of[k]` on. Its shift is the
     polynomial with the exponents `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 6) are
     those of its log gain, its tilt, and what moves its charges (`DeviceTable.charge_moves`).
+    `values` is scratch for these six.
     """
     over_z = frame[OUTER, 0]
-    current = (1.0, frame[INNER, 0], frame[OUTER, 1],
-               frame[OUTER, 2])  # fmt: skip
-    charge = (1.0, frame[INNER, 1], frame[INNER, 2],
-              frame[INNER, 3])  # fmt: skip
+    # Of a value and its derivatives over vgs, vds, vsb, which the splines give per grid step.
+    current = (1.0, frame[INNER, 0], frame[OUTER, 1], frame[OUTER, 2])
+    charge = (1.0, frame[INNER, 1], frame[INNER, 2], frame[INNER, 3])
     for k in range(par.shape[0]):
         for p in range(par.shape[1]):
             par[k, p] = 0.0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rramsim.circuits import MismatchSite, SenseCircuit, SenseConditions
 from rramsim.engines.batch.elements import FlatCircuit, Mosfet, flatten
-from rramsim.engines.batch.layout import make_layout
+from rramsim.engines.batch.layout import Stride, make_layout
 from rramsim.engines.batch.library import device_table
 from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.batch.topology import Topology, build_topology
@@ -197,7 +197,7 @@ def make_problem(
         fall_s=fall_s,
         sites=len(sites),
         transistors=len(flat.mosfets),
-        z_coefficients=int(layout.strides[4]),
+        z_coefficients=int(layout.strides[Stride.SHIFT]),
     )
 
 

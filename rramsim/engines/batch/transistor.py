@@ -128,7 +128,7 @@ class _Group:
         weight, slope = w.cubic_lanes(w.spread(t, 0))
         points = self.stride(Stride.SHIFT)
         starts = [
-            b.add(b.mul(self.times(k, 2), points), b.fptosi(w.scalar(cell, n, 0), _INT))
+            b.add(b.mul(self.times(k, 2), points), w.integer(cell, n, 0))
             for n, k in enumerate(self.numbers)
         ]
         row = w.rows(self.arrays["par"], starts)
