@@ -2,7 +2,7 @@
 
 python -m benchmarks rare [--seeds 100]      analytic limit states, with OpenTURNS beside
 python -m benchmarks rare --pcsa             type 1 and type 2 of the PCSA at 1e-6 and 1e-9
-python -m benchmarks rare --agreement --samples 300000 1000000 3000000 --plot FILE
+python -m benchmarks rare --agreement --samples 1000000 1000000 4000000 --plot FILE
                                              importance sampling against plain Monte-Carlo
 """
 
