@@ -24,13 +24,13 @@ from typing import Any
 import pandas as pd
 import torch
 
+from benchmarks._records import append_rows, cpu_model, device_model, say
 from benchmarks._steps import accuracies, has_bfloat16, step_times
 from rramsim.exceptions import InputError
 from rramsim.experiment import ToleranceSection
 from rramsim.figures import save_figure, width_figure
-from rramsim.files import atomic_path, output_folder
+from rramsim.files import output_folder
 from rramsim.learning import (
-    EpochMetrics,
     ImageData,
     NetworkSpec,
     TrainingResult,
@@ -125,7 +125,7 @@ def run(
                 data,
                 settings,
                 checkpoint=checkpoint,
-                progress=_say if progress else None,
+                progress=say if progress else None,
             )
             low, high = result.test.interval()
             rows.append(
@@ -138,30 +138,21 @@ def run(
                     "cpu_seconds": round(time.process_time() - processor, 1),
                     "load_average": round(os.getloadavg()[0], 1),
                     "threads": torch.get_num_threads(),
-                    "cpu": _cpu_model(),
-                    "device": _device_model(device),
+                    "cpu": cpu_model(),
+                    "device": device_model(device),
                     "torch": str(torch.__version__),
                     "python": platform.python_version(),
                 }
             )
             if curves is not None:
                 epochs_rows = [{"network": spec.name, "seed": seed} | vars(r) for r in result.rows]
-                _append(curves, epochs_rows)
+                append_rows(curves, epochs_rows)
             if tolerance is not None:
-                _append(tolerance, _tested(result, data))
+                append_rows(tolerance, _tested(result, data))
             if out is not None:
                 kept.append(rows[-1])
-                _append(out, [rows[-1]])
+                append_rows(out, [rows[-1]])
     return {"rows": rows, "summary": _summary(rows, width)}
-
-
-def _append(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame(rows)
-    if path.exists():
-        table = pd.concat([pd.read_csv(path), table])
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
 
 
 def _tested(result: TrainingResult, data: ImageData, *, draws: int = 2) -> list[dict[str, Any]]:
@@ -219,29 +210,6 @@ def _summary(rows: list[dict[str, Any]], width: int) -> list[dict[str, Any]]:
             }
         )
     return table
-
-
-def _say(row: EpochMetrics) -> None:
-    print(
-        f"epoch {row.epoch}: loss {row.train_loss:.3f}, test {100 * row.test_accuracy:.2f} %, "
-        f"{row.seconds:.0f} s",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _device_model(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def _steps(options: argparse.Namespace) -> dict[str, Any]:
