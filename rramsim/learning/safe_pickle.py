@@ -133,5 +133,6 @@ def read_batch(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray[n
         )
     if not all(type(label) is int and 0 <= label <= 9 for label in labels):
         raise InputError(f"{where}: its labels must be whole numbers 0 to 9")
-    images = np.frombuffer(array.data, dtype=np.uint8).reshape(-1, 3, 32, 32)
+    # A copy, since memory that cannot be written to makes torch warn.
+    images = np.frombuffer(array.data, dtype=np.uint8).reshape(-1, 3, 32, 32).copy()
     return images, np.array(labels, dtype=np.int64)

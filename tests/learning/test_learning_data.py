@@ -1,8 +1,11 @@
 import io
 import os
 import pickle
+import pickletools
+import struct
 import tarfile
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -60,6 +63,37 @@ def test_numpys_older_name_is_read_too():
     content, data, _ = batch(1)
     older = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     assert np.array_equal(read_batch(older, "here")[0].reshape(4, -1), data)
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes text and bytes as Python 2 wrote its strings, which the official files hold."""
+
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
+
+    def save_string(self, text):
+        value = text if isinstance(text, bytes) else text.encode("latin1")
+        short = len(value) < 256
+        head = pickle.SHORT_BINSTRING if short else pickle.BINSTRING
+        self.write(head + struct.pack("<B" if short else "<i", len(value)) + value)
+        self.memoize(text)
+
+    dispatch[bytes] = dispatch[str] = save_string
+
+
+def test_a_batch_as_python_2_wrote_it_is_read():
+    content, data, labels = batch(1)
+    stream = io.BytesIO()
+    Python2Pickler(stream, protocol=2).dump(pickle.loads(content))
+    older = stream.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    opcodes = {opcode.name for opcode, _, _ in pickletools.genops(older)}
+    assert {"SHORT_BINSTRING", "BINSTRING"} <= opcodes and "BINUNICODE" not in opcodes
+    images, found = read_batch(older, "here")
+    assert np.array_equal(images.reshape(4, -1), data) and found.tolist() == labels
+
+
+def test_images_can_be_handed_to_torch_without_a_warning(tmp_path):
+    data = load_images("cifar10", path=official(tmp_path / "cifar-10-batches-py"))
+    assert data.train_images.flags.writeable and data.test_images.flags.writeable
 
 
 class Call:
