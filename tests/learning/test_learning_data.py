@@ -14,11 +14,12 @@ from sklearn.datasets import load_digits
 
 from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
-from rramsim.learning import ImageData, load_images
+from rramsim.learning import ImageData, cifar_official, load_images
 from rramsim.learning.array_cache import cached_arrays
 from rramsim.learning.cifar_official import (
     ARCHIVE_NAME,
     CIFAR10_CLASSES,
+    content_digest,
     file_digest,
     load_official_archive,
     load_official_folder,
@@ -89,6 +90,16 @@ def test_a_batch_as_python_2_wrote_it_is_read():
     assert {"SHORT_BINSTRING", "BINSTRING"} <= opcodes and "BINUNICODE" not in opcodes
     images, found = read_batch(older, "here")
     assert np.array_equal(images.reshape(4, -1), data) and found.tolist() == labels
+
+
+def test_official_images_in_new_files_are_still_the_official_set(tmp_path, monkeypatch):
+    folder = official(tmp_path / "cifar-10-batches-py")
+    found = load_official_folder(folder)
+    assert found.label == "CIFAR-10 (altered)"
+    monkeypatch.setattr(cifar_official, "_CONTENT_SHA256", content_digest(found))
+    assert load_official_folder(folder).label == "CIFAR-10"
+    (folder / "test_batch").write_bytes(batch(77)[0])
+    assert load_official_folder(folder).label == "CIFAR-10 (altered)"
 
 
 def test_images_can_be_handed_to_torch_without_a_warning(tmp_path):
