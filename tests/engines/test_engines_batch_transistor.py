@@ -37,7 +37,7 @@ def table(rng, tied):
         shift=np.zeros((0, 2, SHIFTS)),
         log_gain=np.zeros(0),
         tilt=np.zeros(0),
-        charge_moves=np.zeros((0, 4)),
+        charge_moves=np.zeros((0, 11)),
         z_grid_v=Z_GRID,
         body=np.array([0.3]),
         report=np.zeros(4),
@@ -75,7 +75,8 @@ def transistors():
     par[:] = rng.uniform(-0.05, 0.05, par.shape)
     par[2:, SHIFTS:] = 0.0  # no second spline where there is no vsb
     gain, tilt, scale, offset = rng.uniform(0.02, 1.5, (4, 4)) * [[1], [0.03], [1], [0.03]]
-    overlap, diffusion = rng.uniform(0.1, 0.3, (2, 4))
+    capacitors = rng.uniform(0.1, 0.3, (4, 3, 3))
+    capacitors[2:, 2] = 0.0
     rows = moves.reshape(4, len(Move), 4)
     inverse = 1 / GRIDS[:, 1]
     rows[:, Move.CURRENT] = gain[:, None] * [1, *inverse[:3]]
@@ -83,21 +84,20 @@ def transistors():
     rows[:, Move.TILT, 0], rows[:, Move.TILT, 1] = tilt, offset
     rows[:, Move.BODY, 0] = -0.3
     rows[:, Move.BEND, 1], rows[:, Move.BEND, 3] = 1 / Z_GRID[1], -0.3 / Z_GRID[1]
-    rows[:, Move.GATE, :3] = np.column_stack([2 * overlap, -overlap, -overlap])
-    rows[:, Move.DRAIN, :2] = np.column_stack([-overlap, overlap + diffusion])
-    rows[:, Move.SOURCE, 1:3] = diffusion[:, None]
+    for voltage, row in enumerate((Move.GATE, Move.DRAIN, Move.SOURCE)):
+        rows[:, row, :3] = capacitors[:, voltage]
     one = np.zeros(1)
     model = (
         one, one, layout.tab, layout.off, layout.frame, layout.strides,
         par, moves, draft, found, leaks,
     )  # fmt: skip
-    return tables, par, (gain, tilt, scale, offset, overlap, diffusion), model, found
+    return tables, par, (gain, tilt, scale, offset, capacitors), model, found
 
 
 def expected(transistors, k, v):
     """Current and charges by numpy, as the docstring of `DeviceTable` says."""
     tables, par, mismatch, _, _ = transistors
-    gain, tilt, scale, offset, overlap, diffusion = (x[k] for x in mismatch)
+    gain, tilt, scale, offset, capacitors = (x[k] for x in mismatch)
     gs, ds, sb = v if k < 2 else (*v[:2], 0.0)
     z = np.clip((gs - 0.3 * sb * (k < 2) - Z_GRID[0]) / Z_GRID[1], 0, SHIFTS - 3)
     first, second = par[k].reshape(2, SHIFTS)
@@ -107,13 +107,7 @@ def expected(transistors, k, v):
     order, charge_order = ([2, 0, 1], [5, 3, 4]) if k < 2 else ([0, 1], [3, 4])
     current = gain * evaluate(tables[k].current, tuple(at[order]), 3)
     charge = scale * evaluate(tables[k].charge, tuple(at[charge_order]), 2)[:3]
-    linear = np.array(
-        [
-            overlap * (2 * gs - ds),
-            overlap * (ds - gs) + diffusion * (ds + sb),
-            -overlap * gs + diffusion * sb,
-        ]
-    )
+    linear = np.array([gs, ds, sb]) @ capacitors
     return np.array([current, *charge + linear])
 
 

@@ -3,66 +3,68 @@
 A thicker oxide holds less charge at the same voltage, and another threshold moves the charge along
 the gate's voltage, but neither changes overlaps or junctions. So charges become
 
-    exp(s(p)) * Q(vgs + o(p), vds, vsb; 0) + linear capacitors,
+    exp(s(p)) * Q(vgs + o(p), vds, vsb; 0) + C(p) (vgs, vds, vsb),
 
-which take back what the factor does to overlaps (one from the gate to drain and to source) and to
-junctions (another from drain and source to the bulk). All four are of second order in each deviate.
-Ramps of the gate and of the drain on copies of the card, three sigma apart, give them by least
-squares. They matter: a gate's few fF beside a bit line's 60 fF are tenths of a per cent of a
-resolve time.
+where the linear capacitors C take back what the factor does to overlaps and junctions. All are of
+second order in each deviate. They are fitted to the charges themselves, over all voltages of a
+read: fitted to capacitances they missed the charges eight times as far, and where a latch takes
+sides while it is still being precharged, 10 aC on an output are a quarter of a resolve time.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.engines.batch.charges import Place, ramp
-from rramsim.engines.batch.tables import TransistorKind
+from rramsim.engines.batch.charges import varied_charges
+from rramsim.engines.batch.tables import Grid, TransistorKind
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
 
-__all__ = ["fit_charge_mismatch"]
+__all__ = ["CHARGE_MOVES", "fit_charge_mismatch"]
 
 Floats = NDArray[np.float64]
+
+CHARGE_MOVES = 11
+"""Columns of `DeviceTable.charge_moves`: s, o, and the capacitors."""
 
 _SIGMAS = 3.0
 _STEP_V = 0.02
 _FARAD = 1e-15
+_DRAINS = (0.0, 0.05, 0.15, 0.35, 0.7, 1.0)
+_LAYERS = (0.0, 0.2, 0.5)
+"""Drain and source voltages at which charges are compared, as shares of the supply."""
 
 
 def fit_charge_mismatch(kind: TransistorKind, powers: NDArray[np.int64]) -> Floats:
     """Coefficients for the exponents `powers` (terms, parameters), see `DeviceTable.charge_moves`.
 
-    Shape (terms, 4). Only first powers and squares of single parameters are other than 0. Raises
+    Shape (terms, 11). Only first powers and squares of single parameters are other than 0. Raises
     `InputError` if ngspice refuses the card.
     """
-    moves = np.zeros((len(powers), 4))
+    moves = np.zeros((len(powers), CHARGE_MOVES))
     parameters = len(kind.varying)
     if parameters == 0:
         return moves
     unit = np.eye(parameters)
     designs = np.array([np.zeros(parameters), *(_SIGMAS * u for u in unit), *(-_SIGMAS * unit)])
+    supply_v = kind.reach_v - 0.5
+    gates = Grid(start_v=0.0, step_v=_STEP_V, points=int(np.ceil(supply_v / _STEP_V)) + 1)
+    drains_v = supply_v * np.array(_DRAINS)
+    layers_v = supply_v * np.array(_LAYERS[: 1 if kind.tied else None])
     try:
-        slopes = _capacitances(kind, designs)
+        charge = varied_charges(ngspice_session(), kind, gates, drains_v, layers_v, designs)
     except CircuitError as error:
         raise InputError(f"ngspice refuses the {kind.kind} card: {error}") from error
-    # What a unit of each of the four adds to the capacitances of (gate, drain): over a ramp of the
-    # gate, then of the drain. An overlap is charged by both ramps, a junction by the drain's alone.
-    nominal, count = slopes[0], slopes.shape[-1]
-    gate_ramps, drain_ramp = nominal[:-1], nominal[-1]
-    bend = np.gradient(gate_ramps, _STEP_V, axis=-1)
-    added = [
-        np.concatenate([gate_ramps, drain_ramp[None]]),
-        np.concatenate([bend, np.zeros((1, 2, count))]),
-        np.broadcast_to(
-            np.array([*([2.0, -1.0],) * len(gate_ramps), [-1.0, 1.0]])[..., None], nominal.shape
-        ),
-        np.broadcast_to(
-            np.array([*([0.0, 0.0],) * len(gate_ramps), [0.0, 1.0]])[..., None], nominal.shape
-        ),
-    ]
-    levers = np.stack([lever.ravel() for lever in added], axis=1)
-    moved = (slopes[1:] - nominal).reshape(len(designs) - 1, -1)
-    found = np.linalg.lstsq(levers, moved.T, rcond=None)[0].T * np.array([1, 1, _FARAD, _FARAD])
+    nominal, moved = charge[0], charge[1:] - charge[0]
+    levers = _levers(nominal, gates, drains_v, layers_v)
+    found = np.linalg.lstsq(
+        levers.reshape(len(levers), -1).T / _FARAD,
+        moved.reshape(len(moved), -1).T / _FARAD,
+        rcond=None,
+    )[0].T[:, :CHARGE_MOVES]
+    # The levers are those of small moves: what scales by 1 + s is the exponential of its logarithm.
+    found[:, 1] /= 1.0 + found[:, 0]
+    found[:, 0] = np.log1p(found[:, 0])
+    found[:, 2:] *= _FARAD
     up, down = found[:parameters], found[parameters:]
     for k, row in enumerate(unit):
         moves[(powers == row).all(axis=1)] = (up - down)[k] / (2 * _SIGMAS)
@@ -70,22 +72,17 @@ def fit_charge_mismatch(kind: TransistorKind, powers: NDArray[np.int64]) -> Floa
     return moves
 
 
-def _capacitances(kind: TransistorKind, designs: Floats) -> Floats:
-    """Those of gate and drain (fF) over ramps of the gate, then of the drain with the gate off.
+def _levers(nominal: Floats, gates: Grid, drains_v: Floats, layers_v: Floats) -> Floats:
+    """What a unit of each coefficient adds to the charges (vsb, vgs, vds, terminals).
 
-    Shape (designs, ramps, 2, voltages).
+    The last three are constants, one a terminal: no current depends on them.
     """
-    supply_v = kind.reach_v - 0.5
-    still, moving = (0.0, False), (0.0, True)
-    ramps: list[Place] = [
-        (moving, still, still),
-        (moving, (0.8 * supply_v, False), still),
-        (still, moving, still),
-    ]
-    lines = ramp(
-        ngspice_session(), kind, ramps * len(designs), -2 * _STEP_V, supply_v + _STEP_V, _STEP_V,
-        np.repeat(designs, len(ramps), axis=0).tolist(),
-    )  # fmt: skip
-    x_v = np.arange(0.0, supply_v, _STEP_V)
-    charge = kind.sign * np.stack([line(x_v)[:2] for line in lines]) / _FARAD
-    return np.gradient(charge, _STEP_V, axis=-1).reshape(len(designs), len(ramps), 2, -1)
+    shape = nominal.shape[:3]
+    vsb, vgs, vds = np.meshgrid(layers_v, gates.values_v, drains_v, indexing="ij")
+    levers = np.zeros((CHARGE_MOVES + 3, *nominal.shape))
+    levers[0] = nominal
+    levers[1] = np.gradient(nominal, gates.step_v, axis=1)
+    for number, voltage in enumerate((vgs, vds, vsb, np.ones(shape))):
+        for terminal in range(3):
+            levers[2 + 3 * number + terminal, ..., terminal] = _FARAD * voltage
+    return levers

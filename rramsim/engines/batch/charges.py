@@ -21,7 +21,7 @@ from rramsim.engines.batch.tables import Grid, TransistorKind
 from rramsim.engines.ngspice_library import CircuitError, NgspiceSession
 from rramsim.exceptions import InputError
 
-__all__ = ["Place", "charges", "ramp", "straighten"]
+__all__ = ["Place", "charges", "ramp", "straighten", "varied_charges"]
 
 Floats = NDArray[np.float64]
 
@@ -50,28 +50,69 @@ def charges(
     elsewhere, for then the charges are no function of the voltages.
     """
     low, high = fine.start_v, fine.start_v + fine.step_v * (fine.points - 1)
-    sources_v, drains_v = layers_v.tolist(), coarse.values_v.tolist()
-    places: list[Place] = [
-        ((vsb, True), (vsb + vds, False), (vsb, False)) for vsb in sources_v for vds in drains_v
-    ]
-    places += [((vsb + low, False), (vsb, True), (vsb, False)) for vsb in sources_v]
-    places += [((low, True), (0.0, True), (0.0, True))]
-    places += [((high, False), (0.0, True), (0.0, False))]
+    drains_v = coarse.values_v
+    places = [*_places(low, drains_v, layers_v), ((high, False), (0.0, True), (0.0, False))]
     lines = ramp(session, kind, places, low - 2 * fine.step_v, high + fine.step_v, fine.step_v)
-    n_vds, n_vsb = coarse.points, len(layers_v)
-    source = lines[-2](layers_v) - lines[-2]([0.0])
-    charge = np.zeros((n_vsb, fine.points, n_vds, 4))
-    for k, vsb in enumerate(sources_v):
+    found = _joined(lines[:-1], fine, drains_v, layers_v)
+    closest = int(np.argmin(abs(layers_v)))
+    _check_loop(kind, found[closest, -1], coarse, lines[-1])
+    charge = np.zeros((*found.shape[:3], 4))
+    charge[..., :3] = kind.sign * found
+    return charge
+
+
+def varied_charges(
+    session: NgspiceSession,
+    kind: TransistorKind,
+    fine: Grid,
+    drains_v: Floats,
+    layers_v: Floats,
+    designs: Floats,
+) -> Floats:
+    """As `charges`, for copies of the card with the deviates `designs` (copies, parameters).
+
+    Shape (copies, vsb, vgs, vds, 3). Raises `CircuitError` if ngspice fails.
+    """
+    low, high = fine.start_v, fine.start_v + fine.step_v * (fine.points - 1)
+    places = _places(low, drains_v, layers_v)
+    lines = ramp(
+        session, kind, places * len(designs), low - 2 * fine.step_v, high + fine.step_v,
+        fine.step_v, np.repeat(designs, len(places), axis=0).tolist(),
+    )  # fmt: skip
+    each = (lines[k : k + len(places)] for k in range(0, len(lines), len(places)))
+    return kind.sign * np.stack([_joined(mine, fine, drains_v, layers_v) for mine in each])
+
+
+def _places(low: float, drains_v: Floats, layers_v: Floats) -> list[Place]:
+    """vgs = x at every (vds, vsb); vds = x at the lowest vgs and every vsb; vsb = x there."""
+    places: list[Place] = [
+        ((vsb, True), (vsb + vds, False), (vsb, False))
+        for vsb in layers_v.tolist()
+        for vds in drains_v.tolist()
+    ]
+    places += [((vsb + low, False), (vsb, True), (vsb, False)) for vsb in layers_v.tolist()]
+    return [*places, ((low, True), (0.0, True), (0.0, True))]
+
+
+def _joined(
+    lines: Sequence[Callable[[ArrayLike], Floats]],
+    fine: Grid,
+    drains_v: Floats,
+    layers_v: Floats,
+) -> Floats:
+    """The charges along `_places` as one function of the voltages, (vsb, vgs, vds, terminals)."""
+    n_vds, n_vsb = len(drains_v), len(layers_v)
+    source = lines[-1](layers_v) - lines[-1]([0.0])
+    charge = np.zeros((n_vsb, fine.points, n_vds, 3))
+    for k, vsb in enumerate(layers_v):
         drain = lines[n_vds * n_vsb + k]
-        along = drain(coarse.values_v) - drain([0.0])
+        along = drain(drains_v) - drain([0.0])
         gate = np.stack([line(fine.values_v) for line in lines[k * n_vds : (k + 1) * n_vds]])
         gate = gate - gate[..., :1]
         found = np.transpose(gate, (2, 1, 0)) + along + source[:, k, None]
-        straighten(found, int(np.searchsorted(coarse.values_v + vsb, _CONDUCTS_V)))
-        charge[k, ..., :3] = np.transpose(found, (0, 2, 1))
-    closest = int(np.argmin(abs(layers_v)))
-    _check_loop(kind, charge[closest, -1, :, :3], coarse, lines[-1])
-    return kind.sign * charge
+        straighten(found, int(np.searchsorted(drains_v + vsb, _CONDUCTS_V)))
+        charge[k] = np.transpose(found, (0, 2, 1))
+    return charge
 
 
 def _check_loop(

@@ -20,7 +20,7 @@ __all__ = ["BatchEngine", "outcome_of", "reads_of"]
 
 Floats = NDArray[np.float64]
 
-_METHOD_VERSION = 4
+_METHOD_VERSION = 5
 _CHUNK = 64
 _TRACE_POINTS = 20_000
 
@@ -112,7 +112,7 @@ class BatchEngine:
                 first, last, *problem.before,
                 conductance, varied, cc, tab, off, frame, strides, body, deviates, *mismatch,
                 out, marks, trace,
-                np.zeros((21, max(n, driven, 6))),
+                np.zeros((21, max(n, driven, 13))),
                 *scratch(problem.transistors, problem.z_coefficients),
             )  # fmt: skip
 

@@ -17,6 +17,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from rramsim.engines.batch.placing import card_text, instance_text
 from rramsim.engines.batch.splines import coefficients
@@ -215,8 +216,8 @@ def _shift(nominal: Floats, curve: Floats, x_v: Floats, at: Floats) -> Floats:
     rising = nominal > np.log(_FLOOR_A)
     rising &= np.concatenate((np.diff(nominal) > 1e-6, [False]))
     start = int(np.argmax(rising)) if rising.any() else 0
-    wanted = np.interp(at, x_v, curve)
-    found = np.interp(wanted, nominal[start:], x_v[start:]) - at
+    wanted = CubicSpline(x_v, curve)(at)
+    found = CubicSpline(nominal[start:], x_v[start:])(wanted) - at
     valid = (wanted > nominal[start]) & (wanted < nominal[-1]) & (at < x_v[-1])
     if not valid.any():
         return np.zeros_like(at)

@@ -21,9 +21,9 @@ def mismatch(
     """Write a sample's `par` (its shift splines) and `moves` (rows of `layout.Move`).
 
     `deviates` (samples, sites); transistor k's are those from `site_of[k]` on. Its shift is the
-    polynomial with the exponents `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 6) are
+    polynomial with the exponents `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 13) are
     those of its log gain, its tilt, and what moves its charges (`DeviceTable.charge_moves`).
-    `values` is scratch for these six.
+    `values` is scratch for these.
     """
     over_z = frame[OUTER, 0]
     # Of a value and its derivatives over vgs, vds, vsb, which the splines give per grid step.
@@ -34,7 +34,7 @@ def mismatch(
             par[k, p] = 0.0
         for p in range(moves.shape[1]):
             moves[k, p] = 0.0
-        for column in range(6):
+        for column in range(whole.shape[1]):
             values[column] = 0.0
         if deviates.shape[1] > 0:
             for term in range(power_of[k], power_of[k + 1]):
@@ -45,11 +45,11 @@ def mismatch(
                         x = deviates[sample, site_of[k] + parameter]
                     for _ in range(powers[term, parameter]):
                         value *= x
-                for column in range(6):
+                for column in range(whole.shape[1]):
                     values[column] += value * whole[term, column]
                 for p in range(par.shape[1]):
                     par[k, p] += value * shift[term, p]
-        tilt, offset, overlap, diffusion = values[1], values[3], values[4], values[5]
+        tilt, offset = values[1], values[3]
         for lane in range(4):
             moves[k, CURRENT + lane] = math.exp(values[0]) * current[lane]
             moves[k, CHARGE + lane] = math.exp(values[2]) * charge[lane]
@@ -59,10 +59,7 @@ def mismatch(
         moves[k, BEND + 1] = over_z
         moves[k, BEND + 3] = -body[k] * over_z
         # Linear capacitors: charges of (gate, drain, source) per volt of vgs, of vds, of vsb.
-        moves[k, GATE] = 2.0 * overlap
-        moves[k, GATE + 1] = -overlap
-        moves[k, GATE + 2] = -overlap
-        moves[k, DRAIN] = -overlap
-        moves[k, DRAIN + 1] = overlap + diffusion
-        moves[k, SOURCE + 1] = diffusion
-        moves[k, SOURCE + 2] = diffusion
+        for lane in range(3):
+            moves[k, GATE + lane] = values[4 + lane]
+            moves[k, DRAIN + lane] = values[7 + lane]
+            moves[k, SOURCE + lane] = values[10 + lane]

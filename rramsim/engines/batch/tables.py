@@ -15,7 +15,7 @@ __all__ = ["DeviceTable", "Grid", "TransistorKind", "load_table", "save_table"]
 
 Floats = NDArray[np.float64]
 
-TABLE_VERSION = 9
+TABLE_VERSION = 10
 """Raise it when the extraction changes, so that older caches are not read."""
 
 
@@ -78,10 +78,10 @@ class DeviceTable:
     the tilt at vds < 0; shift, tilt and b are polynomials in the deviates with the exponents
     `powers` (terms, parameters); `shift` (terms, 2, points) holds cubic coefficients over z of the
     shift at vsb = 0 and of its slope over vsb, `log_gain` (terms,) those of b, `tilt` (terms,)
-    those of the tilt. `charge_moves` (terms, 4) holds the polynomials of s, of o (volt), and of two
-    capacitances (farad): charges become exp(s) * Q(vgs + o), and linear capacitors, the first from
-    gate to drain and to source, the second from drain and source to bulk, take back what this
-    does to overlaps and junctions. `z_grid_v` is (start, step); `body` (1,).
+    those of the tilt. `charge_moves` (terms, 11) holds the polynomials of s, of o (volt), and of
+    nine capacitances (farad): charges become exp(s) * Q(vgs + o), and linear capacitors, charge of
+    (gate, drain, source) per volt of vgs, of vds, of vsb in turn, take back what this does to
+    overlaps and junctions. `z_grid_v` is (start, step); `body` (1,).
 
     `report`: the errors in the table against ngspice at points off the grid, see `REPORT`.
     """
