@@ -104,7 +104,7 @@ def content_digest(data: ImageData) -> str:
     """Return the sha256 of all images and labels, whatever the files that held them."""
     digest = hashlib.sha256()
     for array in (data.train_images, data.train_labels, data.test_images, data.test_labels):
-        digest.update(np.ascontiguousarray(array, dtype=np.uint8))
+        digest.update(array.astype(np.uint8).tobytes())
     return digest.hexdigest()
 
 
