@@ -6,9 +6,10 @@ from rramsim.learning.download import CIFAR10_URL, download_cifar10
 from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
 from rramsim.learning.evaluation import Accuracy, accuracy, classified_right
 from rramsim.learning.image_data import ImageData
+from rramsim.learning.progress import EpochMetrics
 from rramsim.learning.settings import TrainingSettings
 from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
-from rramsim.learning.training import EpochMetrics, TrainingResult, train, training_step
+from rramsim.learning.training import TrainingResult, train, training_step
 from rramsim.networks import NetworkSpec
 
 __all__ = [

@@ -1,12 +1,11 @@
 """Training by back-propagation with straight-through gradients, resumable to the same bits."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +13,20 @@ from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
 from rramsim.learning.augmentation import BatchSource
-from rramsim.learning.checkpoints import load_state, read_tensors, write_tensors
+from rramsim.learning.checkpoints import load_state
 from rramsim.learning.evaluation import Accuracy, accuracy
 from rramsim.learning.graphed import GraphedStep, Step
 from rramsim.learning.image_data import ImageData
+from rramsim.learning.progress import (
+    EpochMetrics,
+    Progress,
+    batch_source,
+    read_progress,
+    require_images,
+    run_identity,
+    torch_device,
+    write_progress,
+)
 from rramsim.learning.settings import TrainingSettings
 from rramsim.networks import NetworkSpec, Standardise, WeightErrors, set_weight_errors
 
@@ -26,19 +35,6 @@ __all__ = ["EpochMetrics", "TrainingResult", "train", "training_step"]
 _FORMAT = "rramsim training 1"
 _CHECK_EVERY = 50
 """Steps between looks at the loss; each look makes a GPU wait."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochMetrics:
-    """One epoch. Accuracies are shares, 0 to 1; `train_accuracy` is over augmented images while
-    the weights still move; `learning_rate` is that of the epoch's last step."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    test_accuracy: float
-    seconds: float
-    learning_rate: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,26 +76,17 @@ def train(
     Raises `InputError` if the network does not take these images, if the checkpoint belongs to
     another run, or if the loss stops being finite (nothing is written then).
     """
-    if network_spec.input_shape != data.input_shape or network_spec.classes != len(data.classes):
-        raise InputError(
-            f"{network_spec.name} takes images {network_spec.input_shape} of {network_spec.classes}"
-            f" classes, {data.label} has {data.input_shape} of {len(data.classes)}"
-        )
-    device = _device(settings.device)
+    require_images(network_spec, data)
+    device = torch_device(settings.device)
     network = network_spec.build(seed=settings.seed)
     _set_statistics(network, data, settings.norm_momentum)
     network.to(device)
     set_weight_errors(network, errors, seed=settings.seed)
     optimiser = _optimiser(network, settings, len(data.train_labels), device)
-    source = BatchSource(
-        torch.from_numpy(data.train_images).to(device),
-        torch.from_numpy(data.train_labels).to(device),
-        crop_pixels=data.crop_pixels if settings.augment else 0,
-        flip=data.flip and settings.augment,
-    )
+    source = batch_source(data, augment=settings.augment, device=device)
     test_images = torch.from_numpy(data.test_images).to(device)
     test_labels = torch.from_numpy(data.test_labels).to(device)
-    identity = _identity(network_spec, data, settings, errors)
+    identity = run_identity(network_spec, data, settings, errors)
     step: Step = partial(
         training_step,
         network,
@@ -112,7 +99,9 @@ def train(
     rows: list[EpochMetrics] = []
     test: Accuracy | None = None
     if checkpoint is not None and Path(checkpoint).exists():
-        rows, test = _resume(Path(checkpoint), identity, network, optimiser)
+        found = read_progress(Path(checkpoint), kind=_FORMAT, identity=identity)
+        _resume(Path(checkpoint), found.state, network, optimiser)
+        rows, test = list(found.rows), found.test
     for epoch in range(len(rows) + 1, settings.epochs + 1):
         started = time.perf_counter()
         loss, share = _epoch(network, optimiser, step, source, settings, errors, epoch)
@@ -127,7 +116,9 @@ def train(
         )
         rows.append(row)
         if checkpoint is not None:
-            _save(Path(checkpoint), identity, network, optimiser, rows, test)
+            state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
+            done = Progress(rows=tuple(rows), test=test, state=state)
+            write_progress(Path(checkpoint), done, kind=_FORMAT, identity=identity)
         if progress is not None:
             progress(row)
     assert test is not None
@@ -215,17 +206,6 @@ def _check_finite(value: Tensor, epoch: int, settings: TrainingSettings) -> None
         )
 
 
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device = {name!r}: PyTorch has no such device here; 'cpu' always works"
-        ) from error
-    return device
-
-
 def _set_statistics(network: nn.Module, data: ImageData, norm_momentum: float) -> None:
     """Set the input's mean and deviation, per channel, from the training images."""
     pixels = data.train_images
@@ -254,80 +234,17 @@ def _optimiser(
     )
 
 
-def _identity(
-    spec: NetworkSpec, data: ImageData, settings: TrainingSettings, errors: WeightErrors | None
-) -> str:
-    """All that decides the result, as text. The device is left out: a run may move."""
-    chosen = {key: value for key, value in asdict(settings).items() if key != "device"}
-    digest = hashlib.sha256()
-    for values in (data.train_images, data.train_labels, data.test_images, data.test_labels):
-        digest.update(np.ascontiguousarray(values).data)
-    return json.dumps(
-        {
-            "network": asdict(spec),
-            "settings": chosen,
-            "data": digest.hexdigest(),
-            "errors": None if errors is None else errors.describe(),
-        },
-        sort_keys=True,
-    )
-
-
-def _save(
-    path: Path,
-    identity: str,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    rows: list[EpochMetrics],
-    test: Accuracy,
-) -> None:
-    write_tensors(
-        path,
-        {
-            "format": _FORMAT,
-            "identity": identity,
-            "network": network.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "rows": json.dumps([asdict(row) for row in rows]),
-            "test": json.dumps(asdict(test)),
-        },
-    )
-
-
 def _resume(
-    path: Path, identity: str, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[list[EpochMetrics], Accuracy]:
-    values = read_tensors(path, wanted=_FORMAT)
-    found = values.get("identity")
-    if found != identity:
-        raise InputError(
-            f"{path}: the checkpoint of another run ({_difference(found, identity)}); "
-            "remove it or name another file"
-        )
-    load_state(network, values.get("network"), path)
+    path: Path, state: dict[str, Any], network: nn.Module, optimiser: torch.optim.Optimizer
+) -> None:
+    load_state(network, state.get("network"), path)
     try:
         # A run may move between devices: how the optimiser is set up here stays as it is.
         own = [dict(group) for group in optimiser.param_groups]
-        optimiser.load_state_dict(values["optimiser"])
+        optimiser.load_state_dict(state["optimiser"])
         for group, kept in zip(optimiser.param_groups, own, strict=True):
             group.update({key: kept[key] for key in ("lr", "capturable", "fused")})
-        for state in optimiser.state.values():
-            state["step"] = state["step"].to(next(network.parameters()).device)
-        rows = [EpochMetrics(**row) for row in json.loads(values["rows"])]
-        test = Accuracy(**json.loads(values["test"]))
+        for moments in optimiser.state.values():
+            moments["step"] = moments["step"].to(next(network.parameters()).device)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a whole rramsim checkpoint ({error})") from error
-    return rows, test
-
-
-def _difference(found: object, wanted: str) -> str:
-    """Name the first thing in which two identities differ."""
-    try:
-        one, other = json.loads(str(found)), json.loads(wanted)
-    except ValueError:
-        return "it does not say of which"
-    for part in ("network", "settings"):
-        for key, value in other[part].items():
-            if one[part].get(key) != value:
-                return f"its {key} = {one[part].get(key)!r}, here {value!r}"
-    return "its data set differs" if one["data"] != other["data"] else "its read errors differ"

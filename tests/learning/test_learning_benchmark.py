@@ -3,13 +3,15 @@ import pandas as pd
 import pytest
 import torch
 
+from rramsim.exceptions import InputError
 from rramsim.figures import width_figure
-from rramsim.learning import load_images
+from rramsim.learning import ImageData, load_images
 from rramsim.networks import NetworkSpec, ScalarErrors, quantised_layers
 
 plain = pytest.importorskip("benchmarks._plain_scheme")
 training = pytest.importorskip("benchmarks.training")
 steps = pytest.importorskip("benchmarks._steps")
+jpeg_copy = pytest.importorskip("benchmarks.jpeg_copy")
 
 
 def test_the_plain_opponent_draws_the_same_distribution():
@@ -82,3 +84,71 @@ def test_both_schemes_are_trained_with_one_recipe(tmp_path):
     rows = steps.accuracies(data, width=2, epochs=1, seeds=[0], bfloat16=False)
     assert [row["scheme"] for row in rows] == ["rramsim, rate 0.01", steps.OPPONENT]
     assert all(0 <= row["percent"][0] <= 100 for row in rows)
+
+
+@pytest.fixture
+def official_and_copy(monkeypatch):
+    """Smooth images in mixed order, and a noisy copy of them sorted by class."""
+    rng = np.random.default_rng(4)
+    sets = {}
+    for part, count in (("train", 64), ("test", 32)):
+        labels = rng.permutation(np.arange(count) % 4).astype(np.int64)
+        coarse = rng.integers(20, 230, (count, 3, 4, 4))
+        images = np.kron(coarse, np.ones((8, 8), dtype=int)).astype(np.uint8)
+        order = np.argsort(labels, kind="stable")
+        noisy = (images + rng.integers(-5, 6, images.shape)).astype(np.uint8)
+        sets[part] = images, labels, noisy[order], labels[order]
+    (a, b, c, d), (e, f, g, h) = sets["train"], sets["test"]
+    official = ImageData(
+        train_images=a, train_labels=b, test_images=e, test_labels=f,
+        classes=tuple("abcd"), label="lossless",
+    )  # fmt: skip
+    copy = ImageData(
+        train_images=c, train_labels=d, test_images=g, test_labels=h,
+        classes=tuple("abcd"), label="copy",
+    )  # fmt: skip
+    monkeypatch.setattr(jpeg_copy, "_CHANNEL_MEANS", tuple(a.mean(axis=(0, 2, 3))))
+    return official, copy
+
+
+def test_a_copy_is_brought_into_the_order_of_its_originals(official_and_copy):
+    official, copy = official_and_copy
+    found = jpeg_copy.aligned(copy, official)
+    assert np.array_equal(found.train_labels, official.train_labels)
+    apart = found.train_images.astype(int) - official.train_images
+    assert 1 <= np.abs(apart).max() <= 5
+    # Uniform over 11 values: a mean square of 10.
+    decibels = jpeg_copy.psnr_db(found.test_images, official.test_images)
+    assert decibels == pytest.approx(10 * np.log10(255**2 / 10), abs=0.3)
+
+
+def test_a_copy_of_other_images_is_refused(official_and_copy):
+    official, copy = official_and_copy
+    copy.test_images[[0, 1]] = copy.test_images[[1, 0]]
+    with pytest.raises(InputError, match="2 such images"):
+        jpeg_copy.aligned(copy, official)
+    with pytest.raises(InputError, match="those of CIFAR-10 are"):
+        jpeg_copy.aligned(official, copy)
+
+
+def test_networks_are_trained_on_both_sets_and_tested_on_both(official_and_copy, tmp_path):
+    official, copy = official_and_copy
+    asked = {
+        "official": official, "copy": copy, "epochs": 2, "width": 2,
+        "kinds": ["ternary-ternary"], "out": tmp_path / "rows.csv", "progress": False,
+    }  # fmt: skip
+    first = jpeg_copy.run([0, 1], **asked)
+    rows = pd.read_csv(tmp_path / "rows.csv")
+    assert [*rows["trained_on"]] == ["official", "copy"] * 2
+    (row,) = first["summary"]
+    own = rows.set_index(["seed", "trained_on"])
+    cost = [
+        100
+        * (own.loc[(s, "official"), "tested_on_official"] - own.loc[(s, "copy"), "tested_on_copy"])
+        for s in (0, 1)
+    ]
+    assert row["cost_points"] == pytest.approx(np.mean(cost))
+    assert row["cost_error"] == pytest.approx(np.std(cost, ddof=1) / 2**0.5)
+    # What the file has is not trained again.
+    again = jpeg_copy.run([0, 1], **asked)
+    assert again["summary"] == first["summary"] and len(pd.read_csv(tmp_path / "rows.csv")) == 4

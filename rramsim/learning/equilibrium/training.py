@@ -1,11 +1,10 @@
 """Train an energy-based network by equilibrium propagation, resumable to the same bits."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor
 
 from rramsim.exceptions import InputError
 from rramsim.learning.augmentation import BatchSource
-from rramsim.learning.checkpoints import read_tensors, write_tensors
 from rramsim.learning.equilibrium.estimation import estimate_gradient
 from rramsim.learning.equilibrium.network import EquilibriumNetwork, EquilibriumSpec
 from rramsim.learning.equilibrium.pixels import PixelKind, Pixels
@@ -28,7 +26,16 @@ from rramsim.learning.equilibrium.updates import (
 )
 from rramsim.learning.evaluation import Accuracy
 from rramsim.learning.image_data import ImageData
-from rramsim.learning.training import EpochMetrics
+from rramsim.learning.progress import (
+    EpochMetrics,
+    Progress,
+    batch_source,
+    read_progress,
+    require_images,
+    run_identity,
+    torch_device,
+    write_progress,
+)
 from rramsim.networks import WeightErrors
 
 __all__ = [
@@ -119,40 +126,28 @@ def train_equilibrium(
     checkpoint belongs to another run, if the dynamics of a whole batch do not settle, or if a
     weight stops being finite (nothing is written then).
     """
-    if spec.input_shape != data.input_shape or spec.classes != len(data.classes):
-        raise InputError(
-            f"{spec.name} takes images {spec.input_shape} of {spec.classes} classes, "
-            f"{data.label} has {data.input_shape} of {len(data.classes)}"
-        )
+    require_images(spec, data)
     if errors is not None and settings.flips is None:
         raise InputError("read errors are defined for ternary or binary weights: give flips")
-    try:
-        device = torch.device(settings.device)
-        network = spec.build(seed=settings.seed).to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device = {settings.device!r}: PyTorch has no such device here; 'cpu' always works"
-        ) from error
+    device = torch_device(settings.device)
+    network = spec.build(seed=settings.seed).to(device)
     weights: Weights
     if settings.flips is None:
         weights = RealWeights(network, settings.descent)
     else:
         weights = TernaryWeights(network, settings.descent, settings.flips, errors)
     pixels = Pixels.of(data, settings.pixels)
-    source = BatchSource(
-        torch.from_numpy(data.train_images).to(device),
-        torch.from_numpy(data.train_labels).to(device),
-        crop_pixels=data.crop_pixels if settings.augment else 0,
-        flip=data.flip and settings.augment,
-    )
+    source = batch_source(data, augment=settings.augment, device=device)
     test_images = torch.from_numpy(data.test_images).to(device)
     test_labels = torch.from_numpy(data.test_labels).to(device)
-    identity = _identity(spec, data, settings, errors)
+    identity = run_identity(spec, data, settings, errors)
     rows: list[EpochMetrics] = []
     counts = torch.zeros(3, dtype=torch.int64)
     test: Accuracy | None = None
     if checkpoint is not None and Path(checkpoint).exists():
-        rows, test = _resume(Path(checkpoint), identity, weights, counts)
+        found = read_progress(Path(checkpoint), kind=_FORMAT, identity=identity)
+        _resume(Path(checkpoint), found.state, weights, counts)
+        rows, test = list(found.rows), found.test
     for epoch in range(len(rows) + 1, settings.epochs + 1):
         started = time.perf_counter()
         loss, share, rate = _epoch(weights, source, pixels, settings, epoch, counts)
@@ -175,7 +170,10 @@ def train_equilibrium(
         )
         rows.append(row)
         if checkpoint is not None:
-            _save(Path(checkpoint), identity, weights, rows, test, counts)
+            tensors = {name: value.cpu() for name, value in weights.state().items()}
+            state = {"state": tensors, "counts": counts}
+            done = Progress(rows=tuple(rows), test=test, state=state)
+            write_progress(Path(checkpoint), done, kind=_FORMAT, identity=identity)
         if progress is not None:
             progress(row)
     assert test is not None
@@ -279,63 +277,9 @@ def _epoch(
     return float(loss), float(torch.stack(right).sum()) / seen, rate
 
 
-def _identity(
-    spec: EquilibriumSpec,
-    data: ImageData,
-    settings: EquilibriumTraining,
-    errors: WeightErrors | None,
-) -> str:
-    """All that decides the result, as text. The device is left out: a run may move."""
-    chosen = {key: value for key, value in asdict(settings).items() if key != "device"}
-    digest = hashlib.sha256()
-    for values in (data.train_images, data.train_labels, data.test_images, data.test_labels):
-        digest.update(np.ascontiguousarray(values).data)
-    return json.dumps(
-        {
-            "network": asdict(spec),
-            "settings": chosen,
-            "data": digest.hexdigest(),
-            "errors": None if errors is None else errors.describe(),
-        },
-        sort_keys=True,
-    )
-
-
-def _save(
-    path: Path,
-    identity: str,
-    weights: Weights,
-    rows: list[EpochMetrics],
-    test: Accuracy,
-    counts: Tensor,
-) -> None:
-    write_tensors(
-        path,
-        {
-            "format": _FORMAT,
-            "identity": identity,
-            "state": {name: value.cpu() for name, value in weights.state().items()},
-            "counts": counts,
-            "rows": json.dumps([asdict(row) for row in rows]),
-            "test": json.dumps(asdict(test)),
-        },
-    )
-
-
-def _resume(
-    path: Path, identity: str, weights: Weights, counts: Tensor
-) -> tuple[list[EpochMetrics], Accuracy]:
-    values = read_tensors(path, wanted=_FORMAT)
-    if values.get("identity") != identity:
-        raise InputError(
-            f"{path}: the checkpoint of another run (network, settings, data or errors differ); "
-            "remove it or name another file"
-        )
+def _resume(path: Path, state: dict[str, Any], weights: Weights, counts: Tensor) -> None:
     try:
-        weights.load(values["state"])
-        counts.copy_(values["counts"])
-        rows = [EpochMetrics(**row) for row in json.loads(values["rows"])]
-        test = Accuracy(**json.loads(values["test"]))
+        weights.load(state["state"])
+        counts.copy_(state["counts"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: not a whole rramsim checkpoint ({error})") from error
-    return rows, test
