@@ -1,6 +1,8 @@
 """The stages with their progress bars and printed summaries, as several commands show them."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from rich.table import Table
 
 from rramsim.cli.progress import console, notice, progress_bar
 from rramsim.experiment import Experiment
+from rramsim.learning import EpochMetrics
 from rramsim.pipeline import (
     RunFolder,
     TrainedEquilibrium,
@@ -105,18 +108,8 @@ def show_training(
 ) -> tuple[TrainedNetwork, ...]:
     """Train with a bar over all epochs of all networks."""
     total = sum(plan.settings.epochs for plan in network_plans(experiment, folder, data))
-    done = 0
-    with progress_bar("train", unit="epochs") as update:
-        update(0, total, "")
-
-        def report(plan: Any, metrics: Any) -> None:
-            nonlocal done
-            done += 1
-            update(done, total, f"{plan.spec.name}: {100 * metrics.test_accuracy:.1f} %")
-
-        trained = train_stage(experiment, folder, data, report=report)
-        update(total, total, "")
-    return trained
+    with _epochs_bar(total, lambda plan: plan.spec.name) as report:
+        return train_stage(experiment, folder, data, report=report)
 
 
 def show_equilibrium_training(
@@ -124,18 +117,27 @@ def show_equilibrium_training(
 ) -> tuple[TrainedEquilibrium, ...]:
     """Train by equilibrium propagation, with a bar over all epochs."""
     total = len(experiment.training.errors_vdd_v) * experiment.training.epochs
+    with _epochs_bar(total, lambda plan: plan.network_name) as report:
+        return train_equilibrium_stage(experiment, folder, data, report=report)
+
+
+@contextmanager
+def _epochs_bar(
+    total: int, name: Callable[[Any], str]
+) -> Iterator[Callable[[Any, EpochMetrics], None]]:
+    """A bar over epochs: yields what is to be called with (plan, metrics) after each."""
     done = 0
     with progress_bar("train", unit="epochs") as update:
         update(0, total, "")
 
-        def report(plan: Any, metrics: Any) -> None:
+        def report(plan: Any, metrics: EpochMetrics) -> None:
             nonlocal done
             done += 1
-            update(done, total, f"{plan.network_name}: {100 * metrics.test_accuracy:.1f} %")
+            update(done, total, f"{name(plan)}: {100 * metrics.test_accuracy:.1f} %")
 
-        trained = train_equilibrium_stage(experiment, folder, data, report=report)
+        yield report
+        # Epochs of an earlier run are not reported.
         update(total, total, "")
-    return trained
 
 
 def show_tradeoff(
