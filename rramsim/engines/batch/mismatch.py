@@ -9,7 +9,9 @@ depends on the inversion level, and a gain,
 with z = vgs - body vsb, and no tilt at vds < 0. A change of the current factor moves linear and
 saturated operation alike as a factor and unlike as a shift; a change of the oxide changes how much
 the drain lowers the barrier (some mV per volt). b and tilt are what makes the shifts found at
-several vds agree best. All three are fitted as polynomials in the deviates.
+several vds agree best. Where the source is tied to the bulk there is no vsb, and the tilt depends
+on z as well: b is what makes the shifts at several vds lie on a straight line best. All are fitted
+as polynomials in the deviates.
 """
 
 from dataclasses import dataclass
@@ -91,7 +93,8 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
         )
     powers, design = monomials(parameters), _design(parameters)
     supply_v = kind.reach_v - 0.5
-    drains_v = (0.05, 0.35 * supply_v, 0.8 * supply_v)
+    shares = (0.0, 0.15, 0.4, 0.8) if kind.tied else (0.0, 0.35, 0.8)
+    drains_v = (0.05, *(share * supply_v for share in shares[1:]))
     body_v = 0.35 * supply_v
     bodies_v = (0.0,) if kind.tied else (0.0, body_v)
     x_v = np.arange(-0.5, kind.reach_v + 0.3, 0.02)
@@ -102,7 +105,7 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
     # Less what the junctions leak, which flows with the channel off: (1 + designs, vsb, vds, x).
     logs = np.log(np.maximum(currents - currents[..., :1], _FLOOR_A * 1e-3))
     nominal, varied = logs[0], logs[1:]
-    whole = np.array([_gain_and_tilt(nominal, curve, x_v, drains_v) for curve in varied])
+    whole = np.array([_gain_and_tilt(nominal, curve, x_v, drains_v, kind.tied) for curve in varied])
     body = 0.0
     if not kind.tied:
         level = np.log(1e-7)
@@ -111,21 +114,18 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
         ) / body_v
     shifts = np.empty((len(design), 2, grid.points))
     for index, curve in enumerate(varied):
-        found = []
+        found = np.empty((len(bodies_v), len(drains_v), grid.points))
         for layer, vsb in enumerate(bodies_v):
             at = grid.values_v + body * vsb
-            found.append(
-                np.mean(
-                    [
-                        _shift(nominal[layer, k], curve[layer, k] - whole[index, 0], x_v, at)
-                        - whole[index, 1] * vds
-                        for k, vds in enumerate(drains_v)
-                    ],
-                    axis=0,
-                )
-            )
-        shifts[index, 0] = found[0]
-        shifts[index, 1] = 0.0 if kind.tied else (found[1] - found[0]) / body_v
+            for k, vds in enumerate(drains_v):
+                plain = curve[layer, k] - whole[index, 0]
+                shift = _shift(nominal[layer, k], plain, x_v, at)
+                found[layer, k] = shift - whole[index, 1] * vds
+        if kind.tied:
+            shifts[index, 1], shifts[index, 0] = np.polyfit(drains_v, found[0], 1)
+        else:
+            at_bulk, above = found.mean(axis=1)
+            shifts[index] = at_bulk, (above - at_bulk) / body_v
     basis = np.prod(design[:, None, :] ** powers[None], axis=-1)
     # Samples beyond three sigma are rare: they bend the fit less.
     weight = np.exp(-np.sum(design**2, axis=1) / 36)[:, None]
@@ -192,23 +192,27 @@ def _currents(
 
 
 def _gain_and_tilt(
-    nominal: Floats, curve: Floats, x_v: Floats, drains_v: tuple[float, ...]
+    nominal: Floats, curve: Floats, x_v: Floats, drains_v: tuple[float, ...], tied: bool
 ) -> Floats:
     """The b and the tilt for which the shifts at all vds agree best, over all vsb and vgs.
 
     A shift s, a gain and a tilt change ln(I) by slope * (s + tilt * vds) + b; what differs between
-    the drain voltages does not hold s.
+    the drain voltages does not hold s. Where the source is tied, s has a slope over vds at each
+    vgs: what lies on a line does not hold it, and the tilt is 0.
     """
+    vds = np.array(drains_v)
+    known = np.stack([np.ones_like(vds), vds][: 2 if tied else 1], axis=1)
+    off = np.eye(len(vds)) - known @ np.linalg.pinv(known)
     rows, sides = [], []
     for layer in range(nominal.shape[0]):
         usable = (nominal[layer, 0] > np.log(_USABLE_A)) & (x_v < x_v[-1] - 0.3)
         slope = np.gradient(nominal[layer], x_v, axis=-1)[:, usable]
         found = (curve - nominal)[layer][:, usable] / slope
-        levers = np.stack([1 / slope, np.broadcast_to(np.array(drains_v)[:, None], slope.shape)])
-        rows.append((levers - levers.mean(axis=1, keepdims=True)).reshape(2, -1))
-        sides.append((found - found.mean(axis=0)).ravel())
+        levers = [1 / slope] if tied else [1 / slope, np.broadcast_to(vds[:, None], slope.shape)]
+        rows.append(np.stack([(off @ lever).ravel() for lever in levers]))
+        sides.append((off @ found).ravel())
     answer = np.linalg.lstsq(np.concatenate(rows, axis=1).T, np.concatenate(sides), rcond=None)[0]
-    return np.asarray(answer, dtype=float)
+    return np.append(answer, [0.0] * (2 - len(answer)))
 
 
 def _shift(nominal: Floats, curve: Floats, x_v: Floats, at: Floats) -> Floats:

@@ -15,7 +15,7 @@ __all__ = ["DeviceTable", "Grid", "TransistorKind", "load_table", "save_table"]
 
 Floats = NDArray[np.float64]
 
-TABLE_VERSION = 10
+TABLE_VERSION = 11
 """Raise it when the extraction changes, so that older caches are not read."""
 
 
@@ -77,7 +77,8 @@ class DeviceTable:
     Mismatch acts as I(vgs + shift(z, vsb) + tilt * vds) * exp(b), z = vgs - body * vsb, without
     the tilt at vds < 0; shift, tilt and b are polynomials in the deviates with the exponents
     `powers` (terms, parameters); `shift` (terms, 2, points) holds cubic coefficients over z of the
-    shift at vsb = 0 and of its slope over vsb, `log_gain` (terms,) those of b, `tilt` (terms,)
+    shift at vsb = 0 and of its slope over vsb (where the source is tied: of its slope over vds, in
+    place of the tilt, which is 0), `log_gain` (terms,) those of b, `tilt` (terms,)
     those of the tilt. `charge_moves` (terms, 11) holds the polynomials of s, of o (volt), and of
     nine capacitances (farad): charges become exp(s) * Q(vgs + o), and linear capacitors, charge of
     (gate, drain, source) per volt of vgs, of vds, of vsb in turn, take back what this does to

@@ -124,29 +124,28 @@ class _Group:
         cell = self.cell(inside, Frame.OUTER_LAST)
         t = w.sub(inside, cell)
 
-        # The shift is a spline over z; its slope ends where the table does.
+        # The shift is a spline over z, and a second one is its slope over vsb or, where there is
+        # no vsb, over vds above 0; over z it ends where the table does.
         weight, slope = w.cubic_lanes(w.spread(t, 0))
         points = self.stride(Stride.SHIFT)
         starts = [
             b.add(b.mul(self.times(k, 2), points), w.integer(cell, n, 0))
             for n, k in enumerate(self.numbers)
         ]
-        row = w.rows(self.arrays["par"], starts)
-        if body is None:
-            shift = w.sums([w.mul(row, weight), w.mul(row, slope)])
-        else:
-            # The second spline is the shift's slope over vsb.
-            second = w.rows(self.arrays["par"], [b.add(start, points) for start in starts])
-            row = w.muladd(second, body, row)
-            parts = [w.mul(row, weight), w.mul(row, slope), w.constant(0), w.mul(second, weight)]
-            shift = w.sums(parts)
-        held = w.spread(w.where(b.fcmp_ordered("==", place, inside)), 0)
         forward = w.where(b.fcmp_ordered(">", ds, w.constant(0)))
+        first = w.rows(self.arrays["par"], starts)
+        second = w.rows(self.arrays["par"], [b.add(start, points) for start in starts])
+        row = w.muladd(second, w.mul(forward, ds) if body is None else body, first)
+        parts = [w.mul(row, weight), w.mul(row, slope), w.constant(0), w.mul(second, weight)]
+        shift = w.sums(parts)
+        held = w.spread(w.where(b.fcmp_ordered("==", place, inside)), 0)
         tilt = self.move(Move.TILT)
         # How the gate of the table moves with (-, vgs, vds, vsb), less vgs itself.
         bend = w.mul(w.mul(w.spread(shift, 1), held), self.move(Move.BEND))
-        bend = w.muladd(w.pick(tilt, 3, 3, 0, 3), forward, bend)
-        if body is not None:
+        if body is None:
+            bend = w.muladd(w.pick(shift, 2, 2, 3, 2), forward, bend)
+        else:
+            bend = w.muladd(w.pick(tilt, 3, 3, 0, 3), forward, bend)
             bend = w.add(w.pick(shift, 2, 2, 2, 3), bend)
         reach = w.pick(w.mul(forward, ds), 0, 4, 4, 4, other=w.constant(1))
         gate = w.muladd(tilt, reach, w.pick(at, 0, 0, 1, 2))
