@@ -59,7 +59,8 @@ class NetworkPlan:
         """A file name that no other plan shares."""
         value = {
             "spec": asdict(self.spec),
-            "settings": asdict(self.settings),
+            # A network may be trained on one device and tested on another.
+            "settings": asdict(self.settings) | {"device": "cpu"},
             "errors": self.errors.describe() if self.errors else None,
             "data": self.data_label,
         }

@@ -27,6 +27,7 @@ STEERING = {
     "errors.workers": "how many processes sense",
     "errors.scheduler": "which machines sense",
     "errors.chunk_limit_s": "when a worker is taken for hung",
+    "training.device": "where networks are trained; a training or a test may move",
 }
 """Keys that by design change no result: who works, and for how long it is waited for."""
 
@@ -101,7 +102,6 @@ TRAINED: dict[str, Any] = {
     "training.learning_rate": 0.02,
     "training.seed": 1,
     "training.bfloat16": True,
-    "training.device": "cuda",
     "training.errors_vdd_v": 1.0,
 }
 CONVOLUTION = {"channels": [4], "loss": "cross-entropy"}
@@ -281,6 +281,18 @@ def test_a_key_of_training_changes_the_networks(results, small_experiment, tmp_p
         for values in (before, changed(before, name, TRAINED[name]))
     )
     assert isinstance(first, list) and first != second
+
+
+def test_a_network_is_the_same_on_every_device(results, small_experiment, tmp_path, digits):
+    """What was trained on a GPU is tested and goes on elsewhere, not trained again."""
+    folder = RunFolder(path=results)
+    values = {k: v for k, v in tomllib.loads(small_experiment).items() if k != "chips"}
+    moved = changed(values, "training.device", "cuda")
+    names = [
+        [plan.name for plan in network_plans(load(tmp_path, given), folder, digits)]
+        for given in (values, moved)
+    ]
+    assert names[0] == names[1] and (folder.networks / f"{names[0][0]}.pt").exists()
 
 
 @pytest.mark.parametrize("key", SETTLED)
