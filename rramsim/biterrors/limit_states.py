@@ -8,7 +8,7 @@ margin that is a little off costs calls, never truth.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ __all__ = [
     "AnalyticState",
     "CountedState",
     "LimitState",
+    "MirroredState",
     "curved_state",
     "linear_state",
     "two_lobed_state",
@@ -55,6 +56,15 @@ class LimitState(Protocol):
         ...
 
 
+@runtime_checkable
+class MirroredState(LimitState, Protocol):
+    """A failure that a mirror leaves as it is: what fails here fails there, as likely."""
+
+    def mirrored(self, points: Floats) -> Floats:
+        """The points' images, shape (n, dimension)."""
+        ...
+
+
 @dataclass
 class CountedState:
     """A limit state that counts its calls, one for each point and each of the two questions."""
@@ -72,6 +82,10 @@ class CountedState:
     def label(self) -> str:
         """What fails, in words."""
         return self.state.label
+
+    def mirrored(self, points: Floats) -> Floats:
+        """See `MirroredState`; the points themselves for a state that has no mirror."""
+        return self.state.mirrored(points) if isinstance(self.state, MirroredState) else points
 
     def margin(self, points: Floats) -> Floats:
         """See `LimitState.margin`."""

@@ -35,7 +35,7 @@ _LONGEST_PLAIN_CALLS = 1_000_000
 _LINE_CALLS = 20_000
 _PILOT_CALLS, _SLOW = 300, 0.05
 _DEEP = 1e-8
-"""Importance sampling's answers below this are confirmed by splitting."""
+"""Importance sampling's answers below this, and countable ones, are confirmed by splitting."""
 _SPLITTING_CALLS = 150_000
 _DISAGREE = 3.3
 _MOST_EXTENDED_CALLS = 300_000
@@ -70,9 +70,9 @@ def map_rate(
     multilevel splitting; as many of what came closest as its error suggests; plain samples by the
     million. Returns the first answer that is settled (`is_settled`), else the best: an estimate
     with the smallest error, or a refusal. What lines say of flips, and importance sampling of
-    those of a slow latch or of a rate below 1e-8, has to be confirmed by splitting. Where two
-    answers contradict each other, splitting decides if it agrees with one of them, else plain
-    samples do, by a count or by excluding one of the two; where they cannot, it is a refusal.
+    those of a slow latch or of any rate below 1e-8 or above 1e-4, has to be confirmed by splitting.
+    Where two answers contradict each other, splitting decides if it agrees with one of them, else
+    plain samples do, by a count or by excluding one of the two; where they cannot, it is a refusal.
     Raises `InputError` for a relative error outside (0, 1].
 
     >>> from rramsim.biterrors import linear_state
@@ -191,11 +191,12 @@ def _may_miss_a_part(failure: LimitState, answer: RareRate, seed: int) -> tuple[
 
     Flips come by ties and by a precharge that does not end. Lines towards a tie see the first
     alone, and so do descents where the latch is slow. And the rarer a failure, the further from
-    its design point may most of it lie.
+    its design point may most of it lie; while what is frequent comes from everywhere, and splitting
+    finds it in few levels.
     """
     if not isinstance(failure, SenseFailure) or answer.method not in ("importance", "line"):
         return False, 0
-    if answer.method == "importance" and (answer.value or 1.0) < _DEEP:
+    if answer.method == "importance" and not _DEEP <= (answer.value or 1.0) <= _BARELY_COUNTABLE:
         return True, 0
     if failure.error_type != 1 or answer.method == "line":
         return failure.error_type == 1, 0

@@ -5,9 +5,10 @@ direction towards the margin's gradient there until the two agree (the fixed poi
 Lind, Rackwitz and Fiessler; the design point of FORM). Differences are taken over half a standard
 deviation: wide enough to see over the noise of a circuit simulator.
 
-Starts: the origin's steepest descent, and the mirror of every region found; then the points at
-which the margin is lower than the regions found explain. The last is what finds a second lobe:
-where another lobe is the nearer one, the margin lies below the planes of the known ones.
+Starts: the origin's steepest descent, and the direction opposite to every region found; then the
+points at which the margin is lower than the regions found explain. The last is what finds a second
+lobe: where another lobe is the nearer one, the margin lies below the planes of the known ones.
+Where the failure has a mirror (a 0 is read as +1 or as -1), each region's image is one as well.
 """
 
 import math
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.biterrors.limit_states import LimitState
+from rramsim.biterrors.limit_states import LimitState, MirroredState
 
 __all__ = ["Region", "Scouting", "refine", "scout"]
 
@@ -147,15 +148,17 @@ def scout(
         return Scouting(regions=(), gradients=np.array(search.gradients), nearest_margin=at_origin)
 
     regions: list[Region] = []
+    images = 0
     if np.linalg.norm(centre) > 0:
         _descend(search, -_unit(centre), at_origin, regions)
-    mirrored = 0
+        images += _add_images(search, regions, 0)
+    opposite = 0
     for _ in range(most_starts):
-        if len(regions) >= most_regions:
+        if len(regions) - images >= most_regions:
             break
-        if mirrored < len(regions):
-            start = -regions[mirrored].direction
-            mirrored += 1
+        if opposite < len(regions):
+            start = -regions[opposite].direction
+            opposite += 1
             if not _promising(search, start, regions, at_origin):
                 continue
         else:
@@ -164,7 +167,9 @@ def scout(
                 break
             start = _unit(seen[found])
             seen_margins[found] = math.inf
+        known = len(regions)
         _descend(search, start, at_origin, regions)
+        images += _add_images(search, regions, known)
     return Scouting(
         regions=_that_matter(regions),
         gradients=np.array(search.gradients),
@@ -173,11 +178,15 @@ def scout(
 
 
 def refine(state: LimitState, point: Floats, known: tuple[Region, ...]) -> tuple[Region, ...]:
-    """The regions with one more, descended to from a failing point that they do not explain."""
+    """The regions with one more, descended to from a failing point that they do not explain.
+
+    With its mirror image, if there is one.
+    """
     search = _Search(state)
     regions = list(known)
     at_origin = float(search.margin(np.zeros((1, state.dimension)))[0])
     _descend(search, _unit(point), at_origin, regions)
+    _add_images(search, regions, len(known))
     return _that_matter(regions)
 
 
@@ -264,6 +273,25 @@ def _descend(search: _Search, direction: Floats, at_origin: float, regions: list
     if any(float(best.normal @ region.normal) > 0.95 for region in regions):
         return
     regions.append(best)
+
+
+def _add_images(search: _Search, regions: list[Region], known: int) -> int:
+    """Add the mirror images of the regions from `known` on, those that fail and are not there.
+
+    Returns how many.
+    """
+    before = len(regions)
+    if not isinstance(search.state, MirroredState):
+        return 0
+    for region in regions[known:]:
+        direction, normal = search.state.mirrored(np.stack([region.direction, region.normal]))
+        image = replace(region, direction=direction, normal=normal)
+        if any(_same(image, other) for other in regions):
+            continue
+        inside = (region.radius + _INSIDE) * direction
+        if float(search.margin(inside[None])[0]) <= 0:
+            regions.append(image)
+    return len(regions) - before
 
 
 def _same(one: Region, other: Region) -> bool:

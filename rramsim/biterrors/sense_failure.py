@@ -99,6 +99,23 @@ class SenseFailure:
         sites = self._sites if self.mismatch else ()
         return resistances + tuple((site.transistor, site.parameter) for site in sites)
 
+    def mirrored(self, points: Floats) -> Floats:
+        """The points with left and right exchanged, where both sides are written alike.
+
+        A read of +1 where 0 is written has an image, a read of -1, as likely. Left and right are
+        told by names that end in 1 and 2; whoever uses an image looks whether it fails as well.
+        """
+        if self.written != 0:
+            return points
+        names = [*self.names]
+        order = np.arange(len(names))
+        order[:2] = 1, 0
+        for place, (transistor, parameter) in enumerate(names[2:], start=2):
+            other = transistor[:-1] + {"1": "2", "2": "1"}.get(transistor[-1], transistor[-1])
+            if (other, parameter) in names:
+                order[place] = names.index((other, parameter))
+        return points[:, order]
+
     @cached_property
     def reader(self) -> SenseEngine:
         """The engine, ending at the strobe if it can: no energy is asked for."""

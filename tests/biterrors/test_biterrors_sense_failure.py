@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rramsim.biterrors import RareSettings, SenseFailure, SenseTask, rare_rate, sensitivities
+from rramsim.biterrors.scouting import scout
 from rramsim.biterrors.task import draw_samples
 from rramsim.circuits import SenseConditions, sense_circuit
 from rramsim.devices import LogNormal, ResistanceModel, load_process
@@ -53,6 +54,36 @@ def test_margin_is_negative_wherever_the_read_fails(error_type, vdd_v):
     assert (margin[fails] <= 0).all()
     if error_type != 2:  # type 2's margin stays negative on a flip's side, by definition
         assert (margin[~fails] > 0).all()
+
+
+def test_a_read_of_a_zero_has_a_mirror_image_of_the_other_sign():
+    state = failure(3, vdd_v=1.3, engine=BatchEngine(threads=1))
+    points = 2 * np.random.default_rng(6).standard_normal((400, state.dimension))
+    images = state.mirrored(points)
+    assert np.array_equal(state.mirrored(images), points)
+    assert not np.array_equal(np.abs(images).sum(axis=0), np.abs(points).sum(axis=0))
+    reads, turned = state.reads(points)[0], state.reads(images)[0]
+    assert set(reads) == {-1, 0, 1}
+    np.testing.assert_array_equal(turned, -reads)
+    # A written +1 is no image of itself.
+    assert np.array_equal(failure(1).mirrored(points), points)
+
+
+def test_regions_of_a_read_of_a_zero_come_in_pairs():
+    """Where only one of the two was found, half of the rate hung on a few heavy draws."""
+    state = SenseFailure(
+        circuit=CIRCUIT,
+        conditions=SenseConditions(vdd_v=1.05, corner="ss"),
+        resistances=RESISTANCES,
+        written=0,
+        error_type=3,
+        engine=BatchEngine(threads=1),
+    )
+    found = scout(state, np.random.default_rng(1)).regions
+    points = np.array([region.point for region in found])
+    assert len(found) >= 2
+    for image in state.mirrored(points):
+        assert np.linalg.norm(points - image, axis=1).min() < 1e-9
 
 
 def test_flip_margin_is_nearly_linear_through_the_tie():
