@@ -37,7 +37,7 @@ _PILOT_CALLS, _SLOW = 300, 0.05
 _DEEP = 1e-8
 """Importance sampling's answers below this, and countable ones, are confirmed by splitting."""
 _SPLITTING_CALLS = 150_000
-_DISAGREE = 3.3
+_DISAGREE, _DOUBTFUL = 3.3, 2.0
 _MOST_EXTENDED_CALLS = 300_000
 _COUNTABLE, _BARELY_COUNTABLE = 3e-4, 1e-4
 """Rates above these can be counted by the long and by the longest plain run to ten per cent."""
@@ -219,7 +219,7 @@ def is_slow(failure: SenseFailure, *, seed: int = 1) -> bool:
 def _confirmed(
     failure: LimitState, base: RareSettings, first: RareRate, report: Callable[[int], None]
 ) -> tuple[RareRate, int]:
-    """The answer if splitting agrees, else the larger of the two; a refusal if it has none.
+    """The answer if splitting agrees within two errors, else the larger; a refusal without one.
 
     Both are unbiased, and what a method misses makes its rate too small.
     """
@@ -236,18 +236,19 @@ def _confirmed(
             refusal = replace(refusal, status="bounded", method="splitting", low=0.0)
         return refusal, senses
     larger, smaller = sorted((first, answer), key=lambda a: -(a.value or 0.0))
-    if not _contradict(first, answer):
+    if not _contradict(first, answer, errors=_DOUBTFUL):
         return replace(first, note=f"splitting gives {answer.value:.3g}"), senses
-    note = f"{smaller.method} gives {smaller.value:.3g} and misses a part of the failure"
+    missed = ", which misses a part of the failure" if _contradict(first, answer) else ""
+    note = f"{smaller.method} gives {smaller.value:.3g}{missed}"
     return replace(larger, note=note), senses
 
 
-def _contradict(one: RareRate, other: RareRate) -> bool:
-    """Whether two estimates lie further apart than chance explains once in a thousand."""
+def _contradict(one: RareRate, other: RareRate, *, errors: float = _DISAGREE) -> bool:
+    """Whether two estimates lie more standard errors apart, by default one chance in a thousand."""
     if one.value is None or other.value is None:
         return False
     error = math.hypot(one.coefficient_of_variation, other.coefficient_of_variation)
-    return abs(math.log(one.value / other.value)) > _DISAGREE * error
+    return abs(math.log(one.value / other.value)) > errors * error
 
 
 def _decided(
