@@ -68,4 +68,5 @@ def _field(row: "tuple[object, ...]") -> tuple[float, str]:
         return np.nan, "?"
     if status == "bounded" or high < _FLOOR or rate < _FLOOR:
         return _FLOOR, "<"
-    return float(rate), f"{np.log10(rate):.1f}".replace("-", "−")
+    # Adding 0 takes the sign of a rounded -0.0.
+    return float(rate), f"{round(float(np.log10(rate)), 1) + 0.0:.1f}".replace("-", "−")
