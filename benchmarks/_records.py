@@ -1,5 +1,7 @@
 """Where a figure comes from: rows of results with the machine that made them."""
 
+import argparse
+import os
 import platform
 import sys
 from pathlib import Path
@@ -9,9 +11,38 @@ import pandas as pd
 import torch
 
 from rramsim.files import atomic_path
-from rramsim.learning import EpochMetrics
+from rramsim.learning import EpochMetrics, TrainingSettings
 
-__all__ = ["append_rows", "cpu_model", "device_model", "say"]
+__all__ = [
+    "add_training_options",
+    "append_rows",
+    "cpu_model",
+    "device_model",
+    "kept_rows",
+    "say",
+]
+
+
+def add_training_options(parser: argparse.ArgumentParser, *, out: Path) -> None:
+    """Add the options that every benchmark which trains has; `out` is where its rows go."""
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--device", default=TrainingSettings.device, help="'cuda': on the GPU")
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the CPU has it")
+    parser.add_argument("--kinds", nargs="+", default=[], metavar="WEIGHTS-ACTIVATIONS")
+    parser.add_argument("--out", type=Path, default=out, help="CSV file for the rows")
+    parser.add_argument("--state", type=Path, help="folder for checkpoints, to go on from")
+    parser.add_argument("--json", action="store_true")
+
+
+def kept_rows(path: Path | None) -> list[dict[str, Any]]:
+    """Return the rows that an earlier run left in a CSV file; none if it is not there."""
+    if path is None or not path.exists():
+        return []
+    rows = pd.read_csv(path).to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -22,13 +22,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmarks._records import append_rows, cpu_model, device_model, say
+from benchmarks._records import (
+    add_training_options,
+    append_rows,
+    cpu_model,
+    device_model,
+    kept_rows,
+    say,
+)
 from benchmarks.training import CONFIGURATIONS
 from rramsim.exceptions import InputError
+from rramsim.files import output_folder
 from rramsim.learning import (
     ImageData,
     NetworkSpec,
@@ -44,7 +51,8 @@ RESULTS = Path(__file__).parent / "results" / "jpeg_copy_cifar10.csv"
 _CHANNEL_MEANS = (125.306918046875, 122.950394140625, 113.86538318359375)
 """Means of the 50,000 official training images, as many programs for them state."""
 _LEAST_PSNR_DB = 18.0
-"""Two different images of CIFAR-10 are rarely closer; a JPEG image of quality 75 is above 21."""
+"""Of 20,000 pairs of different test images 4 are closer (median 9.6 dB), while of a copy at quality 75
+the image furthest from its original is at 21.8."""
 
 
 def run(
@@ -68,11 +76,9 @@ def run(
     """
     copy = aligned(copy, official)
     sets = {"official": official, "copy": copy}
-    kept: list[dict[str, Any]] = []
-    if out is not None and out.exists():
-        kept = [{str(k): v for k, v in row.items()} for row in pd.read_csv(out).to_dict("records")]
+    kept = kept_rows(out)
     if state is not None:
-        state.mkdir(parents=True, exist_ok=True)
+        output_folder(state)
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         for weights, activations, _ in CONFIGURATIONS:
@@ -204,16 +210,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks jpeg_copy", description=__doc__)
     parser.add_argument("--official", type=Path, required=True, help="lossless images")
     parser.add_argument("--copy", type=Path, default=os.environ.get("RRAMSIM_DATA"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--device", default=TrainingSettings.device, help="'cuda': on the GPU")
-    parser.add_argument("--bfloat16", action="store_true", help="faster where the CPU has it")
-    parser.add_argument("--kinds", nargs="+", default=[], metavar="WEIGHTS-ACTIVATIONS")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
-    parser.add_argument("--state", type=Path, help="folder for checkpoints, to go on from")
-    parser.add_argument("--json", action="store_true")
+    add_training_options(parser, out=RESULTS)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
     try:

@@ -24,7 +24,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from benchmarks._records import append_rows, cpu_model, device_model, say
+from benchmarks._records import (
+    add_training_options,
+    append_rows,
+    cpu_model,
+    device_model,
+    kept_rows,
+    say,
+)
 from benchmarks._steps import accuracies, has_bfloat16, step_times
 from rramsim.exceptions import InputError
 from rramsim.experiment import ToleranceSection
@@ -77,11 +84,9 @@ def run(
     on; `state` is a folder for the checkpoint of the training under way. `curves` and `tolerance`
     are CSV files for each epoch's figures and for tests of each network under errors of each type.
     """
-    kept: list[dict[str, Any]] = []
+    kept = kept_rows(out)
     if state is not None:
         output_folder(state)
-    if out is not None and out.exists():
-        kept = [{str(k): v for k, v in row.items()} for row in pd.read_csv(out).to_dict("records")]
     chosen = [c for c in CONFIGURATIONS if not kinds or f"{c[0]}-{c[1]}" in kinds]
     rows: list[dict[str, Any]] = []
     for seed in seeds:
@@ -248,23 +253,14 @@ def main(argv: list[str]) -> int:
     """Run the benchmark from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks training", description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("RRAMSIM_DATA"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch)
-    parser.add_argument("--device", default=TrainingSettings.device, help="'cuda': on the GPU")
-    parser.add_argument("--bfloat16", action="store_true", help="faster where the CPU has it")
     parser.add_argument("--second-moment", type=float, default=TrainingSettings.second_moment)
-    parser.add_argument("--kinds", nargs="+", default=[], metavar="WEIGHTS-ACTIVATIONS")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="CSV file for the rows")
     parser.add_argument("--curves", type=Path, help="CSV file for the figures of every epoch")
     parser.add_argument("--tolerance", type=Path, help="CSV file for tests under errors")
     parser.add_argument("--plot", type=Path, help="draw what --out holds against width, and end")
-    parser.add_argument("--state", type=Path, help="folder for checkpoints, to go on from")
     parser.add_argument("--steps", action="store_true", help="time training steps, train nothing")
     parser.add_argument("--accuracy", type=int, default=0, metavar="EPOCHS", help="see --steps")
-    parser.add_argument("--json", action="store_true")
+    add_training_options(parser, out=RESULTS)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
     if options.plot is not None:

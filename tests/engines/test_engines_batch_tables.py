@@ -178,11 +178,7 @@ def test_charges_move_with_the_oxide_as_in_ngspice(pcsa, name):
                 missed.append((ours - change) / nominal)
     rms = np.sqrt(np.mean(np.square(moved)))
     assert rms > 0.01, "the oxide matters"
-    assert np.sqrt(np.mean(np.square(missed))) < 0.3 * rms
-    # What an oxide holds goes with one over its thickness; capacitors may take a part of it.
-    _, nominal_m, sigma_m = kind.varying[0]
-    first = (table.powers == (1, 0, 0)).all(axis=1)
-    assert table.charge_moves[first, 0] == pytest.approx(-sigma_m / nominal_m, rel=0.25)
+    assert np.sqrt(np.mean(np.square(missed))) < 0.2 * rms
 
 
 def table_charges(table, vgs, vds, deviates):
