@@ -51,8 +51,8 @@ RESULTS = Path(__file__).parent / "results" / "jpeg_copy_cifar10.csv"
 _CHANNEL_MEANS = (125.306918046875, 122.950394140625, 113.86538318359375)
 """Means of the 50,000 official training images, as many programs for them state."""
 _LEAST_PSNR_DB = 18.0
-"""Of 20,000 pairs of different test images 4 are closer (median 9.6 dB), while of a copy at quality 75
-the image furthest from its original is at 21.8."""
+"""Of 20,000 pairs of different test images 4 are closer (median 9.6 dB); at quality 75
+the copy furthest from its original is at 21.8."""
 
 
 def run(
