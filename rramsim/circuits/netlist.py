@@ -17,6 +17,11 @@ __all__ = ["Netlist", "Subcircuit", "read_netlist"]
 _ELEMENTS = "rclmxdvie"
 _CARDS = (".subckt", ".ends", ".param", ".include", ".inc", ".ic", ".nodeset", ".end")
 _MAX_DEPTH = 8
+_NAME = re.compile(r"\w[\w.#:-]*", re.ASCII)
+_LINE = re.compile(r"[\w\s.#:!+\-*/=(){}',^]*")
+_EXPRESSION = re.compile(r"\{[^{}]*\}|'[^']*'")
+"""What may stand in a line outside its expressions: ngspice's commands know more signs, which
+redirect, separate or run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,7 @@ def read_netlist(path: Path) -> Netlist:
     for source, number, line in _lines(path, path.resolve().parent, 0):
         where = f"{source} line {number}"
         key = line.split()[0].lower()
+        _check(key, line, where)
         if key == ".subckt":
             if inside:
                 raise InputError(f"{where}: .subckt inside .subckt {inside.name}")
@@ -73,7 +79,6 @@ def read_netlist(path: Path) -> Netlist:
             )
             inside = None
         else:
-            _check(key, line, where)
             (elements if inside else top).append((number, line))
     if inside:
         raise InputError(f"{path}: .subckt {inside.name} has no .ends")
@@ -137,5 +142,14 @@ def _check(key: str, line: str, where: str) -> None:
     # Backticks and file= run commands or read files in some ngspice elements.
     if "`" in line or re.search(r"\bfile\s*=", line, re.IGNORECASE):
         raise InputError(f"{where}: a backtick or 'file=' is refused in a netlist")
-    if not line.isprintable():
+    # A tab is a blank to SPICE, and nothing else unprintable has a meaning.
+    if not line.replace("\t", " ").isprintable():
         raise InputError(f"{where}: holds characters that cannot be printed")
+    if not key.startswith(".") and not _NAME.fullmatch(key):
+        raise InputError(
+            f"{where}: the name {key!r} is refused; a name is made of letters, digits and _ . # : -"
+        )
+    rest = _EXPRESSION.sub("", line)
+    if not _LINE.fullmatch(rest):
+        strange = next(sign for sign in rest if not _LINE.fullmatch(sign))
+        raise InputError(f"{where}: the sign {strange!r} is refused in a netlist")

@@ -159,7 +159,7 @@ class SenseCircuit:
             cards.append(self._neighbour_card(conditions.corner))
         return "\n".join(
             [
-                f"rramsim: {self.name}",
+                "rramsim: read of a synapse",
                 f".param {parameters}",
                 *cards,
                 self.text,

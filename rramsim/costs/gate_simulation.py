@@ -175,7 +175,7 @@ def _deck(
         for device, width_m, name in ((process.nmos, 1e-6, "nch"), (process.pmos, 2e-6, "pch"))
     ]
     blocks = {**netlist.subcircuits, **inverter.subcircuits}
-    lines = [f"rramsim: gate {gate.name}", *cards]
+    lines = ["rramsim: energy of a gate", *cards]
     for sub in blocks.values():
         elements = [line for _, line in sub.elements]
         lines += [f".subckt {sub.name} {' '.join(sub.pins)}", *elements, f".ends {sub.name}"]

@@ -17,6 +17,7 @@ _SUFFIXES = {
     "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18,
 }  # fmt: skip
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(meg|[tgkmunpfa])?[a-z]*", re.I)
+_NAME = re.compile(r"\w[\w.#-]*", re.ASCII)
 _BIN_KEYS = ("lmin", "lmax", "wmin", "wmax")
 _MAX_BYTES = 64 * 2**20
 
@@ -145,10 +146,20 @@ def read_cards(path: Path) -> tuple[ModelCard, ...]:
         if not match:
             raise InputError(f"{path} line {number}: expected '.model NAME TYPE parameters'")
         bin_name, kind, body = match[1], match[2].lower(), match[3]
+        if not _NAME.fullmatch(bin_name):
+            raise InputError(
+                f"{path} line {number}: the model's name {bin_name!r} is refused; a name is made "
+                "of letters, digits and _ . - #"
+            )
         if re.search(r"[{}'\"`]", body):
             raise InputError(
                 f"{path} line {number}: model {bin_name} holds an expression or a string; "
                 "give plain numbers (rramsim draws mismatch itself)"
+            )
+        if strange := re.search(r"[^\w\s.+\-=(),]", body):
+            raise InputError(
+                f"{path} line {number}: model {bin_name} holds the sign {strange[0]!r}; "
+                "a card is made of names and numbers"
             )
         cards.append(_card(bin_name, kind, body, f"{path} line {number}"))
     if not cards:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 CORNERS = ("tt", "ss", "ff", "sf", "fs")
+_NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,14 @@ class MismatchCoefficient:
     parameter: str
     kind: Literal["relative", "absolute"]
     slope_um: float
+
+    def __post_init__(self) -> None:
+        for key in ("model", "parameter"):
+            value = getattr(self, key)
+            if not (isinstance(value, str) and _NAME.fullmatch(value)):
+                raise InputError(
+                    f"[[mismatch]] {key} = {value!r}: must be a name of letters, digits, _ and ."
+                )
 
     def sigma(self, *, nominal: float, width_m: float, length_m: float) -> float:
         """Standard deviation of the parameter, in its own unit.

@@ -11,6 +11,8 @@
 * As it starts, ngspice obeys a `.spiceinit` of the working directory, shell commands included, or
   else of the home folder, and crashes for a user whom the system does not know (a container with
   any user id). So it starts in the temporary one, too, where an empty `.spiceinit` ends the search.
+* It also obeys a `spinit` in a folder that SPICE_SCRIPTS or SPICE_LIB_DIR names. Every SPICE_*
+  variable is taken away while it starts, and it looks for scripts where there are none.
 """
 
 import ctypes
@@ -122,7 +124,7 @@ class NgspiceSession:
         """Load the library where nobody else's `.spiceinit` lies."""
         path = _library_path()
         with chdir(self._folder.name):
-            return _attach(path)
+            return _attach(path, scripts=self._folder.name)
 
     def _guarded(self, act: Callable[[], object], what: str) -> None:
         """Act in the session's own folder; mend the session if ngspice gives up."""
@@ -167,22 +169,35 @@ def _library_path() -> str:
     return str(Path(path).absolute()) if os.sep in path else path
 
 
-def _attach(path: str) -> _Library:
-    """Load the library with OpenMP off; raises `InputError` if it is not there."""
-    environment = {"OMP_THREAD_LIMIT": "1", "NGSPICE_LIBRARY_PATH": path}
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
+def _attach(path: str, *, scripts: str) -> _Library:
+    """Load the library with OpenMP off and no start-up script of anybody's.
+
+    Raises `InputError` if the library is not there.
+    """
+    wanted: dict[str, str | None] = {
+        "OMP_THREAD_LIMIT": "1",
+        "NGSPICE_LIBRARY_PATH": path,
+        **{name: None for name in os.environ if name.startswith("SPICE_")},
+        "SPICE_SCRIPTS": scripts,
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    _set_environment(wanted)
     try:
         return _load()
     except OSError as error:
         raise InputError(f"{INSTALL_HINT} ({error})") from error
     finally:
         # The limit was for ngspice's OpenMP only; torch, loaded later, shall use every core.
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set_environment(before)
+
+
+def _set_environment(values: dict[str, str | None]) -> None:
+    """Set each variable, or remove it where its value is None."""
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @contextmanager
