@@ -27,18 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from rramsim.biterrors import CHUNK_SAMPLES, CampaignProgress, SenseTask, StopRule, run_campaign
-from rramsim.biterrors.chunk import sense_chunk
 from rramsim.circuits import Column, SenseCircuit, SenseConditions, sense_circuit
-from rramsim.devices import (
-    LogNormal,
-    MismatchCoefficient,
-    Process,
-    ResistanceModel,
-    load_process,
-    process_from_cards,
-)
+from rramsim.counting import CHUNK_SAMPLES, CampaignProgress, SenseTask, StopRule, run_campaign
+from rramsim.counting.chunk import sense_chunk
+from rramsim.devices import LogNormal, ResistanceModel
 from rramsim.engines import NgspiceEngine, SenseOutcome, SenseSamples
+from rramsim.processes import MismatchCoefficient, Process, load_process, process_from_cards
 
 STAGES = ("workers1", "workers2", "workers4", "killed", "dask", "compare")
 

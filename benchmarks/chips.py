@@ -17,9 +17,10 @@ from scipy.stats import binomtest
 
 from rramsim.chips import Chip, ChipModel, fit_surface
 from rramsim.circuits import SenseConditions, sense_circuit
-from rramsim.devices import DeviceStatistics, LogNormal, ResistanceModel, load_process
+from rramsim.devices import DeviceStatistics, LogNormal, ResistanceModel
 from rramsim.engines import BatchEngine, SenseSamples
 from rramsim.networks import NetworkSpec, written_weights
+from rramsim.processes import load_process
 
 __all__ = ["main", "run"]
 

@@ -28,9 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from rramsim.devices.process import netlists_folder
 from rramsim.exceptions import InputError, MachineError
 from rramsim.files import output_folder
+from rramsim.processes.process import netlists_folder
 
 __all__ = ["READERS", "main", "spoiled"]
 
@@ -101,19 +101,19 @@ def spoiled(valid: bytes, rng: random.Random) -> bytes:
 
 def _netlist(path: Path) -> object:
     from rramsim.circuits import sense_circuit
-    from rramsim.devices import load_process
+    from rramsim.processes import load_process
 
     return sense_circuit(process=load_process("sky130-5v"), netlist=path)
 
 
 def _cards(path: Path) -> object:
-    from rramsim.devices import read_cards
+    from rramsim.processes import read_cards
 
     return read_cards(path)
 
 
 def _process(path: Path) -> object:
-    from rramsim.devices import load_process_folder
+    from rramsim.processes import load_process_folder
 
     folder = path.parent / "process"
     folder.mkdir(exist_ok=True)
@@ -164,7 +164,7 @@ def _folder_file(name: str) -> Callable[[Path], object]:
     """A report of a folder in which this file is spoiled."""
 
     def read(path: Path) -> object:
-        from rramsim.pipeline import RunFolder, report_stage
+        from rramsim.stages import RunFolder, report_stage
 
         folder = path.parent / "folder"
         if not folder.is_dir():
@@ -187,14 +187,14 @@ def _verified(path: Path) -> object:
     from unittest.mock import patch
 
     from rramsim.learning import load_images
-    from rramsim.pipeline import RunFolder, verify_folder
+    from rramsim.stages import RunFolder, verify_folder
 
     folder = path.parent / "listed"
     if not folder.is_dir():
         folder.mkdir()
         (folder / "experiment.json").write_bytes((_SEEDS / "run" / "experiment.json").read_bytes())
     (folder / "provenance.json").write_bytes(path.read_bytes())
-    with patch("rramsim.pipeline.verify.REPEATS", ()):
+    with patch("rramsim.stages.verify.REPEATS", ()):
         return verify_folder(RunFolder(path=folder), data=lambda _: load_images("digits"))
 
 

@@ -16,7 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from rramsim.biterrors import (
+from rramsim.circuits import SenseConditions, sense_circuit
+from rramsim.devices import LogNormal, ResistanceModel
+from rramsim.engines import BatchEngine
+from rramsim.exceptions import InputError
+from rramsim.processes import load_process
+from rramsim.rare import (
     AnalyticState,
     RareRate,
     RareSettings,
@@ -26,11 +31,7 @@ from rramsim.biterrors import (
     rare_rate,
     two_lobed_state,
 )
-from rramsim.biterrors.limit_states import CountedState
-from rramsim.circuits import SenseConditions, sense_circuit
-from rramsim.devices import LogNormal, ResistanceModel, load_process
-from rramsim.engines import BatchEngine
-from rramsim.exceptions import InputError
+from rramsim.rare.limit_states import CountedState
 
 __all__ = ["agreement", "analytic", "main", "openturns_importance", "openturns_subset", "pcsa"]
 

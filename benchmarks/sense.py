@@ -28,11 +28,11 @@ import numpy as np
 from numba import njit
 
 from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
-from rramsim.devices import load_process
-from rramsim.devices.process import netlists_folder
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseOutcome, SenseSamples
 from rramsim.engines.batch.elements import flatten
 from rramsim.engines.batch.topology import build_topology
+from rramsim.processes import load_process
+from rramsim.processes.process import netlists_folder
 
 __all__ = ["main"]
 

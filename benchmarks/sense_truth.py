@@ -24,7 +24,7 @@ from rramsim.engines import (
     agreement,
 )
 from rramsim.files import atomic_path
-from rramsim.pipeline.certify import random_cases
+from rramsim.stages.certify import random_cases
 
 __all__ = ["main"]
 

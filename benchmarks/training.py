@@ -47,7 +47,7 @@ from rramsim.learning import (
     train,
 )
 from rramsim.networks import ActivationKind, WeightKind, set_weight_errors
-from rramsim.pipeline.tolerance import errors_of_type
+from rramsim.stages.tolerance import errors_of_type
 
 __all__ = ["main", "run"]
 

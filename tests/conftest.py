@@ -7,7 +7,7 @@ import torch
 from hypothesis import settings
 
 from rramsim.circuits import SenseCircuit, sense_circuit
-from rramsim.devices import Process, load_process
+from rramsim.processes import Process, load_process
 
 # Machines under load are no reason to fail: examples have no time limit.
 settings.register_profile("rramsim", deadline=None)

@@ -16,11 +16,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.biterrors import ErrorStatistics
 from rramsim.chips.mapping import ArrayShape, LayerMapping, WeightMapping
 from rramsim.chips.programming import Verify, program_layer
 from rramsim.chips.surface import ReadSurface, decide
 from rramsim.circuits import SenseCircuit
+from rramsim.counting import ErrorStatistics
 from rramsim.devices import DeviceStatistics, Retention
 from rramsim.exceptions import InputError
 

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from rramsim.devices import CORNERS
 from rramsim.exceptions import InputError
+from rramsim.processes import CORNERS
 
 __all__ = ["SenseConditions"]
 

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rramsim.devices.cards import logical_lines, read_text
 from rramsim.exceptions import InputError
+from rramsim.processes.cards import logical_lines, read_text
 
 __all__ = ["Netlist", "Subcircuit", "read_netlist"]
 
@@ -49,7 +49,7 @@ class Netlist:
 def read_netlist(path: Path) -> Netlist:
     """Read and check a netlist; raises `InputError` naming file and line for what may not be.
 
-    >>> from rramsim.devices.process import netlists_folder
+    >>> from rramsim.processes.process import netlists_folder
     >>> read_netlist(netlists_folder() / "pcsa.spice").subcircuits["pcsa"].pins
     ('q', 'qb', 'bl', 'blb', 'sl', 'sen', 'vdd', 'vss')
     """

@@ -22,9 +22,9 @@ from rramsim.circuits.readouts import (
     input_lines,
     wire_lines,
 )
-from rramsim.devices import ModelCard, Process, spice_number
-from rramsim.devices.process import netlists_folder
 from rramsim.exceptions import InputError
+from rramsim.processes import ModelCard, Process, spice_number
+from rramsim.processes.process import netlists_folder
 
 __all__ = ["MismatchSite", "SenseCircuit", "Transistor", "sense_circuit"]
 

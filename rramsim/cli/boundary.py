@@ -25,7 +25,7 @@ def boundary(
     """
     from rramsim.cli.progress import progress_bar
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, boundary_stage, write_provenance
+    from rramsim.stages import RunFolder, boundary_stage, write_provenance
 
     chosen = load_experiment(experiment)
     folder = RunFolder.create(out)

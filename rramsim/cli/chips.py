@@ -22,7 +22,7 @@ def chips(
     from rramsim.cli import stages
     from rramsim.exceptions import InputError
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, write_provenance
+    from rramsim.stages import RunFolder, write_provenance
 
     chosen = load_experiment(experiment)
     if chosen.chips is None:

@@ -40,9 +40,9 @@ def gates(
     from rramsim.cli.progress import progress_bar
     from rramsim.costs.gate_simulation import GATES, simulate_gate
     from rramsim.costs.gates import write_gates
-    from rramsim.devices import load_process
     from rramsim.engines import ngspice_version
     from rramsim.files import check_writable
+    from rramsim.processes import load_process
 
     if out is not None:
         check_writable(out)
@@ -98,7 +98,7 @@ def sense(
 
     from rramsim.circuits import SenseConditions, sense_circuit
     from rramsim.costs.sense_parts import sense_parts
-    from rramsim.devices import load_process
+    from rramsim.processes import load_process
 
     check_plot(plot)
     circuit = sense_circuit(process=load_process("sky130-5v"))

@@ -137,8 +137,8 @@ class _Cells:
         corner: str,
         native: bool,
     ) -> None:
-        from rramsim.devices import load_process
         from rramsim.engines import AccessTransistor
+        from rramsim.processes import load_process
 
         self.start, self.scale, self.width_s = start, scale, width_s
         self.temperature_c, self.native = temperature_c, native

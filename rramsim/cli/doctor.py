@@ -67,7 +67,7 @@ def _ngspice() -> str:
 
 
 def _process() -> str:
-    from rramsim.devices import load_process
+    from rramsim.processes import load_process
 
     process = load_process("sky130-5v")
     return f"{process.name}: corners {', '.join(process.corners)}"
@@ -75,8 +75,8 @@ def _process() -> str:
 
 def _sense() -> str:
     from rramsim.circuits import SenseConditions, sense_circuit
-    from rramsim.devices import load_process
     from rramsim.engines import NgspiceEngine, SenseSamples
+    from rramsim.processes import load_process
 
     circuit = sense_circuit(process=load_process("sky130-5v"))
     reads = []
@@ -91,7 +91,7 @@ def _sense() -> str:
 
 
 def _certify() -> str:
-    from rramsim.pipeline.certify import certify_engine
+    from rramsim.stages.certify import certify_engine
 
     found = certify_engine(samples=_CERTIFIED_SAMPLES, seed=1)
     fault = found.fault()
@@ -101,7 +101,7 @@ def _certify() -> str:
 
 
 def _cores() -> str:
-    from rramsim.biterrors.campaign import available_workers
+    from rramsim.counting.campaign import available_workers
 
     return f"{available_workers()} usable"
 
@@ -124,7 +124,7 @@ def _cache() -> str:
 
 
 def _data(path: Path | None) -> str:
-    from rramsim.pipeline import choose_data
+    from rramsim.stages import choose_data
 
     found = choose_data("auto", path=path)
     hint = "" if path else "; set RRAMSIM_DATA for CIFAR-10"

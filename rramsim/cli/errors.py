@@ -13,7 +13,7 @@ def errors(folder: FolderArgument, json: JsonOption = False) -> None:
     Example: rramsim errors runs/demo
     """
     from rramsim.cli import stages
-    from rramsim.pipeline import RunFolder, write_provenance
+    from rramsim.stages import RunFolder, write_provenance
 
     where = RunFolder.existing(folder)
     value = stages.show_errors(where)

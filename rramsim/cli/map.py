@@ -17,7 +17,7 @@ def map_rates(experiment: ExperimentArgument, out: OutOption, json: JsonOption =
     """
     from rramsim.cli.progress import progress_bar
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, ber_map_stage, write_provenance
+    from rramsim.stages import RunFolder, ber_map_stage, write_provenance
 
     chosen = load_experiment(experiment)
     folder = RunFolder.create(out)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rramsim.devices import spice_number
 from rramsim.exceptions import InputError
+from rramsim.processes import spice_number
 
 __all__ = [
     "DataOption",

@@ -89,7 +89,14 @@ def rare(
 
     Example: rramsim rare --vdd 1.2 --type 1 --hrs-sigma 0.8
     """
-    from rramsim.biterrors import (
+    from rramsim.circuits import SenseConditions
+    from rramsim.cli.progress import progress_bar
+    from rramsim.devices import LogNormal
+    from rramsim.engines import BatchEngine, NgspiceEngine
+    from rramsim.exceptions import InputError, MachineError
+    from rramsim.experiment import Experiment, load_experiment
+    from rramsim.files import check_writable
+    from rramsim.rare import (
         RareSettings,
         SenseFailure,
         is_slow,
@@ -101,13 +108,6 @@ def rare(
         splitting_rate,
         tie_direction,
     )
-    from rramsim.circuits import SenseConditions
-    from rramsim.cli.progress import progress_bar
-    from rramsim.devices import LogNormal
-    from rramsim.engines import BatchEngine, NgspiceEngine
-    from rramsim.exceptions import InputError, MachineError
-    from rramsim.experiment import Experiment, load_experiment
-    from rramsim.files import check_writable
 
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"--plot {plot}: must end in .png, .svg or .pdf")

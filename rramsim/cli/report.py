@@ -15,7 +15,7 @@ def report(folder: FolderArgument, json: JsonOption = False) -> None:
     Example: rramsim report runs/demo
     """
     from rramsim.cli import stages
-    from rramsim.pipeline import RunFolder
+    from rramsim.stages import RunFolder
 
     written = stages.show_report(RunFolder.existing(folder))
     if json:

@@ -34,7 +34,7 @@ def run(
     """
     from rramsim.cli import stages
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, write_provenance
+    from rramsim.stages import RunFolder, write_provenance
 
     chosen = load_experiment(experiment).with_scheduler(scheduler)
     if chosen.training.rule != "backprop":

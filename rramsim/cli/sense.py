@@ -42,9 +42,9 @@ def sense(
     Example: rramsim sense --vdd 1.2 --r-bl 10k --r-blb 350k
     """
     from rramsim.circuits import SenseConditions, sense_circuit
-    from rramsim.devices import load_process
     from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseSamples
     from rramsim.exceptions import InputError, MachineError
+    from rramsim.processes import load_process
 
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"--plot {plot}: must end in .png, .svg or .pdf")

@@ -25,7 +25,7 @@ def shares(
     """
     from rramsim.cli import stages
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, write_provenance
+    from rramsim.stages import RunFolder, write_provenance
 
     chosen = load_experiment(experiment).with_scheduler(scheduler)
     folder = RunFolder.create(out)

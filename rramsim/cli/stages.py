@@ -13,7 +13,7 @@ from rich.table import Table
 from rramsim.cli.progress import console, notice, progress_bar
 from rramsim.experiment import Experiment
 from rramsim.learning import EpochMetrics
-from rramsim.pipeline import (
+from rramsim.stages import (
     RunFolder,
     TrainedEquilibrium,
     TrainedNetwork,

@@ -26,7 +26,7 @@ def tolerance(
     from rramsim.cli.progress import progress_bar
     from rramsim.exceptions import InputError
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, tolerance_stage, write_provenance
+    from rramsim.stages import RunFolder, tolerance_stage, write_provenance
 
     chosen = load_experiment(experiment)
     if chosen.training.rule != "backprop":

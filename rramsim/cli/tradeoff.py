@@ -80,7 +80,7 @@ def _table(folder: Path, data: Path | None) -> "pd.DataFrame":
     """The trade-off's table; made first if it is not there or older than the errors."""
     from rramsim.costs import read_tradeoff
 
-    # Without rramsim.pipeline, which loads PyTorch: an answer takes a second, not five.
+    # Without rramsim.stages, which loads PyTorch: an answer takes a second, not five.
     path, sense = folder / "tradeoff.csv", folder / "sense.nc"
     made = path.is_file() and not (sense.is_file() and sense.stat().st_mtime > path.stat().st_mtime)
     return read_tradeoff(path) if made else _make(folder, data, show=False)
@@ -88,7 +88,7 @@ def _table(folder: Path, data: Path | None) -> "pd.DataFrame":
 
 def _make(folder: Path, data: Path | None, *, show: bool) -> "pd.DataFrame":
     from rramsim.cli import stages
-    from rramsim.pipeline import RunFolder, write_provenance
+    from rramsim.stages import RunFolder, write_provenance
 
     where = RunFolder.existing(folder)
     experiment = where.load_experiment()

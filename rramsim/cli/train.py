@@ -21,7 +21,7 @@ def train(
     """
     from rramsim.cli import stages
     from rramsim.experiment import load_experiment
-    from rramsim.pipeline import RunFolder, write_provenance
+    from rramsim.stages import RunFolder, write_provenance
 
     chosen = load_experiment(experiment)
     folder = RunFolder.create(out)

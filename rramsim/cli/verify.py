@@ -30,7 +30,7 @@ def verify(
     from rich.table import Table
 
     from rramsim.cli.progress import progress_bar
-    from rramsim.pipeline import RunFolder, choose_data, verify_folder
+    from rramsim.stages import RunFolder, choose_data, verify_folder
 
     with progress_bar("verify", unit="rows") as update:
         checks = verify_folder(

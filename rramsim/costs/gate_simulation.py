@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import read_netlist
-from rramsim.devices import Process
-from rramsim.devices.process import netlists_folder
 from rramsim.engines.decision import charge_c
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import MachineError
+from rramsim.processes import Process
+from rramsim.processes.process import netlists_folder
 
 __all__ = ["GATES", "Gate", "GateResult", "simulate_gate", "state_walk"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from rramsim.biterrors.dataset import point
 from rramsim.circuits import SenseConditions
+from rramsim.counting.dataset import point
 from rramsim.devices import WRITTEN
 from rramsim.exceptions import InputError
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rramsim.devices.cards import read_text
 from rramsim.devices.fitting import FAMILIES, DeviceFit
 from rramsim.devices.history import DeviceStatistics, Persistence
 from rramsim.devices.marginals import Empirical, LogNormal, Marginal, Skewed
@@ -14,6 +13,7 @@ from rramsim.devices.measurements import Measurements
 from rramsim.devices.resistances import ResistanceModel
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
+from rramsim.processes.cards import read_text
 
 __all__ = ["fit_record", "load_model_file", "write_model_file"]
 

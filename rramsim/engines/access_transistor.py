@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.devices import Process
 from rramsim.devices.filament_dynamics import SeriesElement
 from rramsim.engines.ngspice_library import CircuitError, NgspiceSession, ngspice_session
 from rramsim.exceptions import InputError
+from rramsim.processes import Process
 
 __all__ = ["AccessTransistor", "access_transistor_table"]
 

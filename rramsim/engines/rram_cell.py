@@ -6,10 +6,10 @@ from scipy.integrate import trapezoid
 
 from rramsim.devices.filament import SKY130_RERAM, FilamentModel
 from rramsim.devices.filament_dynamics import CellWaveforms, Pulse, PulseOutcome, SeriesElement
-from rramsim.devices.process import netlists_folder
 from rramsim.engines.access_transistor import AccessTransistor
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError, MachineError
+from rramsim.processes.process import netlists_folder
 
 __all__ = ["apply_pulse_in_ngspice"]
 

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rramsim.circuits import Column, SenseConditions
-from rramsim.devices import (
+from rramsim.exceptions import InputError
+from rramsim.experiment.values import ListOf, Quantity, Section
+from rramsim.processes import (
     MismatchCoefficient,
     Process,
     load_process,
     load_process_folder,
     process_from_cards,
 )
-from rramsim.exceptions import InputError
-from rramsim.experiment.values import ListOf, Quantity, Section
 
 __all__ = ["ColumnSection", "MismatchSection", "ProcessSection", "SenseSection"]
 

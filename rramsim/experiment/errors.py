@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rramsim.biterrors import StopRule, WorkLimits
+from rramsim.counting import StopRule, WorkLimits
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
 from rramsim.experiment.values import Quantity, Section
 

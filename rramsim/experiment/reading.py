@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from rramsim.devices.cards import read_text
 from rramsim.exceptions import InputError
 from rramsim.experiment.whole import Experiment
+from rramsim.processes.cards import read_text
 
 __all__ = ["load_experiment", "parse_experiment"]
 

@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from rramsim.devices import spice_number
+from rramsim.processes import spice_number
 
 __all__ = ["ListOf", "Quantity", "Section", "or_default"]
 

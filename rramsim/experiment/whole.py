@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from rramsim.biterrors.dask_pool import DaskPool
-from rramsim.biterrors.local_pool import LocalPool
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
-from rramsim.devices import DeviceStatistics, Persistence, Process, ResistanceModel, Retention
+from rramsim.counting.dask_pool import DaskPool
+from rramsim.counting.local_pool import LocalPool
+from rramsim.devices import DeviceStatistics, Persistence, ResistanceModel, Retention
 from rramsim.exceptions import InputError
 from rramsim.experiment.chips import ChipsSection
 from rramsim.experiment.circuit import ColumnSection, ProcessSection, SenseSection
@@ -20,6 +20,7 @@ from rramsim.experiment.idle import refuse_idle_keys
 from rramsim.experiment.network import NetworkSection, TestSection, TrainingSection
 from rramsim.experiment.tolerance import ToleranceSection
 from rramsim.experiment.values import Section
+from rramsim.processes import Process
 
 if TYPE_CHECKING:
     from rramsim.chips import ChipModel

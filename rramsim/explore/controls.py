@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass, replace
 
 from rramsim.circuits import SenseConditions
-from rramsim.devices import CORNERS
 from rramsim.engines import table_limit_v
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
+from rramsim.processes import CORNERS
 
 __all__ = ["Controls", "Setting", "make_controls"]
 

@@ -7,13 +7,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.biterrors import ErrorStatistics, SenseTally
 from rramsim.circuits import SenseCircuit
+from rramsim.counting import ErrorStatistics, SenseTally
 from rramsim.devices import WRITTEN, ResistanceModel
 from rramsim.engines import BatchEngine, SenseOutcome, SenseSamples, Waveforms, table_supplies
 from rramsim.exceptions import InputError
 from rramsim.explore.controls import Controls, Setting
-from rramsim.pipeline import nominal_pair
+from rramsim.stages import nominal_pair
 
 __all__ = ["MOST_SENSES", "STEP_SENSES", "Answer", "Explorer", "NominalSense"]
 

@@ -8,7 +8,7 @@ from rramsim.experiment import Experiment, load_experiment
 from rramsim.explore.accuracy import AccuracyTable
 from rramsim.explore.controls import make_controls
 from rramsim.explore.explorer import Explorer
-from rramsim.pipeline import RunFolder, read_tradeoff, swept_circuit
+from rramsim.stages import RunFolder, read_tradeoff, swept_circuit
 
 __all__ = ["Subject", "load_subject"]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from rramsim import __version__
-from rramsim.biterrors import SenseTally
+from rramsim.counting import SenseTally
 from rramsim.devices import WRITTEN
 from rramsim.experiment import Experiment
 from rramsim.explore.controls import Controls

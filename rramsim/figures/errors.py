@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from rramsim.biterrors import READ_LABELS, ErrorStatistics, Rate
 from rramsim.circuits import SenseConditions
+from rramsim.counting import READ_LABELS, ErrorStatistics, Rate
 from rramsim.devices import WRITTEN
 from rramsim.figures.style import COLOURS, legend, new_figure, note
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from rramsim.biterrors import RareRate
 from rramsim.figures.style import COLOURS, new_figure, note
+from rramsim.rare import RareRate
 
 __all__ = ["agreement_figure"]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from rramsim.biterrors import PartSensitivity
 from rramsim.figures.style import COLOURS, new_figure, note
+from rramsim.rare import PartSensitivity
 
 __all__ = ["sensitivity_figure"]
 

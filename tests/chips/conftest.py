@@ -2,8 +2,9 @@ import pytest
 
 from rramsim.chips import ReadSurface, fit_surface
 from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
-from rramsim.devices import DeviceStatistics, LogNormal, ResistanceModel, load_process
+from rramsim.devices import DeviceStatistics, LogNormal, ResistanceModel
 from rramsim.engines import BatchEngine
+from rramsim.processes import load_process
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 
 from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment
-from rramsim.pipeline import RunFolder, chips_stage, choose_data, train_stage
+from rramsim.stages import RunFolder, chips_stage, choose_data, train_stage
 
 EXPERIMENT = """
 [sense]

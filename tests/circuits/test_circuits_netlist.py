@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from rramsim.circuits import sense_circuit
 from rramsim.circuits.netlist import read_netlist
-from rramsim.devices.process import netlists_folder
 from rramsim.exceptions import InputError
+from rramsim.processes.process import netlists_folder
 
 PCSA = (netlists_folder() / "pcsa.spice").read_text()
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rramsim.biterrors import SenseTask
-from rramsim.biterrors.task import draw_samples
 from rramsim.circuits import Column, ReadOut, SenseConditions, sense_circuit
-from rramsim.devices import CORNERS, LogNormal, ResistanceModel, load_process
+from rramsim.counting import SenseTask
+from rramsim.counting.task import draw_samples
+from rramsim.devices import LogNormal, ResistanceModel
 from rramsim.engines import NgspiceEngine, SenseSamples
 from rramsim.exceptions import InputError
+from rramsim.processes import CORNERS, load_process
 
 ENGINE = NgspiceEngine(max_step_s=4e-9, reltol=1e-3, trtol=7.0)
 LRS, HRS = 10e3, 1e6

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rramsim.biterrors import SenseTask
+from rramsim.counting import SenseTask
 from rramsim.devices import LogNormal, Skewed
 from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rramsim.devices import read_cards, spice_number
 from rramsim.exceptions import InputError
+from rramsim.processes import read_cards, spice_number
 
 CARD = """.model n.0 nmos
 + lmin = 4e-7 lmax = 6e-7 wmin = 1e-6 wmax = 2e-6

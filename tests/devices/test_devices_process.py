@@ -4,17 +4,17 @@ import shutil
 
 import pytest
 
-from rramsim.devices import (
+from rramsim.engines.ngspice_library import ngspice_session
+from rramsim.exceptions import InputError
+from rramsim.experiment import load_experiment
+from rramsim.processes import (
     CORNERS,
     MismatchCoefficient,
     load_process,
     load_process_folder,
     process_from_cards,
 )
-from rramsim.devices.process import netlists_folder
-from rramsim.engines.ngspice_library import ngspice_session
-from rramsim.exceptions import InputError
-from rramsim.experiment import load_experiment
+from rramsim.processes.process import netlists_folder
 
 NFET = "sky130_fd_pr__nfet_g5v0d10v5"
 

@@ -19,8 +19,8 @@ from blocks import BLOCKS, PAGES, ROOT, Block, blocks_of
 
 from rramsim.circuits.netlist import read_netlist
 from rramsim.cli.app import app
-from rramsim.devices.cards import read_cards
 from rramsim.experiment import load_experiment
+from rramsim.processes.cards import read_cards
 
 PROGRAM = typer.main.get_command(app)
 TUTORIAL = ROOT / "docs" / "tutorial.md"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rramsim.circuits import Column, ReadOut, SenseConditions, sense_circuit
-from rramsim.devices import MismatchCoefficient, process_from_cards
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples
 from rramsim.exceptions import InputError
+from rramsim.processes import MismatchCoefficient, process_from_cards
 
 AT = SenseConditions(vdd_v=1.2)
 ONE = SenseSamples.nominal(10e3, 350e3)

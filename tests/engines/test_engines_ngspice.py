@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from rramsim.circuits import SenseConditions, sense_circuit
-from rramsim.devices.process import netlists_folder
 from rramsim.engines import NgspiceEngine, SenseSamples
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
+from rramsim.processes.process import netlists_folder
 
 LONG = 1e-6
 ROOT = Path(__file__).parents[2]
@@ -167,7 +167,7 @@ MEMORY = """
     import resource, sys
     import numpy as np
     from rramsim.circuits import SenseConditions, sense_circuit
-    from rramsim.devices import load_process
+    from rramsim.processes import load_process
     from rramsim.engines import NgspiceEngine, SenseSamples
 
     circuit = sense_circuit(process=load_process("sky130-5v"))

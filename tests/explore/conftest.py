@@ -8,7 +8,7 @@ from explorer_program import Program
 
 from rramsim.experiment import load_experiment
 from rramsim.explore import Subject, load_subject
-from rramsim.pipeline import RunFolder
+from rramsim.stages import RunFolder
 
 EXPERIMENT = """
 [sense]

@@ -8,20 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rramsim.biterrors import (
-    ErrorStatistics,
-    SenseTally,
-    SenseTask,
-    save_dataset,
-    sense_dataset,
-)
-from rramsim.biterrors.chunk import sense_chunk
+from rramsim.counting import ErrorStatistics, SenseTally, SenseTask, save_dataset, sense_dataset
+from rramsim.counting.chunk import sense_chunk
 from rramsim.devices import WRITTEN
 from rramsim.engines import NgspiceEngine, SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.experiment import parse_experiment
 from rramsim.explore import load_subject, make_controls
-from rramsim.pipeline import RunFolder, nominal_pair
+from rramsim.stages import RunFolder, nominal_pair
 
 
 def moved(subject, *, hrs_median_ohm=None, **conditions):

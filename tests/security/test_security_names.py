@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rramsim.devices.process import netlists_folder
+from rramsim.processes.process import netlists_folder
 
 ROOT = str(Path(__file__).parents[2])
 PCSA = (netlists_folder() / "pcsa.spice").read_text()

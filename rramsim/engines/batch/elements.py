@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rramsim.devices import spice_number
-from rramsim.devices.cards import logical_lines
 from rramsim.exceptions import InputError
+from rramsim.processes import spice_number
+from rramsim.processes.cards import logical_lines
 
 __all__ = ["FlatCircuit", "Mosfet", "TwoTerminal", "VoltageSource", "flatten"]
 

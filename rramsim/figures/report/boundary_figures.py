@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from rramsim.biterrors.boundary import LARGEST_OHM, SMALLEST_OHM
+from rramsim.counting.boundary import LARGEST_OHM, SMALLEST_OHM
 from rramsim.figures.report.figure import ReportFigure, ReportTable, Variant, record_csv
 from rramsim.figures.report.numbers import engineering
 from rramsim.figures.report.plot import DODGED, Plot, Point

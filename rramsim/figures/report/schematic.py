@@ -8,10 +8,10 @@ import re
 
 from rramsim.circuits import SenseCircuit
 from rramsim.circuits.netlist import read_netlist
-from rramsim.devices.process import netlists_folder
 from rramsim.figures.report.figure import ReportFigure, Variant, csv_text
 from rramsim.figures.report.numbers import engineering
 from rramsim.figures.report.svg import Element, add, root, text, to_string
+from rramsim.processes.process import netlists_folder
 
 __all__ = ["is_shipped_topology", "schematic_figure"]
 

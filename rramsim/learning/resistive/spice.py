@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits.netlist import read_netlist
-from rramsim.devices.process import netlists_folder
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
 from rramsim.learning.resistive.network import ResistiveNetwork
+from rramsim.processes.process import netlists_folder
 
 __all__ = ["SpiceNetwork", "deck"]
 

@@ -1,0 +1,65 @@
+"""Counted bit errors of sensed weights: tasks, rows, workers, rates with intervals."""
+
+from rramsim.counting.boundary import (
+    ZeroBoundary,
+    zero_boundary,
+)
+from rramsim.counting.campaign import (
+    CHUNK_SAMPLES,
+    CampaignProgress,
+    CampaignResult,
+    FailedTask,
+    StopRule,
+    available_workers,
+    run_campaign,
+)
+from rramsim.counting.chunk import (
+    WorkLimits,
+)
+from rramsim.counting.dataset import (
+    conditions_of,
+    load_dataset,
+    save_dataset,
+    sense_dataset,
+    statistics_at,
+)
+from rramsim.counting.differences import (
+    RateDifference,
+)
+from rramsim.counting.rates import (
+    Rate,
+)
+from rramsim.counting.statistics import (
+    READ_LABELS,
+    ErrorStatistics,
+)
+from rramsim.counting.tally import (
+    SenseTally,
+)
+from rramsim.counting.task import (
+    SenseTask,
+)
+
+__all__ = [
+    "CHUNK_SAMPLES",
+    "READ_LABELS",
+    "CampaignProgress",
+    "CampaignResult",
+    "ErrorStatistics",
+    "FailedTask",
+    "Rate",
+    "RateDifference",
+    "SenseTally",
+    "SenseTask",
+    "StopRule",
+    "WorkLimits",
+    "ZeroBoundary",
+    "available_workers",
+    "conditions_of",
+    "load_dataset",
+    "run_campaign",
+    "save_dataset",
+    "sense_dataset",
+    "statistics_at",
+    "zero_boundary",
+]

@@ -1,0 +1,160 @@
+"""A campaign's results as a labelled xarray dataset, `sense.nc`."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from rramsim.circuits import SenseConditions
+from rramsim.counting.campaign import FailedTask
+from rramsim.counting.statistics import READ_LABELS, ErrorStatistics
+from rramsim.counting.tally import SenseTally
+from rramsim.devices import WRITTEN
+from rramsim.exceptions import InputError
+from rramsim.files import atomic_path
+from rramsim.schemas import FILE_SCHEMAS, check_schema
+
+__all__ = [
+    "AXES",
+    "conditions_of",
+    "load_dataset",
+    "save_dataset",
+    "sense_dataset",
+    "statistics_at",
+]
+
+AXES = {
+    "vdd": ("vdd_v", "V"),
+    "temperature": ("temperature_c", "degC"),
+    "corner": ("corner", ""),
+    "window": ("window_s", "s"),
+}
+"""Dimension of the dataset -> (field of `SenseConditions`, unit)."""
+
+_SCHEMA = FILE_SCHEMAS["sense.nc"]
+
+
+def sense_dataset(
+    tallies: Mapping[tuple[SenseConditions, int], SenseTally],
+    failed: Sequence[FailedTask] = (),
+) -> xr.Dataset:
+    """Arrange tallies of (conditions, written) as a dataset over a full grid.
+
+    `failed` senses gave no result; they are in no count.
+
+    Variables over (vdd, temperature, corner, window, written, read): `count`; and over all but
+    `read`: `energy_j`, its standard error `energy_se_j`, the shares `clock_energy_j` and
+    `word_line_energy_j`, `resolve_time_s` (mean of resolved senses) with deviation, and `failed`.
+    """
+    conditions = sorted({key[0] for key in tallies})
+    axes = {
+        dim: sorted({getattr(c, field) for c in conditions}) for dim, (field, _) in AXES.items()
+    }
+    shape = tuple(len(values) for values in axes.values())
+    count = np.zeros((*shape, 3, 4), dtype=np.int64)
+    means = {
+        name: np.full((*shape, 3), np.nan)
+        for name in (
+            "energy_j",
+            "energy_se_j",
+            "clock_energy_j",
+            "word_line_energy_j",
+            "resolve_time_s",
+            "resolve_time_sd_s",
+        )
+    }
+    for (condition, written), tally in tallies.items():
+        at = tuple(axes[dim].index(getattr(condition, field)) for dim, (field, _) in AXES.items())
+        row = (*at, WRITTEN.index(written))
+        count[row] = tally.count
+        reads = int(tally.count[:3].sum())
+        resolved = int(tally.count[0] + tally.count[2])
+        if reads:
+            means["energy_j"][row] = tally.energy_j.sum() / reads
+            means["clock_energy_j"][row] = tally.clock_energy_j.sum() / reads
+            means["word_line_energy_j"][row] = tally.word_line_energy_j.sum() / reads
+            means["energy_se_j"][row] = _deviation(
+                tally.energy_j.sum(), tally.energy_squared.sum(), reads
+            ) / np.sqrt(reads)
+        if resolved:
+            means["resolve_time_s"][row] = tally.resolve_time_s.sum() / resolved
+            means["resolve_time_sd_s"][row] = _deviation(
+                tally.resolve_time_s.sum(), tally.resolve_time_squared.sum(), resolved
+            )
+    lost = np.zeros((*shape, 3), dtype=np.int64)
+    for each in failed:
+        condition = each.task.conditions
+        at = tuple(axes[dim].index(getattr(condition, field)) for dim, (field, _) in AXES.items())
+        lost[(*at, WRITTEN.index(each.task.written))] += each.senses
+    dims = (*AXES, "written")
+    return xr.Dataset(
+        {"count": ((*dims, "read"), count, {"units": "1", "long_name": "senses"})}
+        | {"failed": (dims, lost, {"units": "1", "long_name": "senses without any result"})}
+        | {
+            name: (dims, values, {"units": "J" if name.endswith("_j") else "s"})
+            for name, values in means.items()
+        },
+        coords={
+            **{dim: (dim, axes[dim], {"units": AXES[dim][1]}) for dim in AXES},
+            "written": ("written", list(WRITTEN)),
+            "read": ("read", list(READ_LABELS)),
+        },
+        attrs={"schema": _SCHEMA, "status": "simulated"},
+    )
+
+
+def conditions_of(dataset: xr.Dataset) -> list[SenseConditions]:
+    """Every set of conditions of the dataset's grid, in its order."""
+    values = [dataset[dim].values.tolist() for dim in AXES]
+    fields = [field for field, _ in AXES.values()]
+    return [SenseConditions(**dict(zip(fields, point, strict=True))) for point in product(*values)]
+
+
+def point(dataset: xr.Dataset, conditions: SenseConditions) -> xr.Dataset:
+    """The dataset at one set of conditions; raises `InputError` if it was not simulated."""
+    try:
+        return dataset.sel({dim: getattr(conditions, field) for dim, (field, _) in AXES.items()})
+    except KeyError as error:
+        raise InputError(f"no senses were simulated at {conditions.label}") from error
+
+
+def statistics_at(dataset: xr.Dataset, conditions: SenseConditions) -> ErrorStatistics:
+    """The error statistics under one set of conditions."""
+    return ErrorStatistics(counts=point(dataset, conditions)["count"].values)
+
+
+def save_dataset(dataset: xr.Dataset, path: Path) -> None:
+    """Write the dataset as netCDF, whole or not at all."""
+    with atomic_path(path) as temporary:
+        dataset.to_netcdf(temporary, engine="netcdf4")
+
+
+_LARGEST_BYTES = 2**28
+"""No sweep comes near; a damaged header may promise more than there is memory."""
+
+
+def load_dataset(path: Path) -> xr.Dataset:
+    """Read `sense.nc`; raises `InputError` if it is missing, damaged or something else."""
+    if not path.is_file():
+        raise InputError(
+            f"{path}: not there; make it with 'rramsim sweep EXPERIMENT.toml --out DIR'"
+        )
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as dataset:
+            if dataset.nbytes > _LARGEST_BYTES:
+                raise ValueError(f"{dataset.nbytes} bytes")
+            loaded = dataset.load()
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a readable netCDF file; sweep again") from error
+    if "schema" not in loaded.attrs:
+        raise InputError(f"{path}: not a result of 'rramsim sweep' (schema {_SCHEMA!r})")
+    check_schema(loaded.attrs["schema"], _SCHEMA, path)
+    return loaded
+
+
+def _deviation(total: float, squares: float, number: int) -> float:
+    if number < 2:
+        return float("nan")
+    return float(np.sqrt(max(squares - total**2 / number, 0.0) / (number - 1)))

@@ -1,0 +1,130 @@
+"""Counts of written against read weights, and the error types that follow from them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.counting.rates import Rate
+from rramsim.devices import WRITTEN
+from rramsim.exceptions import InputError
+
+__all__ = ["READ_LABELS", "ErrorStatistics"]
+
+READ_LABELS = ("-1", "0", "+1", "unconverged")
+"""The columns of the counts. A run that did not converge is no read: it has its own column."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ErrorStatistics:
+    """Counts, shape (3, 4): rows written -1, 0, +1; columns read -1, 0, +1, unconverged.
+
+    The error types are those of Laborieux et al. 2020 (arXiv 2005.01973): type 1 is a sign flip,
+    type 2 a +1 or -1 read as 0, type 3 a 0 read as +1 or -1. Rates are over converged reads.
+
+    >>> counts = np.array([[98, 2, 0, 0], [3, 95, 2, 0], [0, 1, 99, 1]])
+    >>> statistics = ErrorStatistics(counts=counts)
+    >>> statistics.type1.value, statistics.type2.value, statistics.type3.value
+    (0.0, 0.015, 0.05)
+    """
+
+    counts: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        counts = np.asarray(self.counts)
+        if counts.shape != (3, 4):
+            raise InputError(
+                f"error statistics have shape {counts.shape}: must be 3 written by 4 read"
+            )
+        if (counts < 0).any() or not np.equal(np.mod(counts, 1), 0).all():
+            raise InputError("error statistics hold counts: whole numbers from 0 up")
+        object.__setattr__(self, "counts", counts.astype(np.int64))
+
+    def __add__(self, other: "ErrorStatistics") -> "ErrorStatistics":
+        return ErrorStatistics(counts=self.counts + other.counts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ErrorStatistics) and np.array_equal(self.counts, other.counts)
+
+    def rate(self, written: int, read: int) -> Rate:
+        """How often `written` was read as `read`."""
+        row = self.counts[WRITTEN.index(written)]
+        return Rate(events=int(row[WRITTEN.index(read)]), trials=int(row[:3].sum()))
+
+    @property
+    def type1(self) -> Rate:
+        """Sign flips among written +1 and -1."""
+        return self._pooled(self.counts[0, 2] + self.counts[2, 0], (0, 2))
+
+    @property
+    def type2(self) -> Rate:
+        """Written +1 and -1 that were read as 0."""
+        return self._pooled(self.counts[0, 1] + self.counts[2, 1], (0, 2))
+
+    @property
+    def type3(self) -> Rate:
+        """Written 0 that were read as +1 or -1."""
+        return self._pooled(self.counts[1, 0] + self.counts[1, 2], (1,))
+
+    @property
+    def binary(self) -> Rate:
+        """Errors of a binary memory, which stores +1 and -1 only.
+
+        A sense that is unresolved at the strobe counts as an error: nothing was read.
+        """
+        wrong = self.counts[0, 1:3].sum() + self.counts[2, 0:2].sum()
+        return self._pooled(wrong, (0, 2))
+
+    @property
+    def binary_flip_probability(self) -> float:
+        """Probability that a binary memory's output latch holds the wrong sign.
+
+        An unresolved sense leaves the latch as the read before set it, which is right every
+        second time: type 1 plus half of type 2.
+        """
+        return self.type1.value + self.type2.value / 2
+
+    @property
+    def unconverged(self) -> Rate:
+        """Runs that did not converge, over all runs."""
+        return Rate(events=int(self.counts[:, 3].sum()), trials=int(self.counts.sum()))
+
+    def transition_matrix(self) -> NDArray[np.float64]:
+        """P(read | written), shape (3, 3), rows written and columns read as -1, 0, +1.
+
+        Raises `InputError` for a written value that was never read.
+        """
+        reads = self.counts[:, :3].astype(float)
+        empty = [WRITTEN[i] for i in np.flatnonzero(reads.sum(axis=1) == 0)]
+        if empty:
+            raise InputError(f"error statistics hold no converged read of written {empty}")
+        return reads / reads.sum(axis=1, keepdims=True)
+
+    def drawn_matrix(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """P(read | written) as one draw from what the counts leave open, shape (3, 3).
+
+        Each row from its posterior under Jeffreys' prior (Dirichlet, half a count more for each
+        read value): an error that was never seen in 10,000 reads is drawn at some 5e-5, not at 0.
+        Raises `InputError` for a written value that was never read.
+
+        >>> counts = np.array([[990, 10, 0, 0], [0, 1000, 0, 0], [0, 10, 990, 0]])
+        >>> drawn = ErrorStatistics(counts=counts).drawn_matrix(np.random.default_rng(0))
+        >>> bool((drawn > 0).all()), bool(drawn[1, 0] < 0.01)
+        (True, True)
+        """
+        self.transition_matrix()
+        return np.array([rng.dirichlet(row + 0.5) for row in self.counts[:, :3]])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the counts and every rate with its 95 % interval."""
+        named = ("type1", "type2", "type3", "binary", "unconverged")
+        return {
+            "written": list(WRITTEN),
+            "read": list(READ_LABELS),
+            "counts": self.counts.tolist(),
+            **{name: getattr(self, name).as_dict() for name in named},
+        }
+
+    def _pooled(self, events: Any, rows: tuple[int, ...]) -> Rate:
+        return Rate(events=int(events), trials=int(self.counts[list(rows), :3].sum()))

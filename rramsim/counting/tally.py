@@ -1,0 +1,89 @@
+"""What is kept of a chunk of senses: sums that add, so that chunks fold in any number."""
+
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.counting.rates import Rate
+from rramsim.devices import WRITTEN
+from rramsim.engines import SenseOutcome
+
+__all__ = ["SenseTally"]
+
+Sums = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SenseTally:
+    """Sums over senses of one written value, by what was read.
+
+    Every array has shape (4,): read -1, 0, +1, unconverged. Energies in joule, times in second;
+    unconverged senses add to `count` only, unresolved ones not to the resolve time.
+    """
+
+    count: NDArray[np.int64]
+    energy_j: Sums
+    energy_squared: Sums
+    clock_energy_j: Sums
+    word_line_energy_j: Sums
+    resolve_time_s: Sums
+    resolve_time_squared: Sums
+
+    @staticmethod
+    def empty() -> "SenseTally":
+        """The tally of no sense."""
+        sums = {f.name: np.zeros(4) for f in fields(SenseTally) if f.name != "count"}
+        return SenseTally(count=np.zeros(4, dtype=np.int64), **sums)
+
+    @staticmethod
+    def of(outcome: SenseOutcome) -> "SenseTally":
+        """The tally of an engine's outcome."""
+        column = np.where(outcome.converged, outcome.read.astype(int) + 1, 3)
+
+        def total(values: NDArray[np.float64]) -> Sums:
+            known = np.isfinite(values)
+            return np.bincount(column[known], weights=values[known], minlength=4).astype(float)
+
+        return SenseTally(
+            count=np.bincount(column, minlength=4).astype(np.int64),
+            energy_j=total(outcome.energy_j),
+            energy_squared=total(outcome.energy_j**2),
+            clock_energy_j=total(outcome.clock_energy_j),
+            word_line_energy_j=total(outcome.word_line_energy_j),
+            resolve_time_s=total(outcome.resolve_time_s),
+            resolve_time_squared=total(outcome.resolve_time_s**2),
+        )
+
+    def __add__(self, other: "SenseTally") -> "SenseTally":
+        return SenseTally(
+            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SenseTally) and self.to_json() == other.to_json()
+
+    @property
+    def samples(self) -> int:
+        """Number of senses, unconverged ones included."""
+        return int(self.count.sum())
+
+    def error_rate(self, written: int) -> Rate:
+        """How often the read differs from `written`, over converged senses."""
+        trials = int(self.count[:3].sum())
+        return Rate(events=trials - int(self.count[WRITTEN.index(written)]), trials=trials)
+
+    def to_json(self) -> str:
+        """One line of JSON that `from_json` reads back exactly."""
+        return json.dumps({f.name: getattr(self, f.name).tolist() for f in fields(self)})
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> "SenseTally":
+        """Read a tally back; raises `ValueError` or `KeyError` for anything else."""
+        arrays = {f.name: np.asarray(value[f.name], dtype=float) for f in fields(SenseTally)}
+        if any(array.shape != (4,) or not np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("a tally's sums are four numbers each")
+        count = arrays.pop("count").astype(np.int64)
+        return SenseTally(count=count, **arrays)
