@@ -229,7 +229,7 @@ def cold_starts() -> dict[str, float]:
     """Seconds of processor time of a first sense in a new process, less one without a sense."""
     script = (
         "from rramsim.circuits import SenseConditions, sense_circuit;"
-        "from rramsim.devices import load_process;"
+        "from rramsim.processes import load_process;"
         "from rramsim.engines import BatchEngine, SenseSamples;"
         "c = sense_circuit(process=load_process('sky130-5v'));"
         "{}"

@@ -207,7 +207,7 @@ def test_a_phone_needs_no_sideways_scroll_of_the_page(visit, width):
 
 
 def test_texts_of_files_do_not_run(visit, results, tmp_path):
-    from test_pipeline_report import EVIL, poison
+    from test_stages_report import EVIL, poison
 
     copied = shutil.copytree(results, tmp_path / "copied")
     poison(copied)
