@@ -23,7 +23,8 @@ from rramsim.circuits.readouts import (
     wire_lines,
 )
 from rramsim.exceptions import InputError
-from rramsim.processes import ModelCard, Process, spice_number
+from rramsim.numbers import spice_number
+from rramsim.processes import ModelCard, Process
 from rramsim.processes.process import netlists_folder
 
 __all__ = ["MismatchSite", "SenseCircuit", "Transistor", "sense_circuit"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rramsim.exceptions import InputError
-from rramsim.processes import spice_number
+from rramsim.numbers import quantity
 
 __all__ = [
     "DataOption",
@@ -81,13 +81,26 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def parse_quantity(option: str, text: str) -> float:
-    """Read a number such as 1.2, 50n or 10k; raises `InputError` naming the option."""
+# The unit of each option that takes a quantity; experiments say it in the key's name.
+_OPTION_UNITS = {
+    "--vdd": "V", "--bl": "V", "--sl": "V", "--wl": "V", "--step": "V", "--tolerance": "V",
+    "--window": "s", "--max-step": "s", "--pulse": "s",
+    "--temperature": "degree Celsius",
+    "--r-bl": "ohm", "--r-blb": "ohm", "--r-lrs": "ohm", "--r-hrs": "ohm", "--lrs": "ohm",
+    "--hrs": "ohm", "--low": "ohm", "--high": "ohm", "--from": "ohm",
+}  # fmt: skip
+
+
+def parse_quantity(option: str, text: str, *, unit: str | None = None) -> float:
+    """Read an option's value such as 1.2, 50ns or 10k in the option's unit, or in `unit`.
+
+    Raises `InputError`, which names the option and what would be right.
+    """
     try:
-        return spice_number(text)
+        return quantity(text, unit=unit or _OPTION_UNITS[option])
     except ValueError as error:
-        raise InputError(f"{option} {text}: must be a number, such as 1.2, 50n or 10k") from error
+        raise InputError(f"{option} {text}: {error}") from error
 
 
 Quantity = str
-"""Type of an option that reads SPICE numbers; `parse_quantity` makes it a float."""
+"""Type of an option with a unit; `parse_quantity` makes it a float."""

@@ -10,6 +10,7 @@ from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.devices import WRITTEN, ResistanceModel
 from rramsim.engines import SenseEngine, SenseSamples
 from rramsim.exceptions import InputError
+from rramsim.numbers import LARGEST_SEED
 
 __all__ = ["SenseTask", "draw_samples"]
 
@@ -30,8 +31,8 @@ class SenseTask:
     def __post_init__(self) -> None:
         if self.written not in WRITTEN:
             raise InputError(f"written = {self.written}: a weight is -1, 0 or +1")
-        if self.seed < 0:
-            raise InputError(f"seed = {self.seed}: must be 0 or a positive whole number")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise InputError(f"seed = {self.seed}: must be a whole number from 0 to {LARGEST_SEED}")
 
     @cached_property
     def id(self) -> str:

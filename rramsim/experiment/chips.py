@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from rramsim.devices import Retention
-from rramsim.experiment.values import Quantity, Section
+from rramsim.experiment.values import Quantity, Section, Seed
 
 if TYPE_CHECKING:
     from rramsim.chips import Verify
@@ -50,7 +50,7 @@ class ChipsSection(Section):
     """Pairs of resistances that the read surface is fitted to."""
     images: int = Field(default=0, ge=0)
     """Test images used; 0 for all."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Of the devices and amplifiers that are drawn."""
 
     def make_verify(self) -> "Verify | None":

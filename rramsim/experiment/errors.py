@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rramsim.counting import StopRule, WorkLimits
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
-from rramsim.experiment.values import Quantity, Section
+from rramsim.experiment.values import Quantity, Section, Seed
 
 __all__ = ["ErrorsSection"]
 
@@ -36,7 +36,7 @@ class ErrorsSection(Section):
     """Address of a dask scheduler, tcp://HOST:PORT. Left out: this machine's cores."""
     chunk_limit_s: Quantity = WorkLimits.chunk_s
     """How long a worker may take for a piece of work before it is taken for hung."""
-    seed: int = 1
+    seed: Seed = 1
     """Of the devices, mismatch and noise that are drawn."""
 
     def make_engine(self) -> SenseEngine:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rramsim.experiment.values import ListOf, Quantity, Section
+from rramsim.experiment.values import ListOf, Quantity, Section, Seed
 
 __all__ = ["NetworkSection", "TestSection", "TrainingSection"]
 
@@ -41,7 +41,7 @@ class TrainingSection(Section):
     """Images of a batch. Left out: 64, or 20 for equilibrium propagation."""
     learning_rate: Quantity | None = None
     """Largest learning rate. Left out: 0.01, or 0.1 for equilibrium propagation."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the weights' start and the order of images."""
     bfloat16: bool | None = None
     """Whether to train in bfloat16. Left out: no."""
@@ -58,5 +58,5 @@ class TestSection(Section):
     """Draws of the read errors at every point."""
     images: int = Field(default=0, ge=0)
     """Test images used; 0 for all."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Of the read errors that are drawn."""

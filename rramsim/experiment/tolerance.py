@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from rramsim.experiment.values import ListOf, Quantity, Section
+from rramsim.experiment.values import ListOf, Quantity, Section, Seed
 
 __all__ = ["ToleranceSection"]
 
@@ -23,7 +23,7 @@ class ToleranceSection(Section):
     """Probability with which a value that can make the error is read wrong."""
     train_rates: ListOf[Quantity | Literal["none"]] = ["none", 0.1]
     """Train with errors of the type under test at this rate, or "none"; "none" must be there."""
-    seeds: ListOf[int] = [0, 1, 2]
+    seeds: ListOf[Seed] = [0, 1, 2]
     """Of the trainings: the spread between them is the interval."""
     max_loss: Quantity = Field(default=2.0, gt=0.0, le=90.0)
     """The tolerated rate is where this many points of accuracy are lost."""
@@ -42,6 +42,4 @@ class ToleranceSection(Section):
                 raise ValueError(f"{name}: {wrong[0]}: must be above 0 and at most 1")
         if "none" not in self.train_rates:
             raise ValueError(f"train_rates = {self.train_rates}: must hold 'none', the reference")
-        if min(self.seeds) < 0:
-            raise ValueError(f"seeds = {self.seeds}: must be at least 0")
         return self

@@ -3,18 +3,18 @@
 import math
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from rramsim.processes import spice_number
+from rramsim.numbers import LARGEST_SEED, quantity, unit_of
 
-__all__ = ["ListOf", "Quantity", "Section", "or_default"]
+__all__ = ["ListOf", "Quantity", "Section", "Seed", "or_default"]
 
 T = TypeVar("T")
 
 
-def _quantity(value: object) -> object:
+def _quantity(value: object, info: ValidationInfo) -> object:
     if isinstance(value, str):
-        return spice_number(value)
+        return quantity(value, unit=unit_of(info.field_name or ""))
     if isinstance(value, bool):
         raise ValueError("must be a number, such as 1.2 or '50n'")
     if isinstance(value, int | float) and not math.isfinite(value):
@@ -27,7 +27,10 @@ def _list(value: object) -> object:
 
 
 Quantity = Annotated[float, BeforeValidator(_quantity)]
-"""A number, also written as SPICE writes it: 1.2, "50n", "10k"."""
+"""A number in the unit that its key ends in, also with a suffix or unit: 1.2, "50n", "10kohm"."""
+
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+"""A seed: what every draw and every result file can hold."""
 
 ListOf = Annotated[list[T], BeforeValidator(_list), Field(min_length=1)]
 """One value or a list of them; a list is an axis of the sweep."""

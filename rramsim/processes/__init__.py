@@ -1,10 +1,6 @@
 """Transistor processes: model cards, corners and mismatch coefficients."""
 
-from rramsim.processes.cards import (
-    ModelCard,
-    read_cards,
-    spice_number,
-)
+from rramsim.processes.cards import ModelCard, read_cards
 from rramsim.processes.process import (
     CORNERS,
     MismatchCoefficient,
@@ -23,5 +19,4 @@ __all__ = [
     "load_process_folder",
     "process_from_cards",
     "read_cards",
-    "spice_number",
 ]

@@ -9,34 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rramsim.exceptions import InputError
+from rramsim.numbers import spice_number
 
-__all__ = ["ModelCard", "logical_lines", "read_cards", "read_text", "spice_number"]
+__all__ = ["ModelCard", "logical_lines", "read_cards", "read_text"]
 
-_SUFFIXES = {
-    "t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "m": 1e-3,
-    "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18,
-}  # fmt: skip
-_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(meg|[tgkmunpfa])?[a-z]*", re.I)
 _NAME = re.compile(r"\w[\w.#-]*", re.ASCII)
 _BIN_KEYS = ("lmin", "lmax", "wmin", "wmax")
 _MAX_BYTES = 64 * 2**20
-
-
-def spice_number(text: str) -> float:
-    """Read a SPICE number: `0.5u` is 5e-7, `2meg` is 2e6.
-
-    Raises `ValueError` when `text` is none.
-
-    >>> spice_number("0.5u"), spice_number("2MEG"), spice_number("1e-9")
-    (5e-07, 2000000.0, 1e-09)
-    """
-    match = _NUMBER.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"{text!r} is not a SPICE number")
-    # float of the joined text, not a product, so that 0.5u is exactly 5e-07.
-    suffix = (match[2] or "").lower()
-    value = float(match[1])
-    return float(f"{value!r}") if not suffix else float(f"{value * _SUFFIXES[suffix]:.15g}")
 
 
 def read_text(path: Path, what: str) -> str:

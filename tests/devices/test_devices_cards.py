@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rramsim.exceptions import InputError
-from rramsim.processes import read_cards, spice_number
+from rramsim.processes import read_cards
 
 CARD = """.model n.0 nmos
 + lmin = 4e-7 lmax = 6e-7 wmin = 1e-6 wmax = 2e-6
@@ -58,22 +56,3 @@ def test_a_card_that_is_no_text_or_not_there_is_refused(tmp_path):
         read_cards(path)
     with pytest.raises(InputError, match="cannot read a model card"):
         read_cards(tmp_path / "none")
-
-
-@given(st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-9))
-def test_a_number_reads_back_as_itself(value):
-    assert spice_number(repr(value)) == value
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("0.5u", 5e-7), ("2MEG", 2e6), ("10k", 1e4), ("50n", 5e-8), ("3fF", 3e-15), ("1.2V", 1.2)],
-)
-def test_the_suffixes_are_those_of_spice(text, value):
-    assert spice_number(text) == value
-
-
-@pytest.mark.parametrize("text", ["", "abc", "1..2", "nan", "inf", "--1", "1 2"])
-def test_what_is_no_number_is_refused(text):
-    with pytest.raises(ValueError, match="not a SPICE number"):
-        spice_number(text)

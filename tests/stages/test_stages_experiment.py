@@ -33,7 +33,7 @@ def test_numbers_read_as_spice_writes_them_and_a_list_is_an_axis(tmp_path):
         ("[sense]\nvdd_v = []", r"\[sense\] vdd_v = \[\]"),
         ("[sense]\nvdd_v = [1.2, 1.2]", "a value stands there twice"),
         ("[sense]\nvdd_v = true", "must be a number"),
-        ("[sense]\nvdd_v = 'high'", "'high' is not a SPICE number"),
+        ("[sense]\nvdd_v = 'high'", "'high': must be a number, such as 1.2"),
         ("[sense]\nnetlist = 'none.spice'", "none.spice: cannot read a netlist"),
         ("[device]\nlrs_median_ohm = -10e3", "median_ohm = -10000.0: must be a resistance above 0"),
         ("[device]\nlrs_median_ohm = '2meg'", "must lie below"),

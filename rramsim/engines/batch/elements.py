@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rramsim.exceptions import InputError
-from rramsim.processes import spice_number
+from rramsim.numbers import spice_number
 from rramsim.processes.cards import logical_lines
 
 __all__ = ["FlatCircuit", "Mosfet", "TwoTerminal", "VoltageSource", "flatten"]
 
-_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?:meg|[tgkmunpfa])?[a-z]*", re.I)
+_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?[a-z\u00b5\u03bc]*", re.I)
 _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

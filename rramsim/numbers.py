@@ -1,0 +1,147 @@
+"""Numbers as people write them: SPICE's in decks and cards, quantities with units in our own keys.
+
+`spice_number` reads what stands in SPICE text, with SPICE's suffixes in either case. `quantity`
+reads a value of an experiment file or an option, whose unit the key knows: there "50ns", "10kohm"
+and "10min" are taken, a unit that is not the key's is refused, and so is what people and SPICE read
+differently, such as 1M.
+"""
+
+import math
+import re
+from decimal import Decimal
+
+__all__ = ["LARGEST_SEED", "quantity", "spice_number", "unit_of"]
+
+LARGEST_SEED = 2**63 - 1
+"""The largest seed: tables and netCDF keep whole numbers of 64 bits."""
+
+_SUFFIXES = {
+    "t": "1e12", "g": "1e9", "meg": "1e6", "k": "1e3", "mil": "25.4e-6", "m": "1e-3",
+    "u": "1e-6", "\N{MICRO SIGN}": "1e-6", "\N{GREEK SMALL LETTER MU}": "1e-6",
+    "n": "1e-9", "p": "1e-12", "f": "1e-15", "a": "1e-18",
+}  # fmt: skip
+_DIGITS = r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)"
+_SPICE = re.compile(
+    rf"{_DIGITS}(meg|mil|[tgkmunpfa\u00b5\u03bc])?[a-z\u00b0\u03a9\u2126]*", re.IGNORECASE
+)
+_QUANTITY = re.compile(rf"{_DIGITS}\s*(\D*)", re.IGNORECASE)
+
+_SPELLINGS = {
+    "s": ("s", "sec", "second", "seconds"),
+    "V": ("V", "volt", "volts"),
+    "ohm": ("ohm", "ohms", "\N{GREEK CAPITAL LETTER OMEGA}", "\N{OHM SIGN}"),
+    "F": ("F", "farad", "farads"),
+    "A": ("A", "amp", "amps", "ampere", "amperes"),
+    "m": ("m", "metre", "metres", "meter", "meters"),
+    "J": ("J", "joule", "joules"),
+    "Hz": ("Hz", "hertz"),
+    "degree Celsius": ("C", "\N{DEGREE SIGN}C", "degC", "celsius"),
+}
+_KEY_UNITS = {
+    "s": "s", "v": "V", "ohm": "ohm", "f": "F", "a": "A", "m": "m", "j": "J", "hz": "Hz",
+    "c": "degree Celsius",
+}  # fmt: skip
+_DAY_S = 86400
+_TIMES_S = {
+    "min": 60, "minute": 60, "minutes": 60, "h": 3600, "hr": 3600, "hour": 3600, "hours": 3600,
+    "d": _DAY_S, "day": _DAY_S, "days": _DAY_S, "week": 7 * _DAY_S, "weeks": 7 * _DAY_S,
+    "y": 365.25 * _DAY_S, "yr": 365.25 * _DAY_S, "year": 365.25 * _DAY_S,
+    "years": 365.25 * _DAY_S,
+}  # fmt: skip
+_EXAMPLES = {
+    "s": "1e-9, 50n, 50ns, 10min or 1y",
+    "V": "1.2, 1.2V or 50mV",
+    "ohm": "10e3, 10k, 10kohm or 1Meg",
+    "F": "1e-15, 1f or 1fF",
+    "degree Celsius": "27, -40 or 85C",
+}
+
+
+def spice_number(text: str) -> float:
+    """Read a SPICE number: `0.5u` is 5e-7, `2meg` is 2e6; letters behind the suffix are a unit.
+
+    Suffixes are those of SPICE in either case, `a` (1e-18) and `mil` (25.4e-6) among them, and the
+    two signs that are written for micro. Raises `ValueError` when `text` is no number.
+
+    >>> spice_number("0.5u"), spice_number("2MEG"), spice_number("1e-9"), spice_number("1mil")
+    (5e-07, 2000000.0, 1e-09, 2.54e-05)
+    """
+    match = _SPICE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a SPICE number")
+    return _scaled(match[1], match[2] or "")
+
+
+def unit_of(key: str) -> str | None:
+    """The unit that the last part of a key's name stands for; None for a number without one.
+
+    >>> unit_of("window_s"), unit_of("verify_hrs_min_ohm"), unit_of("threshold")
+    ('s', 'ohm', None)
+    """
+    stem, _, last = key.rpartition("_")
+    return _KEY_UNITS.get(last.lower()) if stem else None
+
+
+def quantity(text: str, *, unit: str | None) -> float:
+    """Read a value of a key whose unit is `unit`, in that unit.
+
+    A number alone, with a SPICE suffix, with the unit, or both: `1.2`, `50n`, `1.2V`, `10 kohm`;
+    times also in minutes, hours, days and years. Raises `ValueError`, which says what would be
+    right, for another unit, and for an ending that SPICE reads otherwise than people do: a
+    capital M, which is milli there, or `10F`, which is femto.
+
+    >>> quantity("50ns", unit="s"), quantity("10kohm", unit="ohm"), quantity("1h", unit="s")
+    (5e-08, 10000.0, 3600.0)
+    """
+    match = _QUANTITY.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"must be a number{_such_as(unit)}")
+    digits, ending = match[1], match[2].strip()
+    number = Decimal(digits)
+    if unit == "degree Celsius":
+        return _celsius(float(number), ending, text)
+    if unit == "s" and ending in _TIMES_S:
+        return float(number * Decimal(_TIMES_S[ending]))
+    if re.match("M(?!eg|EG|IL)", ending):
+        raise ValueError(
+            f"has two readings: SPICE's M is milli, people's is mega; write {digits}Meg "
+            f"or {float(number) * 1e6:g} for the one, {digits}m for the other"
+        )
+    spellings = _SPELLINGS.get(unit or "", ())
+    if ending in spellings and ending.lower() in _SUFFIXES and ending.isupper():
+        raise ValueError(
+            f"has two readings: SPICE's {ending} is {_SUFFIXES[ending.lower()]}, which "
+            f"{digits}{ending.lower()} says; for {digits} {spellings[1]} write {digits}"
+        )
+    for suffix in ("", *sorted(_SUFFIXES, key=len, reverse=True)):
+        rest = ending[len(suffix) :].strip()
+        fits = not rest or rest in spellings or (len(rest) > 1 and rest.lower() in spellings)
+        # A metre's sign alone is SPICE's milli, as in any other key; mil is a length.
+        if (suffix == "" and ending in _SUFFIXES) or (suffix == "mil" and unit != "m"):
+            continue
+        if fits and ending.lower().startswith(suffix):
+            return _scaled(digits, suffix)
+    raise ValueError(
+        f"{ending!r} is no unit of it; it is in {unit or 'plain numbers'}{_such_as(unit)}"
+    )
+
+
+def _scaled(digits: str, suffix: str) -> float:
+    # In decimals, not as a product of floats, so that 0.5u is exactly 5e-07.
+    value = float(Decimal(digits) * Decimal(_SUFFIXES[suffix.lower()] if suffix else 1))
+    if not math.isfinite(value):
+        raise ValueError(f"{digits}{suffix} is too large a number")
+    return value
+
+
+def _such_as(unit: str | None) -> str:
+    return f", such as {_EXAMPLES.get(unit or '', '0.5 or 10k')}"
+
+
+def _celsius(value: float, ending: str, text: str) -> float:
+    if not ending or ending in _SPELLINGS["degree Celsius"]:
+        return value
+    fahrenheit = (value - 32) / 1.8
+    known = {"K": value - 273.15, "F": fahrenheit, "\N{DEGREE SIGN}F": fahrenheit}
+    meant = f"; {text.strip()} is {known[ending]:.6g}" if ending in known else ""
+    raise ValueError(f"must be in degrees Celsius{meant}; write the number alone, such as 85")
