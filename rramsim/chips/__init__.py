@@ -1,11 +1,18 @@
 """Virtual chips: a network's weights on arrays whose devices and amplifiers are drawn once."""
 
-from rramsim.chips.chip import Chip, ChipModel, ChipRead
-from rramsim.chips.contents import ArrayContents
-from rramsim.chips.mapping import ArrayShape, LayerMapping, Tile, WeightMapping
-from rramsim.chips.programming import Programmed, Verify, program_layer
-from rramsim.chips.surface import ReadSurface
-from rramsim.chips.surface_fit import fit_surface
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.chips.chip import Chip, ChipModel, ChipRead
+    from rramsim.chips.contents import ArrayContents
+    from rramsim.chips.mapping import ArrayShape, LayerMapping, Tile, WeightMapping
+    from rramsim.chips.programming import Programmed, Verify, program_layer
+    from rramsim.chips.surface import ReadSurface
+    from rramsim.chips.surface_fit import fit_surface
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "ArrayContents",

@@ -1,10 +1,17 @@
 """Netlists made into sense circuits, and the conditions of a read."""
 
-from rramsim.circuits.column import Column
-from rramsim.circuits.conditions import SenseConditions
-from rramsim.circuits.netlist import Netlist, read_netlist
-from rramsim.circuits.readouts import READ_OUTS, ReadOut
-from rramsim.circuits.sense import MismatchSite, SenseCircuit, sense_circuit
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.circuits.column import Column
+    from rramsim.circuits.conditions import SenseConditions
+    from rramsim.circuits.netlist import Netlist, read_netlist
+    from rramsim.circuits.readouts import READ_OUTS, ReadOut
+    from rramsim.circuits.sense import MismatchSite, SenseCircuit, sense_circuit
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "READ_OUTS",

@@ -5,11 +5,13 @@ Exit 0: worked. 2: the user's input is at fault (one line on standard error). 1:
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rramsim import __version__
+from rramsim.caches import cache_folder
 from rramsim.cli import (
     boundary,
     chips,
@@ -91,7 +93,18 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit."""
+    _give_matplotlib_a_folder()
     sys.exit(_run())
+
+
+def _give_matplotlib_a_folder() -> None:
+    """Else it complains where no home can be written, and lists the fonts at every start."""
+    try:
+        writable = os.access(Path.home(), os.W_OK)
+    except RuntimeError:  # nobody knows where the home would be
+        writable = False
+    if not writable:
+        os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
 
 
 def _run() -> int:

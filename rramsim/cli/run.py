@@ -32,11 +32,13 @@ def run(
 
     Example: rramsim run experiments/demo.toml --out runs/demo
     """
-    from rramsim.cli import stages
     from rramsim.experiment import load_experiment
-    from rramsim.stages import RunFolder, write_provenance
 
     chosen = load_experiment(experiment).with_scheduler(scheduler)
+    # Heavy: only once the experiment has been found right.
+    from rramsim.cli import stages
+    from rramsim.stages import RunFolder, write_provenance
+
     if chosen.training.rule != "backprop":
         raise InputError(
             f"{experiment}: [training] rule = {chosen.training.rule!r}: the trade-off knows "

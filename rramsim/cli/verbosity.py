@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from rramsim.cli.progress import console
 from rramsim.exceptions import InputError
 
 __all__ = ["add_verbosity"]
@@ -56,6 +55,8 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _set(*, quiet: bool, verbose: bool) -> None:
     if quiet and verbose:
         raise InputError("--quiet --verbose: choose one of them")
+    from rramsim.cli.progress import console  # rich: not for --help
+
     console.quiet = quiet
     logger = logging.getLogger("rramsim")
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
@@ -67,4 +68,6 @@ class _Lines(logging.Handler):
     """Log records as lines above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        from rramsim.cli.progress import console
+
         console.print(self.format(record), soft_wrap=True, markup=False, style="dim")

@@ -1,14 +1,21 @@
 """What an inference costs, and the energy-accuracy trade-off."""
 
-from rramsim.costs.breakdown import COST_COLUMNS, cost_row, with_places
-from rramsim.costs.comparison import ANCHORS, Anchor
-from rramsim.costs.front import FrontPlace, front_places, pareto_front
-from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
-from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
-from rramsim.costs.loss import AccuracyLoss, accuracy_loss
-from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
-from rramsim.costs.supply import Design, SupplyAnswer, SupplyTarget, lowest_supply
-from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, MeanAccuracy, mean_accuracy, read_tradeoff
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.costs.breakdown import COST_COLUMNS, cost_row, with_places
+    from rramsim.costs.comparison import ANCHORS, Anchor
+    from rramsim.costs.front import FrontPlace, front_places, pareto_front
+    from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
+    from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
+    from rramsim.costs.loss import AccuracyLoss, accuracy_loss
+    from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
+    from rramsim.costs.supply import Design, SupplyAnswer, SupplyTarget, lowest_supply
+    from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, MeanAccuracy, mean_accuracy, read_tradeoff
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "ANCHORS",

@@ -1,44 +1,51 @@
 """Counted bit errors of sensed weights: tasks, rows, workers, rates with intervals."""
 
-from rramsim.counting.boundary import (
-    ZeroBoundary,
-    zero_boundary,
-)
-from rramsim.counting.campaign import (
-    CHUNK_SAMPLES,
-    CampaignProgress,
-    CampaignResult,
-    FailedTask,
-    StopRule,
-    available_workers,
-    run_campaign,
-)
-from rramsim.counting.chunk import (
-    WorkLimits,
-)
-from rramsim.counting.dataset import (
-    conditions_of,
-    load_dataset,
-    save_dataset,
-    sense_dataset,
-    statistics_at,
-)
-from rramsim.counting.differences import (
-    RateDifference,
-)
-from rramsim.counting.rates import (
-    Rate,
-)
-from rramsim.counting.statistics import (
-    READ_LABELS,
-    ErrorStatistics,
-)
-from rramsim.counting.tally import (
-    SenseTally,
-)
-from rramsim.counting.task import (
-    SenseTask,
-)
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.counting.boundary import (
+        ZeroBoundary,
+        zero_boundary,
+    )
+    from rramsim.counting.campaign import (
+        CHUNK_SAMPLES,
+        CampaignProgress,
+        CampaignResult,
+        FailedTask,
+        StopRule,
+        available_workers,
+        run_campaign,
+    )
+    from rramsim.counting.chunk import (
+        WorkLimits,
+    )
+    from rramsim.counting.dataset import (
+        conditions_of,
+        load_dataset,
+        save_dataset,
+        sense_dataset,
+        statistics_at,
+    )
+    from rramsim.counting.differences import (
+        RateDifference,
+    )
+    from rramsim.counting.rates import (
+        Rate,
+    )
+    from rramsim.counting.statistics import (
+        READ_LABELS,
+        ErrorStatistics,
+    )
+    from rramsim.counting.tally import (
+        SenseTally,
+    )
+    from rramsim.counting.task import (
+        SenseTask,
+    )
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "CHUNK_SAMPLES",

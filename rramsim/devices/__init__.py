@@ -1,57 +1,64 @@
 """Statistics of RRAM resistances: families, fits, measurements, dynamics."""
 
-from rramsim.devices.fitting import (
-    FAMILIES,
-    DeviceFit,
-    StateFit,
-    fit_devices,
-)
-from rramsim.devices.goodness import (
-    Goodness,
-)
-from rramsim.devices.history import (
-    DeviceStatistics,
-    History,
-    Persistence,
-    open_hfo2_statistics,
-)
-from rramsim.devices.intervals import (
-    Estimate,
-)
-from rramsim.devices.marginals import (
-    Empirical,
-    LogNormal,
-    Marginal,
-    Skewed,
-)
-from rramsim.devices.measurements import (
-    MEASUREMENT_COLUMNS,
-    Measurements,
-    StateMeasurements,
-    read_measurements,
-)
-from rramsim.devices.model_files import (
-    fit_record,
-    load_model_file,
-    write_model_file,
-)
-from rramsim.devices.programming import (
-    PROGRAMMING_DATA,
-    programmed_resistances,
-)
-from rramsim.devices.read_characteristic import (
-    LinearRead,
-    ReadCharacteristic,
-    SinhRead,
-)
-from rramsim.devices.resistances import (
-    WRITTEN,
-    ResistanceModel,
-)
-from rramsim.devices.retention import (
-    Retention,
-    filament_drift_m,
-)
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.devices.fitting import (
+        FAMILIES,
+        DeviceFit,
+        StateFit,
+        fit_devices,
+    )
+    from rramsim.devices.goodness import (
+        Goodness,
+    )
+    from rramsim.devices.history import (
+        DeviceStatistics,
+        History,
+        Persistence,
+        open_hfo2_statistics,
+    )
+    from rramsim.devices.intervals import (
+        Estimate,
+    )
+    from rramsim.devices.marginals import (
+        Empirical,
+        LogNormal,
+        Marginal,
+        Skewed,
+    )
+    from rramsim.devices.measurements import (
+        MEASUREMENT_COLUMNS,
+        Measurements,
+        StateMeasurements,
+        read_measurements,
+    )
+    from rramsim.devices.model_files import (
+        fit_record,
+        load_model_file,
+        write_model_file,
+    )
+    from rramsim.devices.programming import (
+        PROGRAMMING_DATA,
+        programmed_resistances,
+    )
+    from rramsim.devices.read_characteristic import (
+        LinearRead,
+        ReadCharacteristic,
+        SinhRead,
+    )
+    from rramsim.devices.resistances import (
+        WRITTEN,
+        ResistanceModel,
+    )
+    from rramsim.devices.retention import (
+        Retention,
+        filament_drift_m,
+    )
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "FAMILIES",

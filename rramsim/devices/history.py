@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from rramsim.devices.marginals import LogNormal, Skewed
 from rramsim.devices.resistances import ResistanceModel
@@ -94,6 +93,8 @@ def _scores(
     deviates = rng.standard_normal((len(cells), cycles))
     # e_t = rho e_{t-1} + sqrt(1 - rho^2) n_t, started in its stationary distribution.
     deviates[:, 1:] *= math.sqrt(1 - rho**2)
+    from scipy.signal import lfilter  # heavy: loaded where it is needed
+
     sequence = lfilter([1.0], [1.0, -rho], deviates, axis=1)
     share = persistence.cell_share
     return np.asarray(math.sqrt(share) * cells[:, None] + math.sqrt(1 - share) * sequence)

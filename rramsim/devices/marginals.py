@@ -12,7 +12,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from rramsim.exceptions import InputError
 
@@ -205,8 +204,10 @@ class Empirical:
         (129, 1.6)
         """
         values = np.sort(np.log(np.asarray(resistance_ohm, dtype=np.float64)))
+        from scipy.special import ndtri  # heavy: loaded where it is needed
+
         # Hazen's plotting positions, as on probability paper.
-        own = stats.norm.ppf((np.arange(len(values)) + 0.5) / len(values))
+        own = ndtri((np.arange(len(values)) + 0.5) / len(values))
         knots = np.linspace(own[0], own[-1], min(_KNOTS, len(values)))
         at = np.interp(knots, own, values)
         # Ties (an instrument's resolution) are spread by less than any instrument resolves.

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.special import logsumexp
 
 from rramsim.devices.marginals import Empirical, LogNormal, Marginal
 from rramsim.exceptions import InputError
@@ -99,18 +97,17 @@ class Retention:
             )
         if sigma == 0:
             return marginal.scaled(marginal.median_ohm * math.exp(shift))
+        from scipy.special import log_ndtr, logsumexp, ndtri  # heavy: loaded where it is needed
+
         n, weight = np.polynomial.hermite_e.hermegauss(127)
         log_weight = np.log(weight / weight.sum())[:, None]
         first, last = np.log(marginal.quantile([-7.0, 7.0])) + np.array([-7.0, 7.0]) * sigma
         ln_ohm = np.linspace(float(first), float(last), 4001)
         u = marginal.score(np.exp(ln_ohm - sigma * n[:, None]))
         # Each tail from its own side, so that neither drowns in the other's 1.
-        below = logsumexp(stats.norm.logcdf(u) + log_weight, axis=0)
-        above = logsumexp(stats.norm.logsf(u) + log_weight, axis=0)
-        # norm.ppf(exp(log p)) in either tail.
-        score = np.where(
-            below < above, stats.norm.ppf(np.exp(below)), stats.norm.isf(np.exp(above))
-        )
+        below = logsumexp(log_ndtr(u) + log_weight, axis=0)
+        above = logsumexp(log_ndtr(-u) + log_weight, axis=0)
+        score = np.where(below < above, ndtri(np.exp(below)), -ndtri(np.exp(above)))
         knots = np.linspace(-6.0, 6.0, 129)
         rising = np.concatenate([[True], np.diff(np.maximum.accumulate(score)) > 0])
         at = np.interp(knots, score[rising], ln_ohm[rising]) + shift

@@ -5,10 +5,17 @@ written as SPICE writes them ("50n", "10k"), and a list is a sweep axis wherever
 A section of the file is a class; `Experiment` holds them all.
 """
 
-from rramsim.experiment.reading import load_experiment, parse_experiment
-from rramsim.experiment.template import experiment_keys, experiment_template
-from rramsim.experiment.tolerance import ToleranceSection
-from rramsim.experiment.whole import Experiment
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.experiment.reading import load_experiment, parse_experiment
+    from rramsim.experiment.template import experiment_keys, experiment_template
+    from rramsim.experiment.tolerance import ToleranceSection
+    from rramsim.experiment.whole import Experiment
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "Experiment",

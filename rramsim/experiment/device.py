@@ -6,15 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rramsim.devices import (
-    LogNormal,
-    ResistanceModel,
-    Retention,
-    fit_devices,
-    load_model_file,
-    programmed_resistances,
-    read_measurements,
-)
+from rramsim.devices import LogNormal, ResistanceModel, Retention, programmed_resistances
 from rramsim.exceptions import InputError
 from rramsim.experiment.values import Quantity, Section, or_default
 
@@ -99,6 +91,8 @@ class DeviceSection(Section):
             )
         kind = self.kind or "best"
         if self.model is not None:
+            from rramsim.devices import load_model_file  # heavy: loaded where it is needed
+
             found = load_model_file(folder / self.model, kind=kind).resistances
         elif self.measurements is not None:
             path = folder / self.measurements
@@ -148,6 +142,8 @@ def _fitted(
     path: Path, stamp: tuple[int, int], kind: str, condition: str | None, drop: bool
 ) -> ResistanceModel:
     """Fit measurements once for each state of the file (`stamp`)."""
+    from rramsim.devices import fit_devices, read_measurements  # heavy: loaded where it is needed
+
     del stamp
     measured = read_measurements(path, condition=condition, drop=drop)
     return fit_devices(measured).statistics(kind).resistances

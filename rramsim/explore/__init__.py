@@ -1,15 +1,22 @@
 """The explorer: a local page that senses wherever its sliders stand."""
 
-from rramsim.explore.accuracy import AccuracyHere, AccuracyTable
-from rramsim.explore.controls import Controls, Setting, make_controls
-from rramsim.explore.explorer import (
-    MOST_SENSES,
-    STEP_SENSES,
-    Answer,
-    Explorer,
-    NominalSense,
-)
-from rramsim.explore.loading import Subject, load_subject
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.explore.accuracy import AccuracyHere, AccuracyTable
+    from rramsim.explore.controls import Controls, Setting, make_controls
+    from rramsim.explore.explorer import (
+        MOST_SENSES,
+        STEP_SENSES,
+        Answer,
+        Explorer,
+        NominalSense,
+    )
+    from rramsim.explore.loading import Subject, load_subject
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "MOST_SENSES",

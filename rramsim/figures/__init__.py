@@ -1,37 +1,32 @@
 """Figures: functions that take data and return matplotlib figures."""
 
-import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rramsim.caches import cache_folder
+from rramsim.lazy import names_on_demand
 
-try:
-    _home_is_writable = os.access(Path.home(), os.W_OK)
-except RuntimeError:
-    _home_is_writable = False
-if not _home_is_writable:  # else matplotlib complains, and lists the fonts anew at every start
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
-
-from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
-from rramsim.figures.ber_map import ber_map_figure
-from rramsim.figures.boundary import boundary_figure
-from rramsim.figures.chips import chips_figure
-from rramsim.figures.costs import front_figure
-from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
-from rramsim.figures.equilibrium import (
-    gradient_bias_figure,
-    learning_curves_figure,
-    noise_robustness_figure,
-)
-from rramsim.figures.errors import error_rates_figure, error_table_figure
-from rramsim.figures.rare import agreement_figure
-from rramsim.figures.sense import sense_figure
-from rramsim.figures.sensitivity import sensitivity_figure
-from rramsim.figures.shares import shares_figure
-from rramsim.figures.style import save_figure
-from rramsim.figures.tolerance import tolerance_figure
-from rramsim.figures.waveforms import waveform_figure
-from rramsim.figures.widths import width_figure
+if TYPE_CHECKING:
+    from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
+    from rramsim.figures.ber_map import ber_map_figure
+    from rramsim.figures.boundary import boundary_figure
+    from rramsim.figures.chips import chips_figure
+    from rramsim.figures.costs import front_figure
+    from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
+    from rramsim.figures.equilibrium import (
+        gradient_bias_figure,
+        learning_curves_figure,
+        noise_robustness_figure,
+    )
+    from rramsim.figures.errors import error_rates_figure, error_table_figure
+    from rramsim.figures.rare import agreement_figure
+    from rramsim.figures.sense import sense_figure
+    from rramsim.figures.sensitivity import sensitivity_figure
+    from rramsim.figures.shares import shares_figure
+    from rramsim.figures.style import save_figure
+    from rramsim.figures.tolerance import tolerance_figure
+    from rramsim.figures.waveforms import waveform_figure
+    from rramsim.figures.widths import width_figure
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "accuracy_figure",

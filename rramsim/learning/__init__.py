@@ -1,16 +1,23 @@
 """Data sets, training, checkpoints and accuracy."""
 
-from rramsim.learning.checkpoints import load_network, save_network
-from rramsim.learning.data_sets import DATA_SETS, load_images
-from rramsim.learning.download import CIFAR10_URL, download_cifar10
-from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
-from rramsim.learning.evaluation import Accuracy, accuracy, classified_right
-from rramsim.learning.image_data import ImageData
-from rramsim.learning.progress import EpochMetrics
-from rramsim.learning.settings import TrainingSettings
-from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
-from rramsim.learning.training import TrainingResult, train, training_step
-from rramsim.networks import NetworkSpec
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.learning.checkpoints import load_network, save_network
+    from rramsim.learning.data_sets import DATA_SETS, load_images
+    from rramsim.learning.download import CIFAR10_URL, download_cifar10
+    from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
+    from rramsim.learning.evaluation import Accuracy, accuracy, classified_right
+    from rramsim.learning.image_data import ImageData
+    from rramsim.learning.progress import EpochMetrics
+    from rramsim.learning.settings import TrainingSettings
+    from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
+    from rramsim.learning.training import TrainingResult, train, training_step
+    from rramsim.networks import NetworkSpec
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "CIFAR10_URL",

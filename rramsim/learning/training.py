@@ -29,6 +29,7 @@ from rramsim.learning.progress import (
 )
 from rramsim.learning.settings import TrainingSettings
 from rramsim.networks import NetworkSpec, Standardise, WeightErrors, set_weight_errors
+from rramsim.networks.threads import within_thread_limit
 
 __all__ = ["EpochMetrics", "TrainingResult", "train", "training_step"]
 
@@ -57,6 +58,7 @@ class TrainingResult:
         return sum(row.seconds for row in self.rows)
 
 
+@within_thread_limit()
 def train(
     network_spec: NetworkSpec,
     data: ImageData,

@@ -1,32 +1,38 @@
 """Ternary and binary networks, and the errors with which their weights are read."""
 
-from rramsim.networks.architectures import Architecture, NetworkSpec, Standardise, build_network
-from rramsim.networks.census import LayerCensus, layer_census
-from rramsim.networks.injection import (
-    ErrorMode,
-    quantised_layers,
-    set_weight_errors,
-    without_weight_errors,
-)
-from rramsim.networks.integer import FirstLayer, IntegerNetwork
-from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
-from rramsim.networks.on_chip import binary_layers, set_read_weights, written_weights
-from rramsim.networks.quantisers import (
-    TERNARY_THRESHOLD,
-    ActivationKind,
-    WeightKind,
-    quantise_activation,
-    quantise_weight,
-    straight_through,
-)
-from rramsim.networks.residual import ResidualConv
-from rramsim.networks.threads import respect_thread_limit
-from rramsim.networks.weight_errors import (
-    BinaryFlips,
-    ScalarErrors,
-    TransitionErrors,
-    WeightErrors,
-)
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.networks.architectures import Architecture, NetworkSpec, Standardise, build_network
+    from rramsim.networks.census import LayerCensus, layer_census
+    from rramsim.networks.injection import (
+        ErrorMode,
+        quantised_layers,
+        set_weight_errors,
+        without_weight_errors,
+    )
+    from rramsim.networks.integer import FirstLayer, IntegerNetwork
+    from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
+    from rramsim.networks.on_chip import binary_layers, set_read_weights, written_weights
+    from rramsim.networks.quantisers import (
+        TERNARY_THRESHOLD,
+        ActivationKind,
+        WeightKind,
+        quantise_activation,
+        quantise_weight,
+        straight_through,
+    )
+    from rramsim.networks.residual import ResidualConv
+    from rramsim.networks.weight_errors import (
+        BinaryFlips,
+        ScalarErrors,
+        TransitionErrors,
+        WeightErrors,
+    )
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "TERNARY_THRESHOLD",
@@ -59,5 +65,3 @@ __all__ = [
     "without_weight_errors",
     "written_weights",
 ]
-
-respect_thread_limit()  # before anything is computed: it would never end

@@ -1,14 +1,21 @@
 """Transistor processes: model cards, corners and mismatch coefficients."""
 
-from rramsim.processes.cards import ModelCard, read_cards
-from rramsim.processes.process import (
-    CORNERS,
-    MismatchCoefficient,
-    Process,
-    load_process,
-    load_process_folder,
-    process_from_cards,
-)
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.processes.cards import ModelCard, read_cards
+    from rramsim.processes.process import (
+        CORNERS,
+        MismatchCoefficient,
+        Process,
+        load_process,
+        load_process_folder,
+        process_from_cards,
+    )
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "CORNERS",

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
 
 from rramsim.engines.batch.placing import card_text, instance_text, options_text
 from rramsim.engines.batch.tables import Grid, TransistorKind
@@ -228,6 +227,8 @@ def _line(
         """With a step to spare, for a spline is least exact at its end."""
         voltage = [constant + x * moves for constant, moves in place[1:]]
         return np.asarray(np.min(voltage, axis=0) > _CONDUCTS_V - 0.1)
+
+    from scipy.interpolate import CubicSpline  # heavy: loaded where it is needed
 
     dc, ramp = idle(swept_v), idle(x_v)
     if dc.sum() < 4 or ramp[keep].sum() < 4:

@@ -19,7 +19,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from rramsim.engines.batch.placing import card_text, instance_text
 from rramsim.engines.batch.splines import coefficients
@@ -217,6 +216,8 @@ def _gain_and_tilt(
 
 def _shift(nominal: Floats, curve: Floats, x_v: Floats, at: Floats) -> Floats:
     """The gate shift that gives the nominal curve the other's value; held beyond its range."""
+    from scipy.interpolate import CubicSpline  # heavy: loaded where it is needed
+
     rising = nominal > np.log(_FLOOR_A)
     rising &= np.concatenate((np.diff(nominal) > 1e-6, [False]))
     start = int(np.argmax(rising)) if rising.any() else 0

@@ -37,6 +37,7 @@ from rramsim.learning.progress import (
     write_progress,
 )
 from rramsim.networks import WeightErrors
+from rramsim.networks.threads import within_thread_limit
 
 __all__ = [
     "EquilibriumResult",
@@ -109,6 +110,7 @@ class EquilibriumResult:
         return total
 
 
+@within_thread_limit()
 def train_equilibrium(
     spec: EquilibriumSpec,
     data: ImageData,

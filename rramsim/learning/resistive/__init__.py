@@ -1,20 +1,27 @@
 """Resistive networks that settle and learn in the circuit."""
 
-from rramsim.learning.resistive.learning import (
-    ResistiveEpoch,
-    ResistiveTask,
-    Settle,
-    resistive_gradient,
-    train_resistive,
-)
-from rramsim.learning.resistive.network import (
-    Diode,
-    ResistiveNetwork,
-    ResistiveSpec,
-    source_voltages,
-)
-from rramsim.learning.resistive.solver import solve
-from rramsim.learning.resistive.spice import SpiceNetwork, deck
+from typing import TYPE_CHECKING
+
+from rramsim.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from rramsim.learning.resistive.learning import (
+        ResistiveEpoch,
+        ResistiveTask,
+        Settle,
+        resistive_gradient,
+        train_resistive,
+    )
+    from rramsim.learning.resistive.network import (
+        Diode,
+        ResistiveNetwork,
+        ResistiveSpec,
+        source_voltages,
+    )
+    from rramsim.learning.resistive.solver import solve
+    from rramsim.learning.resistive.spice import SpiceNetwork, deck
+else:
+    __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "Diode",
