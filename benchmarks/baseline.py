@@ -35,7 +35,7 @@ def numbers(folder: Path) -> Iterator[dict[str, object]]:
             for name in table.columns:
                 if name in keys or name in _LEFT_OUT or name.endswith(_INTERVALS):
                     continue
-                if path.name == "costs.csv" and name not in ("total_j", "senses", "latency_s"):
+                if path.name == "costs.csv" and name not in ("total_j",):
                     continue
                 value = pd.to_numeric(row[name], errors="coerce")
                 if pd.notna(value):
