@@ -112,6 +112,12 @@ class NgspiceSession:
         """A copy of a vector of the current plot; empty if there is none."""
         return self._library.vector(name)
 
+    def listing(self) -> dict[str, str]:
+        """The loaded circuit as ngspice expanded it, each line by its first word."""
+        self.command("listing expand")
+        lines = [text.split(" : ", 1)[-1].strip() for text in self._library.messages]
+        return {line.split()[0]: line for line in lines if line}
+
     def discard_results(self) -> None:
         """Free every plot; without it memory grows by the size of each run."""
         self._library.shared.exec_command("destroy all")

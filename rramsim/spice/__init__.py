@@ -1,0 +1,29 @@
+"""SPICE text read as data and elaborated; what every netlist, card and PDK file goes through.
+
+    read_deck(path)  ->  Deck of statements  ->  elaborate(...)  ->  Circuit of elements  ->  text
+
+Nothing a file says is run, and nothing in it is skipped: what is not known is refused by file, line
+and word (docs/netlists.md).
+"""
+
+from rramsim.spice.elaboration import Circuit, Element, Library, elaborate
+from rramsim.spice.lines import Where, read_text
+from rramsim.spice.models import ModelCard
+from rramsim.spice.parser import Body, Deck, Subcircuit, parse_deck, read_deck
+from rramsim.spice.scope import Scope
+
+__all__ = [
+    "Body",
+    "Circuit",
+    "Deck",
+    "Element",
+    "Library",
+    "ModelCard",
+    "Scope",
+    "Subcircuit",
+    "Where",
+    "elaborate",
+    "parse_deck",
+    "read_deck",
+    "read_text",
+]

@@ -1,0 +1,182 @@
+"""Names and their values: parameters, functions and models where an instance stands.
+
+A name is looked for in the instance, then in the one around it, and so on outwards, as ngspice
+does. Parameters are evaluated when they are asked for, so that their order does not matter.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from rramsim.exceptions import InputError
+from rramsim.numbers import spice_number
+from rramsim.spice.expressions import compile_expression, evaluate
+from rramsim.spice.lines import Where
+from rramsim.spice.models import BIN_KEYS, ModelCard
+from rramsim.spice.parser import Body, Function, ModelStatement, Subcircuit, Text
+
+__all__ = ["Scope"]
+
+_DEEPEST = 100
+_PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.ASCII)
+_number = lru_cache(maxsize=65536)(spice_number)
+
+
+class Scope:
+    """A body's names around an instance.
+
+    `values` are parameters that are known already: an instance's own, or what a caller gives.
+    """
+
+    def __init__(
+        self,
+        body: Body,
+        outer: "Scope | None" = None,
+        values: Mapping[str, float] | None = None,
+        prefix: str = "",
+    ) -> None:
+        self.body, self.outer, self.prefix = body, outer, prefix
+        self.values: dict[str, float] = dict(values or {})
+        self._pending: dict[str, Text] = {}
+        self._depth = 0
+        self._cards: dict[str, ModelCard] = {}
+        self._bins: dict[str, list[ModelStatement]] = {}
+        for statement in body.models.values():
+            self._bins.setdefault(_stem(statement), []).append(statement)
+
+    def opened(self) -> "Scope":
+        """The scope, with the body's own parameters known from now on."""
+        self._pending = dict(self.body.parameters)
+        return self
+
+    def chain(self) -> "Iterator[Scope]":
+        """This scope, then those around it."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
+
+    def number(self, text: str, where: Where) -> float:
+        """The value of a number, a parameter's name or an expression in braces or quotes.
+
+        Raises `InputError`, naming the place, if there is none or it is not finite.
+        """
+        try:
+            value = self._value(text)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{where}: cannot evaluate {text[:60]!r} ({error})") from error
+        if not math.isfinite(value):
+            raise InputError(f"{where}: {text[:60]!r} has no finite value")
+        return value
+
+    def _value(self, text: str) -> float:
+        if text[0] in "{'\"":
+            return evaluate(compile_expression(text[1:-1]), self.parameter, self._call)
+        if text[0].isalpha() or text[0] == "_":
+            return self.parameter(text)
+        return _number(text)
+
+    def parameter(self, name: str) -> float:
+        """The value of a parameter by name; raises `ValueError` if there is none."""
+        for scope in self.chain():
+            if name in scope._pending:
+                return scope._settled(name)
+            if name in scope.values:
+                return scope.values[name]
+        raise ValueError(f"no parameter {name!r}")
+
+    def _settled(self, name: str) -> float:
+        text, where = self._pending.pop(name)
+        self._depth += 1
+        try:
+            if self._depth > _DEEPEST:
+                raise InputError(
+                    f"{where}: parameters lead on to others more than {_DEEPEST} deep at {name!r}"
+                )
+            value = self.number(text, where)
+        except InputError:
+            self._pending[name] = Text(text, where)
+            raise
+        finally:
+            self._depth -= 1
+        self.values[name] = value
+        return value
+
+    def _call(self, name: str, values: list[float]) -> float:
+        found: Function | None = None
+        for scope in self.chain():
+            if found := scope.body.functions.get(name):
+                break
+        if found is None:
+            raise ValueError(f"no function {name!r}")
+        if len(values) != len(found.arguments):
+            raise ValueError(f"{name} takes {len(found.arguments)} values, not {len(values)}")
+        given = dict(zip(found.arguments, values, strict=True))
+        self._depth += 1
+        try:
+            if self._depth > _DEEPEST:
+                raise ValueError(f"{name} calls itself")
+
+            def value_of(argument: str) -> float:
+                return given[argument] if argument in given else self.parameter(argument)
+
+            return evaluate(compile_expression(found.text), value_of, self._call)
+        finally:
+            self._depth -= 1
+
+    # Subcircuits and models
+
+    def subcircuit(self, name: str) -> Subcircuit | None:
+        """The subcircuit of that name, the innermost one."""
+        return next(
+            (s.body.subcircuits[name] for s in self.chain() if name in s.body.subcircuits), None
+        )
+
+    def models(self, name: str) -> "tuple[Scope, list[ModelStatement]] | None":
+        """The models of that name (all its bins), with the scope in which they stand."""
+        for scope in self.chain():
+            if name in scope._bins:
+                return scope, scope._bins[name]
+            if name in scope.body.models:
+                return scope, [scope.body.models[name]]
+        return None
+
+    def card(self, statement: ModelStatement) -> ModelCard:
+        """The model evaluated here, where it stands; kept, so that it is evaluated once."""
+        if statement.name not in self._cards:
+            self._cards[statement.name] = self._evaluated(statement)
+        return self._cards[statement.name]
+
+    def _evaluated(self, statement: ModelStatement) -> ModelCard:
+        where, assigned = statement.where, statement.assigned
+        binned = all(key in assigned for key in BIN_KEYS)
+        limits: list[float] = []
+        if binned:
+            limits = [self.number(assigned[key], where) for key in BIN_KEYS]
+        values = []
+        for name, text in assigned.items():
+            if binned and name in BIN_KEYS:
+                continue
+            values.append((name, self._card_text(name, text, where)))
+        return ModelCard(
+            name=_stem(statement),
+            bin_name=statement.name,
+            kind=statement.kind,
+            values=tuple(values),
+            limits_m=(limits[0], limits[1], limits[2], limits[3]) if binned else None,
+            where=where,
+        )
+
+    def _card_text(self, name: str, text: str, where: Where) -> str:
+        if name == "version" and all(part.isdigit() for part in text.split(".")):
+            return text
+        # ngspice computes a value from its digits: other digits may differ in the last bit.
+        return text if _PLAIN.fullmatch(text) else repr(self.number(text, where))
+
+
+def _stem(statement: ModelStatement) -> str:
+    """The name without its bin's number."""
+    stem, dot, index = statement.name.rpartition(".")
+    binned = all(key in statement.assigned for key in BIN_KEYS)
+    return stem if binned and dot and index.isdigit() else statement.name
