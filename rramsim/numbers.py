@@ -10,7 +10,7 @@ import math
 import re
 from decimal import Decimal
 
-__all__ = ["LARGEST_SEED", "quantity", "spice_number", "unit_of"]
+__all__ = ["LARGEST_SEED", "quantity", "spice_number", "unit_of", "unit_scale"]
 
 LARGEST_SEED = 2**63 - 1
 """The largest seed: tables and netCDF keep whole numbers of 64 bits."""
@@ -35,6 +35,7 @@ _SPELLINGS = {
     "m": ("m", "metre", "metres", "meter", "meters"),
     "J": ("J", "joule", "joules"),
     "Hz": ("Hz", "hertz"),
+    "siemens": ("S", "siemens", "mho"),
     "degree Celsius": ("C", "\N{DEGREE SIGN}C", "degC", "celsius"),
 }
 _KEY_UNITS = {
@@ -145,3 +146,22 @@ def _celsius(value: float, ending: str, text: str) -> float:
     known = {"K": value - 273.15, "F": fahrenheit, "\N{DEGREE SIGN}F": fahrenheit}
     meant = f"; {text.strip()} is {known[ending]:.6g}" if ending in known else ""
     raise ValueError(f"must be in degrees Celsius{meant}; write the number alone, such as 85")
+
+
+def unit_scale(text: str, *, unit: str) -> float | None:
+    """What a column's unit multiplies its numbers with to give `unit`; None for another unit.
+
+    Column heads are not SPICE: a capital M is mega there.
+
+    >>> unit_scale("kOhm", unit="ohm"), unit_scale("uA", unit="A"), unit_scale("V", unit="A")
+    (1000.0, 1e-06, None)
+    """
+    text = text.strip()
+    for spelling in _SPELLINGS[unit]:
+        prefix = text[: len(text) - len(spelling)]
+        same = text[len(prefix) :]
+        if same == spelling or (len(spelling) > 1 and same.lower() == spelling):
+            suffix = {"": "", "M": "meg", "K": "k"}.get(prefix, prefix)
+            if suffix == "" or (suffix in _SUFFIXES and prefix != "mil") or prefix in ("G", "T"):
+                return _scaled("1", suffix)
+    return None

@@ -35,6 +35,14 @@ def fit(
     drop: Annotated[
         bool, typer.Option("--drop", help="Leave out rows that cannot be used, and say which.")
     ] = False,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar='NAME="COLUMN [UNIT]"',
+            help='Name a column or a state, such as resistance_ohm="R (kOhm)" or LRS=ON.',
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Model file (.json) for [device] model.")
     ] = None,
@@ -52,7 +60,8 @@ def fit(
     check_plot(plot)
     if out is not None and out.suffix.lower() != ".json":
         raise InputError(f"--out {out}: must end in .json")
-    measured = read_measurements(file, condition=condition, drop=drop)
+    names = dict(text.partition("=")[::2] for text in mapping or ())
+    measured = read_measurements(file, condition=condition, drop=drop, mapping=names)
     for line in measured.left_out:
         notice(f"left out: {line}")
     found = fit_devices(measured)

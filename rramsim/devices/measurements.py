@@ -1,12 +1,15 @@
-"""Measured resistances: a tidy table of `device,cycle,state,resistance_ohm[,condition]`.
+"""Measured resistances: tables of `device,cycle,state,resistance_ohm[,condition]` and their kin.
 
-CSV (plain or gzip) or Parquet, rows in any order; the format is documented in
-measurements/README.md. What cannot be used is told with its first line, and refused unless the
-caller asks to leave it out.
+CSV (plain or gzip) or Parquet, rows in any order, in the layouts of `rramsim.devices.layouts`; the
+format is documented in measurements/README.md. What cannot be used is told with its first line,
+and refused unless the caller asks to leave it out.
 """
 
+import gzip
 import hashlib
+import io
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rramsim.devices.layouts import Layout, find_layout, paste_map
 from rramsim.exceptions import InputError
 
 __all__ = ["MEASUREMENT_COLUMNS", "Measurements", "StateMeasurements", "read_measurements"]
@@ -27,6 +31,8 @@ _MIN_ROWS = 30
 # atoms reach a few hundred ohm; an LRS below 100 ohm is a wire, one above 10 MOhm no LRS.
 _LRS_PLAUSIBLE_OHM = (100.0, 10e6)
 _HRS_HIGHEST_OHM = 1e13
+_MOST_BYTES = 256 * 2**20
+_MOST_ROWS = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,29 +61,31 @@ class Measurements:
 
 
 def read_measurements(
-    path: Path, *, condition: str | None = None, drop: bool = False
+    path: Path,
+    *,
+    condition: str | None = None,
+    drop: bool = False,
+    mapping: Mapping[str, str] | None = None,
 ) -> Measurements:
     """Read a table of measured resistances.
 
-    `condition` chooses among the conditions that the file holds. Rows that cannot be used are
-    left out with `drop`, and listed in `left_out`. Raises `InputError` of one line for a file that
-    is no such table, for unusable rows without `drop`, implausible units, a state that is missing
-    or has fewer than 30 values.
+    `condition` chooses among the conditions that the file holds; `mapping` names its columns, with
+    their units, and its states where they are not ours (`{"resistance_ohm": "R (kOhm)", "LRS":
+    "ON"}`). Rows that cannot be used are left out with `drop`, and listed in `left_out`. Raises
+    `InputError` of one line for a file that is no such table, for unusable rows without `drop`,
+    implausible units, a state that is missing or has fewer than 30 values.
     """
     path = Path(path)
-    table, first_line = _read_table(path)
-    missing = [name for name in MEASUREMENT_COLUMNS if name not in table.columns]
-    if missing:
-        raise InputError(
-            f"{path}: lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-            f"it has {', '.join(map(str, table.columns)) or 'none'}; a measurement file has "
-            f"{', '.join(MEASUREMENT_COLUMNS)} and may have condition"
-        )
+    table, lines, layout = _read_table(path, mapping or {})
     if table.empty:
         raise InputError(f"{path}: holds no rows")
-    lines = np.arange(len(table)) + first_line
+    try:
+        table, lines = layout.rows(table, lines)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     table, lines, condition = _choose_condition(path, table, lines, condition)
-    columns, bad, described = _usable(table, lines)
+    _known_states(path, table, layout)
+    columns, bad, described = _usable(table, lines, layout)
     if described and not drop:
         raise InputError(
             f"{path}: {int(bad.sum()):,} of {len(table):,} rows cannot be used: "
@@ -88,7 +96,7 @@ def read_measurements(
     cycle = columns["cycle"][keep].astype(np.int64)
     ohm = columns["resistance_ohm"][keep]
     is_lrs = columns["is_lrs"][keep]
-    _plausible(path, ohm[is_lrs], ohm[~is_lrs])
+    _plausible(path, ohm[is_lrs], ohm[~is_lrs], layout)
     order = np.lexsort((cycle, devices))
     devices, cycle, ohm, is_lrs = devices[order], cycle[order], ohm[order], is_lrs[order]
     low, high = (
@@ -106,32 +114,44 @@ def read_measurements(
     )
 
 
-def _read_table(path: Path) -> tuple[pd.DataFrame, int]:
-    """The raw table, and the number that a message gives to its first row."""
-    wanted = {*MEASUREMENT_COLUMNS, "condition"}
+def _read_table(
+    path: Path, mapping: Mapping[str, str]
+) -> tuple[pd.DataFrame, NDArray[np.int64], Layout]:
+    """The raw table, the number that a message gives to each row, and its layout."""
     parquet = path.suffix.lower() in (".parquet", ".pq")
     if parquet and find_spec("pyarrow") is None:
         raise InputError(
-            f"{path}: Parquet files need pyarrow: pip install 'rramsim[parquet]', or save the "
-            "table as CSV"
+            f"{path}: Parquet files need pyarrow: pip install pyarrow, or save the table as CSV"
         )
     try:
         if parquet:
             import pyarrow.parquet
 
-            held = pyarrow.parquet.read_schema(path).names
-            if not set(MEASUREMENT_COLUMNS) <= set(held):
-                return pd.DataFrame(columns=held), 1
-            return pd.read_parquet(path, columns=[n for n in held if n in wanted]), 1
-        comments = _comment_lines(path)
+            file = pyarrow.parquet.ParquetFile(path)
+            if file.metadata.num_rows > _MOST_ROWS:
+                raise InputError(f"{path}: holds more than {_MOST_ROWS:,} rows")
+            layout = find_layout(path, file.schema_arrow.names, mapping)
+            table = pd.read_parquet(path, columns=sorted(set(layout.columns.values())))
+            return table, np.arange(len(table)) + 1, layout
+        data = _bytes(path)
+        encoding = _encoding(data)
+        text = data.decode(encoding)
+        comments = _comment_lines(text)
+        head = text.split("\n", comments + 1)[comments : comments + 1] or [""]
+        separator = next((sign for sign in "\t;" if sign in head[0]), ",")
         table = pd.read_csv(
-            path,
+            io.StringIO(text),
+            sep=separator,
             skiprows=comments,
-            usecols=None,
             skipinitialspace=True,
-            compression="gzip" if _is_gzip(path) else None,
+            skip_blank_lines=False,
         )
-        return table, comments + 2
+        table.columns = [str(name).strip() for name in table.columns]
+        lines = np.arange(len(table)) + comments + 2
+        blank = table.isna().all(axis=1).to_numpy()
+        return table[~blank], lines[~blank], find_layout(path, list(table.columns), mapping)
+    except InputError:
+        raise
     except OSError as error:
         reason = " ".join((error.strerror or str(error)).split())
         raise InputError(f"{path}: cannot read measurements ({reason})") from error
@@ -143,22 +163,56 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, int]:
         ) from error
 
 
-def _is_gzip(path: Path) -> bool:
+def _bytes(path: Path) -> bytes:
+    """The file's bytes, unpacked; never more than `_MOST_BYTES` are held."""
     with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+        packed = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path, "rb") if packed else path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise InputError(
+            f"{path}: holds more than {_MOST_BYTES // 2**20} MiB"
+            f"{' when unpacked' if packed else ''}; save the table as Parquet or in parts"
+        )
+    return data
 
 
-def _comment_lines(path: Path) -> int:
+def _encoding(data: bytes) -> str:
+    """UTF-8 with or without its mark, UTF-16 with one, else what Windows writes in the West."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _comment_lines(text: str) -> int:
     """How many lines at the head of a CSV begin with '#'."""
-    import gzip
-
-    with gzip.open(path, "rb") if _is_gzip(path) else path.open("rb") as file:
-        count = 0
-        for line in file:
-            if not line.startswith(b"#"):
-                break
-            count += 1
+    count = position = 0
+    while text.startswith("#", position):
+        count += 1
+        position = text.find("\n", position) + 1
+        if position == 0:
+            break
     return count
+
+
+def _known_states(path: Path, table: pd.DataFrame, layout: Layout) -> None:
+    """Refuse two names of states that are not ours, with the map that would say which is which."""
+    labels = table["state"].dropna().astype(str).str.strip()
+    names = list(labels.unique()[:3])
+    if len(names) != 2 or any(name.lower() in layout.states for name in names):
+        return
+    ours = " and ".join(name.upper() for name in layout.states)
+    median_ohm = table["resistance_ohm"].groupby(labels).median()
+    low, high = sorted(names, key=lambda name: median_ohm[name])
+    plain = {name.lower() for name in names} == {"lrs", "hrs"}
+    raise InputError(
+        f"{path}: the states are named {names[0]} and {names[1]}, not {ours}; "
+        + ("leave the map out" if plain else f"by their values: {paste_map(LRS=low, HRS=high)}")
+    )
 
 
 def _choose_condition(
@@ -180,22 +234,16 @@ def _choose_condition(
     return table[of], lines[of], condition
 
 
-def _numbers(column: pd.Series) -> NDArray[np.float64]:
-    """The column as numbers, NaN for what is none."""
-    try:
-        return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    except OverflowError:  # a whole number of hundreds of digits
-        return pd.to_numeric(column.astype(str), errors="coerce").to_numpy(np.float64)
-
-
 def _usable(
-    table: pd.DataFrame, lines: NDArray[np.int64]
+    table: pd.DataFrame, lines: NDArray[np.int64], layout: Layout
 ) -> tuple[dict[str, NDArray], NDArray[np.bool_], list[str]]:
     """The columns as arrays, which rows are bad, and what is bad about them."""
-    ohm, cycle = _numbers(table["resistance_ohm"]), _numbers(table["cycle"])
-    state = table["state"]
-    codes, labels = pd.factorize(state)
-    kinds = np.array([str(label).strip().upper() for label in labels] + ["missing"])[codes]
+    ohm = table["resistance_ohm"].to_numpy()
+    cycle = pd.to_numeric(table["cycle"].astype(object), errors="coerce").to_numpy(np.float64)
+    written = table["written"].to_numpy()
+    codes, labels = pd.factorize(table["state"])
+    names = [layout.states.get(str(label).strip().lower(), "") for label in labels]
+    kinds = np.array([*names, "missing"])[codes]
     is_lrs, is_hrs = kinds == "LRS", kinds == "HRS"
     device = table["device"]
     bad = np.zeros(len(table), dtype=bool)
@@ -205,14 +253,20 @@ def _usable(
         nonlocal bad
         rows = rows & ~bad
         if rows.any():
-            described.append(f"{int(rows.sum()):,} {what} (first in line {lines[rows].min()})")
+            line = lines[rows].min()
+            value = f": {written[rows][0]:g}" if what.endswith("overflow") else ""
+            described.append(f"{int(rows.sum()):,} {what} (first in line {line}{value})")
             bad = bad | rows
 
-    refuse(~(is_lrs | is_hrs), "with a state other than LRS or HRS")
+    refuse(
+        ~(is_lrs | is_hrs),
+        f"with a state other than {' or '.join(name.upper() for name in layout.states)}",
+    )
     refuse(device.isna().to_numpy(), "without a device")
     whole = np.isfinite(cycle) & (np.floor(cycle) == cycle) & (np.abs(cycle) < 2**53)
     refuse(~whole, "whose cycle is not a whole number")
-    refuse(np.isnan(ohm), "without a number for resistance_ohm")
+    refuse(table["overflow"].to_numpy(), "with an instrument's overflow")
+    refuse(np.isnan(ohm), f"without a number for {layout.value_column[0]}")
     refuse(np.isinf(ohm), "with an infinite resistance")
     refuse(ohm == 0, "with a resistance of 0 ohm")
     refuse(ohm < 0, "with a negative resistance")
@@ -230,7 +284,9 @@ def _usable(
     return columns, bad, described
 
 
-def _plausible(path: Path, lrs: NDArray[np.float64], hrs: NDArray[np.float64]) -> None:
+def _plausible(
+    path: Path, lrs: NDArray[np.float64], hrs: NDArray[np.float64], layout: Layout
+) -> None:
     """Refuse what no RRAM state can be."""
     for missing, other in ((lrs, "HRS"), (hrs, "LRS")):
         if not len(missing):
@@ -246,15 +302,20 @@ def _plausible(path: Path, lrs: NDArray[np.float64], hrs: NDArray[np.float64]) -
     low, high = float(np.median(lrs)), float(np.median(hrs))
     least, most = _LRS_PLAUSIBLE_OHM
     if low < least:
-        unit, scale = ("kOhm", 1e3) if low * 1e3 > least else ("MOhm", 1e6)
+        name, column = layout.value_column
+        units = {"conductance_s": ("mS", "uS"), "current_a": ("mA", "uA")}
+        unit = units.get(name, ("kOhm", "MOhm"))[low * 1e3 <= least]
+        names = {name: f"{column} [{unit}]"}
+        if name == "LRS":
+            names["HRS"] = f"{layout.columns['HRS']} [{unit}]"
         raise InputError(
             f"{path}: the LRS has a median of {low:.4g} ohm, below any filament's; the values look "
-            f"like {unit}: multiply resistance_ohm by {scale:g}"
+            f"like {unit}: {paste_map(**names)}"
         )
     if low > most or high > _HRS_HIGHEST_OHM:
         raise InputError(
             f"{path}: medians of {low:.4g} ohm (LRS) and {high:.4g} ohm (HRS) are above any RRAM "
-            "state's; resistance_ohm must be in ohm (not mOhm or uOhm)"
+            f"state's; {layout.value_column[1]} must be in another unit"
         )
     if low >= high:
         raise InputError(

@@ -33,6 +33,8 @@ class DeviceSection(Section):
     """Which programming condition of the measurements."""
     drop: bool = False
     """Whether rows that cannot be used are left out of the measurements."""
+    map: dict[str, str] = {}
+    """Their columns and states, such as { resistance_ohm = "R (kOhm)", LRS = "ON" }."""
     set_word_line_v: Quantity | None = None
     """Word-line voltage of the SET pulse, in place of medians; with reset_source_line_v."""
     reset_source_line_v: Quantity | None = None
@@ -96,7 +98,9 @@ class DeviceSection(Section):
             found = load_model_file(folder / self.model, kind=kind).resistances
         elif self.measurements is not None:
             path = folder / self.measurements
-            found = _fitted(path, _stamp(path), kind, self.condition, self.drop)
+            found = _fitted(
+                path, _stamp(path), kind, self.condition, self.drop, tuple(self.map.items())
+            )
         else:
             if self.set_word_line_v is None or self.reset_source_line_v is None:
                 raise InputError("[device]: give both set_word_line_v and reset_source_line_v")
@@ -116,12 +120,13 @@ class DeviceSection(Section):
             "kind": ("model", "measurements"),
             "condition": ("measurements",),
             "drop": ("measurements",),
+            "map": ("measurements",),
             "pulse_s": ("set_word_line_v, reset_source_line_v",),
             "lrs_sigma_ln": (None,),
             "hrs_sigma_ln": (None,),
         }
         for key, owners in goes_with.items():
-            if getattr(self, key) not in (None, False) and source not in owners:
+            if getattr(self, key) not in (None, False, {}) and source not in owners:
                 raise InputError(
                     f"[device] {key} = {getattr(self, key)!r}: goes with "
                     f"{' or '.join(str(o) for o in owners if o) or 'medians only'}"
@@ -139,11 +144,16 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=8)
 def _fitted(
-    path: Path, stamp: tuple[int, int], kind: str, condition: str | None, drop: bool
+    path: Path,
+    stamp: tuple[int, int],
+    kind: str,
+    condition: str | None,
+    drop: bool,
+    mapping: tuple[tuple[str, str], ...],
 ) -> ResistanceModel:
     """Fit measurements once for each state of the file (`stamp`)."""
     from rramsim.devices import fit_devices, read_measurements  # heavy: loaded where it is needed
 
     del stamp
-    measured = read_measurements(path, condition=condition, drop=drop)
+    measured = read_measurements(path, condition=condition, drop=drop, mapping=dict(mapping))
     return fit_devices(measured).statistics(kind).resistances

@@ -120,13 +120,16 @@ def test_unusable_rows_are_told_and_left_out_on_request(tmp_path, change, said):
         (lambda f: f.drop(columns=["cycle", "state"]), "lacks the columns cycle, state"),
         (
             lambda f: f.assign(resistance_ohm=f.resistance_ohm / 1e3),
-            "look like kOhm: multiply resistance_ohm by 1000",
+            r"look like kOhm: --map resistance_ohm=\"resistance_ohm \[kOhm\]\"",
         ),
         (
             lambda f: f.assign(resistance_ohm=f.resistance_ohm / 1e6),
-            "look like MOhm: multiply resistance_ohm by 1e\\+06",
+            r"look like MOhm: --map resistance_ohm=\"resistance_ohm \[MOhm\]\"",
         ),
-        (lambda f: f.assign(resistance_ohm=f.resistance_ohm * 1e6), "must be in ohm"),
+        (
+            lambda f: f.assign(resistance_ohm=f.resistance_ohm * 1e6),
+            "resistance_ohm must be in another unit",
+        ),
         (lambda f: f[f.state == "LRS"], "holds LRS only"),
         (lambda f: f[f.state == "HRS"], "holds HRS only"),
         (lambda f: f.head(10), "5 usable values of the LRS; at least 30"),
