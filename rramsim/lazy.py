@@ -19,6 +19,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from rramsim.extras import missing_package
+
 __all__ = ["names_on_demand"]
 
 
@@ -30,7 +32,10 @@ def names_on_demand(package: str) -> Callable[[str], Any]:
         if source is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, original = source
-        value = getattr(import_module(module), original)
+        try:
+            value = getattr(import_module(module), original)
+        except ModuleNotFoundError as error:
+            raise missing_package(error) or error from error
         setattr(sys.modules[package], name, value)
         return value
 

@@ -37,6 +37,7 @@ from rramsim.cli import (
 )
 from rramsim.cli.verbosity import add_verbosity
 from rramsim.exceptions import InputError, MachineError
+from rramsim.extras import missing_package
 
 __all__ = ["app", "main"]
 
@@ -114,6 +115,11 @@ def _run() -> int:
         return _say(error, 2)
     except MachineError as error:
         return _say(error, 1)
+    except ModuleNotFoundError as error:
+        told = missing_package(error)
+        if told is None:
+            raise
+        return _say(told, 2)
     except UsageError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "rramsim"

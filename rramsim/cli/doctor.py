@@ -9,6 +9,7 @@ import typer
 
 from rramsim.cli.options import DataOption, JsonOption, print_json
 from rramsim.exceptions import InputError, MachineError
+from rramsim.extras import missing_package
 
 __all__ = ["doctor", "register"]
 
@@ -48,9 +49,8 @@ def doctor(
         except (InputError, MachineError) as error:
             results[name] = {"works": False, "found": " ".join(str(error).split())}
         except ImportError as error:  # an installation without its dependencies
-            what = f"cannot import {error.name}" if error.name else str(error)
-            hint = "pip install rramsim again, with its dependencies"
-            results[name] = {"works": False, "found": f"{' '.join(what.split())}; {hint}"}
+            told = missing_package(error) or f"{error}; pip install rramsim's dependencies again"
+            results[name] = {"works": False, "found": " ".join(str(told).split())}
         if not json:
             mark = "ok " if results[name]["works"] else "BAD"
             typer.echo(f"{mark} {name:8} {results[name]['found']}")

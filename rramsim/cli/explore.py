@@ -40,16 +40,8 @@ def explore(
     Example: rramsim explore runs/demo
     """
     from rramsim.cli.progress import console, progress_bar
-    from rramsim.exceptions import InputError
     from rramsim.explore import load_subject
-
-    try:
-        from rramsim.explore.server import LOOPBACK, loopback_socket, serve
-    except ImportError as error:
-        missing = str(error.name).partition(".")[0]
-        raise InputError(
-            f"explore: {missing} is not installed; pip install 'rramsim[explore]'"
-        ) from error
+    from rramsim.explore.server import LOOPBACK, loopback_socket, serve
 
     subject = load_subject(
         path,

@@ -5,7 +5,6 @@ one per process, and a sense that hangs can then be ended without ending the das
 gives the chunks of a worker that is lost to another one.
 """
 
-import importlib.util
 import logging
 import time
 from collections.abc import Generator, Iterator
@@ -19,6 +18,7 @@ from rramsim.counting.chunk import ChunkKey, ChunkOutcome, FailedChunk, Job, Wor
 from rramsim.counting.tally import SenseTally
 from rramsim.counting.worker import PackedTask, WorkerProcess
 from rramsim.exceptions import InputError, MachineError
+from rramsim.extras import require_package
 
 __all__ = ["DaskPool", "sense_on_worker"]
 
@@ -45,10 +45,7 @@ class DaskPool:
                 f"scheduler = {self.address!r}: must look like 'tcp://HOST:PORT' "
                 "(dask scheduler prints it)"
             )
-        if importlib.util.find_spec("distributed") is None:
-            raise InputError(
-                "scheduler: dask.distributed is not installed; pip install 'rramsim[cluster]'"
-            )
+        require_package("distributed", "scheduler")
 
     def sense(self, wanted: Iterator[Job]) -> Generator[ChunkOutcome, None, None]:
         """Sense what is wanted, yielding chunks as they finish.

@@ -11,7 +11,6 @@ import io
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from rramsim.devices.layouts import Layout, find_layout, paste_map
 from rramsim.exceptions import InputError
+from rramsim.extras import require_package
 
 __all__ = ["MEASUREMENT_COLUMNS", "Measurements", "StateMeasurements", "read_measurements"]
 
@@ -119,10 +119,8 @@ def _read_table(
 ) -> tuple[pd.DataFrame, NDArray[np.int64], Layout]:
     """The raw table, the number that a message gives to each row, and its layout."""
     parquet = path.suffix.lower() in (".parquet", ".pq")
-    if parquet and find_spec("pyarrow") is None:
-        raise InputError(
-            f"{path}: Parquet files need pyarrow: pip install pyarrow, or save the table as CSV"
-        )
+    if parquet:
+        require_package("pyarrow", f"{path}: a Parquet file (CSV needs no more)")
     try:
         if parquet:
             import pyarrow.parquet

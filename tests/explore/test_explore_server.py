@@ -184,7 +184,8 @@ def test_without_its_extra_it_names_what_to_install(folder, refused, monkeypatch
     monkeypatch.delitem(sys.modules, "rramsim.explore.server")
     monkeypatch.setitem(sys.modules, "starlette.applications", None)
     assert refused(folder) == (
-        2, "rramsim: explore: starlette is not installed; pip install 'rramsim[explore]'\n"
+        2, "rramsim: starlette is not installed: pip install starlette, or "
+        "pip install '.[explore]' in rramsim's checkout\n"
     )  # fmt: skip
 
 

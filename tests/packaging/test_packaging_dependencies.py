@@ -6,14 +6,9 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from rramsim.extras import EXTRAS
+
 ROOT = Path(__file__).parents[2]
-# Imported where they are asked for only, with a refusal that says how to install them.
-OPTIONAL = {
-    "distributed": "cluster",
-    "starlette": "explore",
-    "uvicorn": "explore",
-    "pyarrow": "parquet",
-}
 
 
 def project():
@@ -48,7 +43,7 @@ def test_every_import_is_declared():
     distributions = packages_distributions()
     for name, place in imported(ROOT / "rramsim").items():
         providers = {d.lower().replace("_", "-") for d in distributions.get(name, [name])}
-        wanted = extras[OPTIONAL[name]] if name in OPTIONAL else plain
+        wanted = extras[EXTRAS[name]] if name in EXTRAS else plain
         assert providers & wanted, f"{place} imports {name}, which is not declared"
 
 
