@@ -75,7 +75,7 @@ def step_times(
             started = time.perf_counter()
             for weights in written if errors is not None else ():
                 assert errors is not None
-                errors.apply(weights, generator=generator, in_place=True)
+                errors.draw(weights, generator=generator, in_place=True)
             if repeat >= 2:  # the first rounds warm up
                 times[name].append(taken)
                 if name in draws:

@@ -72,7 +72,7 @@ def classified_right(
 ) -> NDArray[np.bool_]:
     """Classify images (N, C, H, W); True, shape (N,), where the highest score is at the label.
 
-    Read errors attached with `set_weight_errors` act: with mode "forward" they are drawn anew for
+    Read errors attached with `set_weight_errors` act: with mode "redrawn" they are drawn anew for
     every batch. The network is put in evaluation mode and back. Raises `InputError` if there are
     no images, or not as many as labels.
     """

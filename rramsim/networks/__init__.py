@@ -1,67 +1,94 @@
-"""Ternary and binary networks, and the errors with which their weights are read."""
+"""Networks whose weights lie in RRAM: quantisers, conversion, read errors, bit-true integers."""
 
 from typing import TYPE_CHECKING
 
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.networks.architectures import Architecture, NetworkSpec, Standardise, build_network
-    from rramsim.networks.census import LayerCensus, layer_census
+    from rramsim.networks.architectures import Architecture, NetworkSpec, Standardise
+    from rramsim.networks.census import REAL_BITS, LayerCensus, layer_census
+    from rramsim.networks.conversion import ConvertedLayer, Summary, convert, restore, summary
     from rramsim.networks.injection import (
         ErrorMode,
+        ReadErrors,
+        binary_layers,
         quantised_layers,
+        set_read_weights,
         set_weight_errors,
         without_weight_errors,
+        written_weights,
     )
     from rramsim.networks.integer import FirstLayer, IntegerNetwork
-    from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
-    from rramsim.networks.on_chip import binary_layers, set_read_weights, written_weights
+    from rramsim.networks.layers import QuantConv2d, QuantLinear
     from rramsim.networks.quantisers import (
         TERNARY_THRESHOLD,
+        AbsMean,
         ActivationKind,
+        Binary,
+        LearnedScale,
+        Quantised,
+        Quantiser,
+        Sliced,
+        Threshold,
+        Twn,
         WeightKind,
         quantise_activation,
-        quantise_weight,
         straight_through,
     )
+    from rramsim.networks.reading import WeightReader
     from rramsim.networks.residual import ResidualConv
     from rramsim.networks.weight_errors import (
         BinaryFlips,
         ScalarErrors,
         TransitionErrors,
         WeightErrors,
+        errors_of_statistics,
     )
 else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
+    "REAL_BITS",
     "TERNARY_THRESHOLD",
+    "AbsMean",
     "ActivationKind",
     "Architecture",
+    "Binary",
     "BinaryFlips",
+    "ConvertedLayer",
     "ErrorMode",
     "FirstLayer",
     "IntegerNetwork",
     "LayerCensus",
+    "LearnedScale",
     "NetworkSpec",
     "QuantConv2d",
-    "QuantLayer",
     "QuantLinear",
+    "Quantised",
+    "Quantiser",
+    "ReadErrors",
     "ResidualConv",
     "ScalarErrors",
+    "Sliced",
     "Standardise",
+    "Summary",
+    "Threshold",
     "TransitionErrors",
+    "Twn",
     "WeightErrors",
     "WeightKind",
+    "WeightReader",
     "binary_layers",
-    "build_network",
+    "convert",
+    "errors_of_statistics",
     "layer_census",
     "quantise_activation",
-    "quantise_weight",
     "quantised_layers",
+    "restore",
     "set_read_weights",
     "set_weight_errors",
     "straight_through",
+    "summary",
     "without_weight_errors",
     "written_weights",
 ]

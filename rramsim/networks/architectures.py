@@ -11,14 +11,19 @@ from torch import Tensor, nn
 from rramsim.exceptions import InputError
 from rramsim.networks.layers import QuantConv2d, QuantLinear
 from rramsim.networks.quantisers import (
+    TERNARY_THRESHOLD,
     ActivationKind,
+    Quantiser,
+    Threshold,
+    Twn,
     WeightKind,
     check_activation_kind,
     check_weight_kind,
+    quantiser_of_kind,
 )
 from rramsim.networks.residual import residual_stages
 
-__all__ = ["Architecture", "NetworkSpec", "Standardise", "build_network"]
+__all__ = ["Architecture", "NetworkSpec", "Standardise"]
 
 Architecture = Literal["vgg", "resnet", "mlp"]
 
@@ -52,7 +57,9 @@ class NetworkSpec:
     """What a network is, apart from its weights.
 
     `width` is N: the channels of the first convolution, or the hidden units of the perceptron.
-    `input_shape` is (channels, height, width). Raises `InputError` for a value out of range.
+    `input_shape` is (channels, height, width). `weight_threshold`: ternary weights nearer to zero
+    are 0, "twn" for 0.7 mean|w| (`Twn`); `activation_threshold`: the same of ternary activations,
+    after batch-norm. Raises `InputError` for a value out of range.
 
     >>> NetworkSpec(weights="ternary", activations="ternary", width=16).name
     'vgg16-ternary-ternary'
@@ -64,6 +71,8 @@ class NetworkSpec:
     architecture: Architecture = "vgg"
     input_shape: tuple[int, int, int] = field(default=(3, 32, 32))
     classes: int = 10
+    weight_threshold: float | Literal["twn"] = TERNARY_THRESHOLD
+    activation_threshold: float = TERNARY_THRESHOLD
 
     def __post_init__(self) -> None:
         if self.architecture not in get_args(Architecture):
@@ -83,6 +92,21 @@ class NetworkSpec:
         object.__setattr__(self, "input_shape", shape)
         if not (isinstance(self.classes, int) and 2 <= self.classes <= 100_000):
             raise InputError(f"classes = {self.classes}: must be between 2 and 100000")
+        for key in ("weight_threshold", "activation_threshold"):
+            value = getattr(self, key)
+            if value == "twn" and key == "weight_threshold":
+                continue
+            if not (isinstance(value, int | float) and 0 <= value <= 1):
+                raise InputError(f"{key} = {value!r}: must be a number from 0 to 1")
+
+    @property
+    def quantiser(self) -> Quantiser:
+        """Of the weights; unscaled, since batch-norm follows every layer."""
+        if self.weights != "ternary":
+            return quantiser_of_kind(self.weights)
+        if self.weight_threshold == "twn":
+            return Twn(scale="none")
+        return Threshold(float(self.weight_threshold))
 
     @property
     def name(self) -> str:
@@ -90,58 +114,28 @@ class NetworkSpec:
         return f"{self.architecture}{self.width}-{self.weights}-{self.activations}"
 
     def build(self, *, seed: int) -> nn.Module:
-        """Build the network with weights drawn from `seed`."""
-        return build_network(
-            architecture=self.architecture,
-            width=self.width,
-            weights=self.weights,
-            activations=self.activations,
-            input_shape=self.input_shape,
-            classes=self.classes,
-            seed=seed,
-        )
+        """Build a network that takes images `(B, *input_shape)` and returns scores (B, classes).
 
+        "vgg": convolutions N, N, pool, 2N, 2N, pool, 4N, 4N, pool, then linear 512 and `classes`;
+        3 x 3 kernels, padding 1, no biases; max-pool before batch-norm; batch-norm after every
+        layer, the output included. A pool that would leave a side below 3, the size of the kernel,
+        leaves that side as it is: an image of 32 x 32 ends at 4 x 4 after three pools as published,
+        one of 8 x 8 (scikit-learn's digits) at 4 x 4 after one.
+        "resnet": a convolution to N channels, then six of N, N, 2N, 2N, 4N, 4N channels, each with
+        a shortcut of real values around it (`ResidualConv`) and pools as the VGG's, then one linear
+        layer to `classes`.
+        "mlp": linear N, N and `classes`, each followed by batch-norm.
 
-def build_network(
-    *,
-    architecture: Architecture,
-    width: int,
-    weights: WeightKind,
-    activations: ActivationKind,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    seed: int,
-) -> nn.Module:
-    """Build a network that takes images `(B, *input_shape)` and returns scores (B, classes).
-
-    "vgg": convolutions N, N, pool, 2N, 2N, pool, 4N, 4N, pool, then linear 512 and `classes`; 3 x 3
-    kernels, padding 1, no biases; max-pool before batch-norm; batch-norm after every layer, the
-    output included. A pool that would leave a side below 3, the size of the kernel, leaves that
-    side as it is: an image of 32 x 32 ends at 4 x 4 after three pools as published, one of 8 x 8
-    (scikit-learn's digits) at 4 x 4 after one, and a smaller image is not refused.
-    "resnet": a convolution to N channels, then six convolutions of N, N, 2N, 2N, 4N, 4N channels,
-    each with a shortcut of real values around it (`ResidualConv`) and pools as the VGG's, then one
-    linear layer to `classes`.
-    "mlp": linear N, N and `classes`, each followed by batch-norm.
-
-    All weights are quantised, first and last too, and drawn from N(0, 0.03^2). The input of the
-    first layer stays real; the others' goes through Hardtanh and the quantiser, or through a ReLU
-    with activations "full". Raises `InputError` for a value out of range.
-    """
-    spec = NetworkSpec(
-        architecture=architecture,
-        width=width,
-        weights=weights,
-        activations=activations,
-        input_shape=input_shape,
-        classes=classes,
-    )
-    if seed < 0:
-        raise InputError(f"seed = {seed}: must be 0 or above")
-    generator = torch.Generator().manual_seed(seed)
-    stages = {"vgg": _vgg, "resnet": _resnet, "mlp": _mlp}[architecture](spec, generator)
-    network = nn.Sequential(OrderedDict(stages))
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        All weights are quantised, first and last too, and drawn from N(0, 0.03^2). The input of the
+        first layer stays real; the others' goes through Hardtanh and the quantiser, or through a
+        ReLU with activations "full". Raises `InputError` for a seed below 0.
+        """
+        if seed < 0:
+            raise InputError(f"seed = {seed}: must be 0 or above")
+        generator = torch.Generator().manual_seed(seed)
+        stages = {"vgg": _vgg, "resnet": _resnet, "mlp": _mlp}[self.architecture](self, generator)
+        network = nn.Sequential(OrderedDict(stages))
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _vgg(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Module]]:
@@ -156,9 +150,10 @@ def _vgg(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn.Mo
             layer = QuantConv2d(
                 channels,
                 out,
-                weights=spec.weights,
+                weights=spec.quantiser,
                 activations=None if first else spec.activations,
                 generator=generator,
+                threshold=spec.activation_threshold,
             )
             stages.append((f"conv{index}", layer))
             if pooled:
@@ -185,7 +180,8 @@ def _resnet(spec: NetworkSpec, generator: torch.Generator) -> list[tuple[str, nn
         height, width = height // pools[-1][0], width // pools[-1][1]
     stages = residual_stages(
         channels, spec.width, pools=pools,
-        weights=spec.weights, activations=spec.activations, generator=generator,
+        weights=spec.quantiser, activations=spec.activations, generator=generator,
+        threshold=spec.activation_threshold,
     )  # fmt: skip
     sizes = (4 * spec.width * height * width, spec.classes)
     return [
@@ -214,9 +210,10 @@ def _linear_stages(
         layer = QuantLinear(
             inputs,
             outputs,
-            weights=spec.weights,
+            weights=spec.quantiser,
             activations=None if first and index == 1 else spec.activations,
             generator=generator,
+            threshold=spec.activation_threshold,
         )
         stages.append((f"linear{index}", layer))
         stages.append((f"linear_norm{index}", nn.BatchNorm1d(outputs)))

@@ -36,15 +36,17 @@ from rramsim.networks.bit_kernels import (
     remove_padding,
     threshold_and_pack,
 )
-from rramsim.networks.layers import QuantConv2d, QuantLayer, QuantLinear
+from rramsim.networks.layers import QuantConv2d, QuantLinear
 from rramsim.networks.packing import PackedWeights, pack_bits, pack_weights
 from rramsim.networks.quantisers import quantise_activation
+from rramsim.networks.reading import reader_of
 from rramsim.networks.thresholds import ActivationThresholds, activation_thresholds
 
 __all__ = ["FirstLayer", "IntegerNetwork"]
 
 FirstLayer = Literal["fixed", "float32"]
 Planes = tuple[NDArray[np.uint64], NDArray[np.uint64] | None]
+QuantLayer = QuantConv2d | QuantLinear
 
 _MOST_BITS = 24
 _ROWS = 2048
@@ -289,7 +291,7 @@ class _FloatInput:
         # The weights as read now: a layer that draws its errors at each pass must not draw again.
         self._lay(read_weights(stage.layer))
         assert following.activations is not None
-        self._kind = following.activations
+        self._kind, self._threshold = following.activations, following.threshold
 
     def with_weights(self, weights: NDArray[np.int8]) -> "_FloatInput":
         _check_shape(self.name, weights, self._shape)
@@ -310,7 +312,7 @@ class _FloatInput:
                 values = nn.functional.max_pool2d(values, self._stage.pool)
             else:
                 values = nn.functional.linear(values.flatten(1), self._weight)
-            found = quantise_activation(self._stage.norm(values), self._kind)
+            found = quantise_activation(self._stage.norm(values), self._kind, self._threshold)
             laid = found.permute(0, 2, 3, 1) if found.dim() == 4 else found[:, None, None]
         return _pack(laid.numpy())
 
@@ -342,10 +344,11 @@ def _pack(values: NDArray[Any]) -> Planes:
 
 def read_weights(layer: QuantLayer) -> NDArray[np.int8]:
     """A layer's weights as it reads them now, -1, 0 and +1; raises `InputError` for others."""
-    if layer.weights == "full":
+    reader = reader_of(layer)
+    if reader is None or reader.weights == "full":
         raise InputError("weights = 'full': only 'binary' and 'ternary' weights can be packed")
     with torch.no_grad():
-        values = layer.read_weight().detach().cpu().numpy()
+        values = reader.read_weight().detach().cpu().numpy()
     integers = values.astype(np.int8)
     if not (np.isin(integers, (-1, 0, 1)).all() and np.array_equal(integers, values)):
         raise InputError("a layer reads weights other than -1, 0 and +1; they cannot be packed")
@@ -363,7 +366,9 @@ def _fold(
     norm: nn.Module, following: QuantLayer, *, limit: int, scale: float = 1.0
 ) -> ActivationThresholds:
     assert following.activations is not None
-    return activation_thresholds(norm, following.activations, limit=limit, scale=scale)
+    return activation_thresholds(
+        norm, following.activations, limit=limit, scale=scale, threshold=following.threshold
+    )
 
 
 def _slices(images: int, rows: int) -> Iterator[slice]:

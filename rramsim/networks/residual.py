@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rramsim.networks.layers import QuantConv2d
-from rramsim.networks.quantisers import ActivationKind, WeightKind
+from rramsim.networks.quantisers import TERNARY_THRESHOLD, ActivationKind, Quantiser, WeightKind
 
 __all__ = ["ResidualConv", "residual_stages"]
 
@@ -32,14 +32,16 @@ class ResidualConv(nn.Module):
         out_channels: int,
         *,
         pool: tuple[int, int],
-        weights: WeightKind,
+        weights: WeightKind | Quantiser,
         activations: ActivationKind,
         generator: torch.Generator,
+        threshold: float = TERNARY_THRESHOLD,
     ) -> None:
         super().__init__()
         self.conv = QuantConv2d(
-            in_channels, out_channels, weights=weights, activations=activations, generator=generator
-        )
+            in_channels, out_channels, weights=weights, activations=activations,
+            generator=generator, threshold=threshold,
+        )  # fmt: skip
         self.pool = nn.MaxPool2d(pool)
         self.norm = nn.BatchNorm2d(out_channels)
         self.average = nn.AvgPool2d(pool)
@@ -59,9 +61,10 @@ def residual_stages(
     width: int,
     *,
     pools: Sequence[tuple[int, int]],
-    weights: WeightKind,
+    weights: WeightKind | Quantiser,
     activations: ActivationKind,
     generator: torch.Generator,
+    threshold: float = TERNARY_THRESHOLD,
 ) -> list[tuple[str, nn.Module]]:
     """A convolution of the image to `width` channels, then groups of two residual convolutions.
 
@@ -76,6 +79,7 @@ def residual_stages(
             block = ResidualConv(
                 channels, out, pool=step,
                 weights=weights, activations=activations, generator=generator,
+                threshold=threshold,
             )  # fmt: skip
             stages.append((f"block{2 * group + index + 1}", block))
             channels = out

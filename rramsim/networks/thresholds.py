@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rramsim.exceptions import InputError
-from rramsim.networks.quantisers import ActivationKind, quantise_activation
+from rramsim.networks.quantisers import (
+    TERNARY_THRESHOLD,
+    ActivationKind,
+    quantise_activation,
+)
 
 __all__ = ["ActivationThresholds", "activation_thresholds"]
 
@@ -49,11 +53,17 @@ class ActivationThresholds:
 
 
 def activation_thresholds(
-    norm: nn.Module, kind: ActivationKind, *, limit: int, scale: float = 1.0
+    norm: nn.Module,
+    kind: ActivationKind,
+    *,
+    limit: int,
+    scale: float = 1.0,
+    threshold: float = TERNARY_THRESHOLD,
 ) -> ActivationThresholds:
     """Fold a batch-norm (in evaluation mode) and the next layer's quantiser.
 
-    The sum n of a channel runs from -limit to limit and stands for the float32 number n * scale.
+    The sum n of a channel runs from -limit to limit and stands for the float32 number n * scale;
+    `threshold` is the next layer's, of ternary activations.
     Raises `InputError` if the batch-norm holds values that are not finite, or if the activations
     are not quantised.
 
@@ -80,7 +90,7 @@ def activation_thresholds(
         else:
             values = values[None]
         with torch.no_grad():
-            found = quantise_activation(norm(values), kind)
+            found = quantise_activation(norm(values), kind, threshold)
         return (found[0, :, 0, 0] if image else found[0]).numpy().astype(np.int8)
 
     channels = norm.num_features

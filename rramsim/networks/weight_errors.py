@@ -12,25 +12,49 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from rramsim.counting import ErrorStatistics
 from rramsim.exceptions import InputError
 from rramsim.networks.quantisers import WeightKind
 from rramsim.networks.sampling import draw_reads, draw_reads_densely, on_device, share_of_zeros
 
-__all__ = ["BinaryFlips", "ScalarErrors", "TransitionErrors", "WeightErrors"]
+__all__ = [
+    "BinaryFlips",
+    "ScalarErrors",
+    "TransitionErrors",
+    "WeightErrors",
+    "errors_of_statistics",
+]
 
 
 class WeightErrors(ABC):
     """A model of the errors with which quantised weights are read."""
 
-    @abstractmethod
-    def apply(
-        self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
-    ) -> Tensor:
+    def apply(self, quantised: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return the weights as read, of the same shape and type.
 
-        `quantised` holds -1, 0 and +1. With `in_place` it may be overwritten, which saves a copy
-        of weights that nothing else needs; else it is left as it is. Every random number comes
-        from `generator`.
+        `quantised` holds -1, 0 and +1 and is left as it is. Every random number comes from
+        `generator`. Raises `InputError` for other values: they are nothing that a pair of devices
+        holds, and quantising them is not this method's to do.
+        """
+        levels = quantised.detach()
+        wrong = (levels != 0) & (levels.abs() != 1)
+        if bool(wrong.any()):
+            value = float(levels[wrong][0])
+            raise InputError(
+                f"weights to read hold {value:.6g}: must be -1, 0 or +1; scaled or full-precision "
+                "weights are read through rramsim.nn.convert"
+            )
+        working = levels if levels.dtype in (torch.float32, torch.float64) else levels.float()
+        return self.draw(working, generator=generator).to(quantised.dtype)
+
+    @abstractmethod
+    def draw(
+        self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
+    ) -> Tensor:
+        """As `apply`, of float32 or float64 levels that are not looked at first.
+
+        With `in_place` they may be overwritten, which saves a copy of weights that nothing else
+        needs.
         """
 
     @abstractmethod
@@ -111,10 +135,10 @@ class TransitionErrors(WeightErrors):
         values[:, 1] = 0.0
         return TransitionErrors(values)
 
-    def apply(
+    def draw(
         self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
     ) -> Tensor:
-        """Return the weights as read (see `WeightErrors.apply`)."""
+        """Return the weights as read (see `WeightErrors.draw`)."""
         if quantised.is_cuda:
             matrix = on_device(self.matrix, quantised.device)
             return draw_reads_densely(quantised, matrix, generator=generator)
@@ -144,13 +168,13 @@ class BinaryFlips(WeightErrors):
         """Return the rate."""
         return {"model": "flips", "rate": self.rate}
 
-    def apply(
+    def draw(
         self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
     ) -> Tensor:
-        """Return the weights as read (see `WeightErrors.apply`)."""
+        """Return the weights as read (see `WeightErrors.draw`)."""
         keep = 1.0 - self.rate
         matrix = [[keep, 0.0, self.rate], [0.0, 1.0, 0.0], [self.rate, 0.0, keep]]
-        return TransitionErrors(matrix).apply(quantised, generator=generator, in_place=in_place)
+        return TransitionErrors(matrix).draw(quantised, generator=generator, in_place=in_place)
 
 
 class ScalarErrors(WeightErrors):
@@ -197,10 +221,10 @@ class ScalarErrors(WeightErrors):
             return np.array([[keep, 0.0, self.rate], [0.0, 1.0, 0.0], [self.rate, 0.0, keep]])
         return np.eye(3) + self.rate / (1.0 + zero_share) * _PER_VANISH
 
-    def apply(
+    def draw(
         self, quantised: Tensor, *, generator: torch.Generator, in_place: bool = False
     ) -> Tensor:
-        """Return the weights as read (see `WeightErrors.apply`)."""
+        """Return the weights as read (see `WeightErrors.draw`)."""
         if not quantised.is_cuda:
             zeros = share_of_zeros(quantised) if self.weights == "ternary" else 0.0
             matrix = self.matrix(zero_share=zeros)
@@ -212,3 +236,21 @@ class ScalarErrors(WeightErrors):
             vanish = self.rate / (1.0 + (quantised == 0).double().mean())
             rates = on_device(np.eye(3), device) + vanish * on_device(_PER_VANISH, device)
         return draw_reads_densely(quantised, rates, generator=generator)
+
+
+def errors_of_statistics(
+    statistics: ErrorStatistics, kind: str, *, rng: np.random.Generator | None = None
+) -> WeightErrors:
+    """The read errors of weights: the full 3 x 3 matrix, or sign flips for "binary" ones.
+
+    With `rng` the rates are drawn from what the counts leave open (`drawn_matrix`).
+    """
+    if kind != "binary":
+        matrix = statistics.transition_matrix() if rng is None else statistics.drawn_matrix(rng)
+        return TransitionErrors(matrix)
+    if rng is None:
+        return BinaryFlips(statistics.binary_flip_probability)
+    matrix = statistics.drawn_matrix(rng)
+    # As `ErrorStatistics.binary_flip_probability`, over the two written values alike.
+    flips = (matrix[0, 2] + matrix[2, 0] + (matrix[0, 1] + matrix[2, 1]) / 2) / 2
+    return BinaryFlips(float(flips))

@@ -25,10 +25,10 @@ from rramsim.experiment import Experiment
 from rramsim.figures import accuracy_figure, energy_accuracy_figure, front_figure, save_figure
 from rramsim.files import atomic_path, folder_lock
 from rramsim.learning import ImageData
-from rramsim.networks import layer_census
+from rramsim.networks import errors_of_statistics, layer_census
 from rramsim.stages.evaluations import Evaluations
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.train import TrainedNetwork, drawn_weight_errors, trained_networks
+from rramsim.stages.train import TrainedNetwork, trained_networks
 
 __all__ = ["tradeoff_stage"]
 
@@ -88,7 +88,7 @@ def _test(
             noisy = []
             for draw in range(draws):
                 rng = np.random.default_rng([experiment.test.seed, draw])
-                errors = drawn_weight_errors(statistics, plan.spec.weights, rng)
+                errors = errors_of_statistics(statistics, plan.spec.weights, rng=rng)
                 noisy.append(tests.right(trained, errors, draw=draw))
                 report(done := done + 1, total)
             mean = mean_accuracy([int(r.sum()) for r in noisy], images=tests.images)

@@ -10,7 +10,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from torch import nn
 
@@ -26,18 +25,16 @@ from rramsim.learning import (
     save_network,
     train,
 )
-from rramsim.networks import BinaryFlips, NetworkSpec, TransitionErrors, WeightErrors
+from rramsim.networks import NetworkSpec, WeightErrors, errors_of_statistics
 from rramsim.stages.folder import RunFolder
 
 __all__ = [
     "NetworkPlan",
     "TrainedNetwork",
-    "drawn_weight_errors",
     "network_plans",
     "statistics_of_supply",
     "train_plan",
     "train_stage",
-    "weight_errors",
 ]
 
 
@@ -82,25 +79,6 @@ class TrainedNetwork:
     path: Path
 
 
-def weight_errors(statistics: ErrorStatistics, weights: str) -> WeightErrors:
-    """The read errors of a network's weights: the full 3 x 3 matrix, or sign flips for binary."""
-    if weights == "binary":
-        return BinaryFlips(statistics.binary_flip_probability)
-    return TransitionErrors(statistics.transition_matrix())
-
-
-def drawn_weight_errors(
-    statistics: ErrorStatistics, weights: str, rng: np.random.Generator
-) -> WeightErrors:
-    """As `weight_errors`, with the rates drawn from what the counts leave open."""
-    matrix = statistics.drawn_matrix(rng)
-    if weights == "binary":
-        # As `ErrorStatistics.binary_flip_probability`, over the two written values alike.
-        flips = (matrix[0, 2] + matrix[2, 0] + (matrix[0, 1] + matrix[2, 1]) / 2) / 2
-        return BinaryFlips(float(flips))
-    return TransitionErrors(matrix)
-
-
 def network_plans(
     experiment: Experiment, folder: RunFolder, data: ImageData
 ) -> tuple[NetworkPlan, ...]:
@@ -128,7 +106,7 @@ def network_plans(
         for vdd_v in training.errors_vdd_v:
             errors = None
             if vdd_v != "none":
-                errors = weight_errors(statistics_of_supply(folder, float(vdd_v)), weights)
+                errors = errors_of_statistics(statistics_of_supply(folder, float(vdd_v)), weights)
             plans.append(
                 NetworkPlan(
                     spec=spec,

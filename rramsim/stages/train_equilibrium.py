@@ -19,9 +19,9 @@ from rramsim.learning.equilibrium import (
     save_equilibrium,
     train_equilibrium,
 )
-from rramsim.networks import WeightErrors
+from rramsim.networks import WeightErrors, errors_of_statistics
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.train import statistics_of_supply, weight_errors
+from rramsim.stages.train import statistics_of_supply
 
 __all__ = [
     "EquilibriumPlan",
@@ -85,7 +85,7 @@ def equilibrium_plans(
     for vdd_v in experiment.training.errors_vdd_v:
         errors = None
         if vdd_v != "none":
-            errors = weight_errors(statistics_of_supply(folder, float(vdd_v)), levels)
+            errors = errors_of_statistics(statistics_of_supply(folder, float(vdd_v)), levels)
         plans.append(
             EquilibriumPlan(
                 spec=spec,

@@ -6,7 +6,6 @@ from rramsim.exceptions import InputError
 from rramsim.networks import (
     NetworkSpec,
     ScalarErrors,
-    build_network,
     layer_census,
     quantised_layers,
     set_weight_errors,
@@ -71,8 +70,8 @@ def test_pool_then_norm_after_every_layer_and_no_biases():
     block = ["QuantConv2d", "BatchNorm2d", "QuantConv2d", "MaxPool2d", "BatchNorm2d"]
     end = ["Flatten", "QuantLinear", "BatchNorm1d", "QuantLinear", "BatchNorm1d"]
     assert kinds == ["Standardise", *block * 3, *end]
-    assert all(not hasattr(layer, "bias") for layer in quantised_layers(net).values())
-    first, *others = quantised_layers(net).values()
+    first, *others = (reader.layer for reader in quantised_layers(net).values())
+    assert all(layer.bias is None for layer in (first, *others))
     assert first.activations is None
     assert {layer.activations for layer in others} == {"ternary"}
 
@@ -81,7 +80,7 @@ def test_only_integers_reach_the_inner_layers():
     net = vgg(4).eval()
     seen = []
     for layer in list(quantised_layers(net).values())[1:]:
-        layer.register_forward_hook(lambda _l, _i, output: seen.append(output))
+        layer.layer.register_forward_hook(lambda _l, _i, output: seen.append(output))
     with torch.no_grad():
         net(torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8))
     assert len(seen) == 7
@@ -143,7 +142,7 @@ def test_values_out_of_range_are_refused_in_one_line(changes, message):
         "classes": 10,
     } | changes
     with pytest.raises(InputError, match=message) as caught:
-        build_network(seed=0, **values)
+        NetworkSpec(**values).build(seed=0)
     assert "\n" not in str(caught.value)
 
 

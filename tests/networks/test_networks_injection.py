@@ -151,7 +151,7 @@ def test_any_shape_layout_and_type_is_read(shape, rate, turned, dtype):
     assert read.shape == written.shape and read.dtype == dtype
     assert torch.equal(written, before)
     assert bool(torch.isin(read, torch.tensor([-1, 0, 1], dtype=dtype)).all())
-    over = ScalarErrors(rate).apply(before, generator=generator(3), in_place=True)
+    over = ScalarErrors(rate).draw(before, generator=generator(3), in_place=True)
     assert torch.equal(over, read)
     repeated = torch.zeros((), dtype=dtype).expand(7, 3)  # no memory of its own
     assert ScalarErrors(rate).apply(repeated, generator=generator(3)).shape == (7, 3)
@@ -267,5 +267,5 @@ def test_errors_that_do_not_fit_the_weights_are_refused():
     set_weight_errors(network("binary"), half.without_zero_reads(), seed=0)
     with pytest.raises(InputError, match="mode = 'once'"):
         set_weight_errors(network(), ScalarErrors(0.1), seed=0, mode="once")
-    with pytest.raises(InputError, match="no quantised layer"):
+    with pytest.raises(InputError, match="no converted layer"):
         set_weight_errors(torch.nn.Linear(2, 2), None, seed=0)

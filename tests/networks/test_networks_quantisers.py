@@ -7,9 +7,14 @@ from rramsim.exceptions import InputError
 from rramsim.networks import (
     TERNARY_THRESHOLD,
     quantise_activation,
-    quantise_weight,
     straight_through,
 )
+from rramsim.networks.quantisers import quantiser_of_kind
+
+
+def quantise_weight(latent, kind):
+    return straight_through(latent, quantiser_of_kind(kind).quantise(latent, ())[0])
+
 
 floats = st.floats(-10, 10, width=32)
 

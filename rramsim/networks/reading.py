@@ -1,0 +1,283 @@
+"""How a layer's weights are read: quantised, with errors, in place of what the layer holds.
+
+Two hooks on a layer put the weight as read in the place of its parameter for the time of its
+forward pass, as `torch.func.functional_call` does. So the model's classes, its state_dict and its
+parameters (those that an optimiser holds) stay what they are, and the layer's own forward, whatever
+its kernel, stride, groups or bias, does the arithmetic.
+
+A weight that is not a parameter but computed by a module of the layer (a parametrization of torch,
+Brevitas's `weight_quant`) is read where that module hands it on.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rramsim.networks.quantisers import LearnedScale, Quantiser, straight_through
+from rramsim.networks.weight_errors import WeightErrors
+
+__all__ = ["CONVERTIBLE", "WeightReader", "reader_of"]
+
+CONVERTIBLE = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+"""Layers whose weights can lie in arrays; a class derived from one of these counts."""
+
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+class WeightReader:
+    """One layer's quantiser and the errors with which its weights are read.
+
+    `name`, `layer`: the layer. `source`: the module that computes the weight, None for the layer's
+    own parameter.
+    """
+
+    def __init__(self, name: str, layer: nn.Module, quantiser: Quantiser) -> None:
+        self.name = name
+        self.layer = layer
+        self.quantiser = quantiser
+        self.source = weight_source(layer)
+        self.groups = int(getattr(layer, "groups", 1))
+        self._latent: Any = None
+        self._errors: WeightErrors | None = None
+        self._generator: torch.Generator | None = None
+        self._frozen: Tensor | None = None
+        self._handles: tuple[Any, ...] = ()
+
+    def attach(self) -> None:
+        """Read the layer's weights so from now on; `convert` checks them before."""
+        if isinstance(self.quantiser, LearnedScale):
+            latent = self.latent.detach()
+            scale = self.quantiser.quantise(working(latent), self.dims(latent))[1]
+            self.layer.register_parameter("weight_scale", nn.Parameter(cast(Tensor, scale)))
+        if self.source is not None:
+            self._handles = (self.source.register_forward_hook(self._replace),)
+        else:
+            self._handles = (
+                self.layer.register_forward_pre_hook(self._before),
+                self.layer.register_forward_hook(self._after, always_call=True),
+            )
+        self.layer.weight_reader = self  # type: ignore[assignment]
+
+    def detach(self) -> None:
+        """Leave the layer as it was before `attach`."""
+        for handle in self._handles:
+            handle.remove()
+        self.layer.__dict__.pop("weight_reader", None)
+        self.layer._parameters.pop("weight_scale", None)
+
+    @property
+    def latent(self) -> Tensor:
+        """The weight before the quantiser, as the layer holds or computes it."""
+        if self.source is None:
+            return cast(Tensor, self.layer._parameters["weight"])
+        with without_hooks(self.source, self._handles):
+            return _value(_computed(self.layer, self.source))
+
+    @property
+    def weight(self) -> Tensor:
+        """As `latent`."""
+        return self.latent
+
+    @property
+    def weights(self) -> str:
+        """What a read-out must decide between: "binary", "ternary", or "full" for neither."""
+        return self.quantiser.kind
+
+    @property
+    def outputs(self) -> int:
+        """Output channels or neurons."""
+        shape = self.latent.shape
+        return int(shape[1] * self.groups if isinstance(self.layer, _TRANSPOSED) else shape[0])
+
+    def quantised_weight(self) -> Tensor:
+        """The weight as written to the devices, times its scale: no read errors, no gradient."""
+        latent = self.latent.detach()
+        levels, scale = self._quantise(latent)
+        return straight_through(latent, levels, scale).detach()
+
+    def read_weight(self) -> Tensor:
+        """The weight as read now: with its errors if any, gradient straight through."""
+        return self._read(self.latent)
+
+    def levels(self) -> Tensor:
+        """The levels as written, in the shape of the weight."""
+        return self._quantise(self.latent.detach())[0]
+
+    def written(self) -> NDArray[np.int8]:
+        """The digits in the devices: (outputs, ...) int8 of -1, 0 and +1.
+
+        Of the shape of the weight where each weight is one digit and outputs come first; else
+        (slices * outputs, inputs), slice after slice.
+        """
+        return self._as_rows(self.quantiser.digits(self.levels()))
+
+    def attach_read(self, values: NDArray[np.int8]) -> None:
+        """Read these digits from now on, in the shape of `written`."""
+        self._errors = self._generator = None
+        latent = self.latent
+        digits = torch.from_numpy(np.ascontiguousarray(values)).to(latent.device).float()
+        matrix = digits.reshape(len(self.quantiser.places), self.outputs, -1)
+        frozen = self._join(torch.stack([self._from_matrix(one, latent.shape) for one in matrix]))
+        if latent.dim() == 4 and latent.is_contiguous(memory_format=torch.channels_last):
+            frozen = frozen.contiguous(memory_format=torch.channels_last)
+        self._frozen = frozen
+
+    @property
+    def draws_errors(self) -> bool:
+        """Whether every forward pass draws errors anew."""
+        return self._errors is not None and self._frozen is None
+
+    def error_generator(self) -> torch.Generator:
+        """The generator to draw errors from: the one in use, where the weight still is.
+
+        A CUDA graph that was recorded with it keeps to it, and a new seed then reaches the graph.
+        """
+        device = next(self.layer.parameters()).device
+        if self._generator is not None and self._generator.device == device:
+            return self._generator
+        return torch.Generator(device=device)
+
+    def attach_errors(
+        self, errors: WeightErrors | None, *, generator: torch.Generator | None, frozen: bool
+    ) -> None:
+        """Read with these errors from now on; `frozen` draws them now, once."""
+        self._errors, self._generator, self._frozen = errors, generator, None
+        if frozen and errors is not None and generator is not None:
+            self._frozen = self._with_errors(self.levels(), own=True)
+
+    @property
+    def attached(self) -> tuple[Any, ...]:
+        """What `restore_attached` puts back."""
+        return self._errors, self._generator, self._frozen
+
+    @attached.setter
+    def attached(self, state: tuple[Any, ...]) -> None:
+        self._errors, self._generator, self._frozen = state
+
+    def _quantise(self, latent: Tensor) -> tuple[Tensor, Tensor | None]:
+        levels, scale = self.quantiser.quantise(working(latent), self.dims(latent))
+        if isinstance(self.quantiser, LearnedScale):
+            scale = cast(Tensor, self.layer._parameters["weight_scale"])
+        return levels, scale
+
+    def dims(self, latent: Tensor) -> tuple[int, ...]:
+        """The axes of the weight within one output channel."""
+        channel = 1 if isinstance(self.layer, _TRANSPOSED) else 0
+        return tuple(axis for axis in range(latent.dim()) if axis != channel)
+
+    def _read(self, latent: Tensor) -> Tensor:
+        levels, scale = self._quantise(latent.detach())
+        if self._frozen is not None:
+            levels = self._frozen.to(levels)
+        elif self._errors is not None:
+            # The weights themselves, which are nobody's to overwrite, where there is no quantiser.
+            levels = self._with_errors(levels, own=levels.data_ptr() != latent.data_ptr())
+        return straight_through(latent, levels, scale)
+
+    @torch.compiler.disable
+    def _with_errors(self, levels: Tensor, *, own: bool) -> Tensor:
+        assert self._errors is not None and self._generator is not None
+        digits = self.quantiser.digits(levels)
+        if len(digits) == 1:
+            return self._errors.draw(levels, generator=self._generator, in_place=own)
+        read = [self._errors.draw(one, generator=self._generator, in_place=True) for one in digits]
+        return self._join(torch.stack(read))
+
+    def _join(self, digits: Tensor) -> Tensor:
+        if len(digits) == 1:
+            return digits[0]
+        places = digits.new_tensor(self.quantiser.places)
+        return torch.tensordot(places, digits, dims=1)
+
+    def _as_rows(self, digits: Tensor) -> NDArray[np.int8]:
+        if len(digits) == 1 and not isinstance(self.layer, _TRANSPOSED):
+            return digits[0].cpu().numpy().astype(np.int8)
+        rows = torch.cat([self._to_matrix(one) for one in digits])
+        return np.ascontiguousarray(rows.cpu().numpy().astype(np.int8))
+
+    def _to_matrix(self, value: Tensor) -> Tensor:
+        if not isinstance(self.layer, _TRANSPOSED):
+            return value.reshape(len(value), -1)
+        split = value.reshape(self.groups, -1, *value.shape[1:]).transpose(1, 2)
+        return split.reshape(self.outputs, -1)
+
+    def _from_matrix(self, matrix: Tensor, shape: torch.Size) -> Tensor:
+        if not isinstance(self.layer, _TRANSPOSED):
+            return matrix.reshape(shape)
+        inputs = shape[0] // self.groups
+        split = matrix.reshape(self.groups, shape[1], inputs, *shape[2:]).transpose(1, 2)
+        return split.reshape(shape)
+
+    def _before(self, layer: nn.Module, arguments: Any) -> None:
+        del arguments
+        latent = layer._parameters["weight"]
+        assert latent is not None
+        read = self._read(latent)
+        self._latent = latent
+        layer._parameters["weight"] = cast(nn.Parameter, read)
+
+    def _after(self, layer: nn.Module, arguments: Any, output: Any) -> None:
+        del arguments, output
+        if self._latent is not None:
+            layer._parameters["weight"] = self._latent
+            self._latent = None
+
+    def _replace(self, source: nn.Module, arguments: Any, output: Any) -> Any:
+        del source, arguments
+        read = self._read(_value(output))
+        return read if isinstance(output, Tensor) else output._replace(value=read)
+
+
+def reader_of(layer: nn.Module) -> WeightReader | None:
+    """The reader that `convert` gave a layer, or None."""
+    found = layer.__dict__.get("weight_reader")
+    return found if isinstance(found, WeightReader) else None
+
+
+def weight_source(layer: nn.Module) -> nn.Module | None:
+    """The module that computes a layer's weight, if its parameter is not the weight itself."""
+    if nn.utils.parametrize.is_parametrized(layer, "weight"):
+        return cast(Any, layer).parametrizations.weight
+    proxy = layer._modules.get("weight_quant")
+    if proxy is not None and hasattr(layer, "quant_weight") and cast(Any, proxy).is_quant_enabled:
+        return proxy
+    return None
+
+
+class without_hooks:
+    """Inside the block a module computes without some of its forward hooks."""
+
+    def __init__(self, module: nn.Module, handles: tuple[Any, ...]) -> None:
+        self._hooks, self._ids = module._forward_hooks, {handle.id for handle in handles}
+
+    def __enter__(self) -> None:
+        self._kept = {key: hook for key, hook in self._hooks.items() if key in self._ids}
+        for key in self._kept:
+            del self._hooks[key]
+
+    def __exit__(self, *error: object) -> None:
+        self._hooks.update(self._kept)
+
+
+def _computed(layer: nn.Module, source: nn.Module) -> Any:
+    return source(layer.weight) if hasattr(layer, "quant_weight") else source()
+
+
+def _value(output: Any) -> Tensor:
+    return output if isinstance(output, Tensor) else cast(Tensor, output.value)
+
+
+def working(latent: Tensor) -> Tensor:
+    """Half precision quantises in float32: its sums would be off, and the draws know no halves."""
+    return latent if latent.dtype in (torch.float32, torch.float64) else latent.float()
