@@ -42,7 +42,7 @@ def sense(
     Example: rramsim sense --vdd 1.2 --r-bl 10k --r-blb 350k
     """
     from rramsim.circuits import SenseConditions, sense_circuit
-    from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseSamples
+    from rramsim.engines import NgspiceEngine, SenseEngine, SenseSamples
     from rramsim.exceptions import InputError, MachineError
     from rramsim.processes import load_process
 
@@ -57,6 +57,8 @@ def sense(
     samples = SenseSamples.nominal(parse_quantity("--r-bl", r_bl), parse_quantity("--r-blb", r_blb))
     solver: SenseEngine = NgspiceEngine(max_step_s=parse_quantity("--max-step", max_step))
     if engine is _Engine.batch:
+        from rramsim.engines import BatchEngine  # heavy: loaded where it is needed
+
         solver = BatchEngine(tolerance_v=parse_quantity("--tolerance", tolerance), threads=1)
     circuit = sense_circuit(process=load_process("sky130-5v"), netlist=netlist)
     outcome = solver.sense(circuit, conditions, samples, waveforms=plot is not None)

@@ -1,6 +1,7 @@
 """--quiet and --verbose on every command: how much it tells on standard error while it works."""
 
 import logging
+import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, signature
@@ -55,9 +56,11 @@ def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _set(*, quiet: bool, verbose: bool) -> None:
     if quiet and verbose:
         raise InputError("--quiet --verbose: choose one of them")
-    from rramsim.cli.progress import console  # rich: not for --help
+    # rich takes as long to load as one sense: only where there is something to tell or to undo.
+    if quiet or verbose or "rramsim.cli.progress" in sys.modules:
+        from rramsim.cli.progress import console
 
-    console.quiet = quiet
+        console.quiet = quiet
     logger = logging.getLogger("rramsim")
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
