@@ -119,7 +119,7 @@ class SenseSection(Section):
     mismatch: bool = True
     """Whether every sense draws its transistors' mismatch."""
     noise: bool = False
-    """Whether every sense draws thermal noise of the outputs (ngspice only)."""
+    """Whether every sense draws thermal noise of the outputs."""
 
     def conditions(self) -> tuple[SenseConditions, ...]:
         """Every point of the sweep's grid."""

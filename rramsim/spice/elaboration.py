@@ -254,11 +254,12 @@ class _Elaboration:
                 )
         width_m, length_m, fingers = sizes["w"], sizes["l"], sizes.get("nf", 1.0)
         owner, statements = found
-        cards = [owner.card(statement) for statement in statements]
         bin_m = width_m / fingers if self.library.finger_bins else width_m
-        card = next((c for c in cards if c.covers(bin_m, length_m)), None)
-        if card is None:
+        chosen = next((one for one in statements if owner.covers(one, bin_m, length_m)), None)
+        if chosen is None:
+            cards = [owner.card(statement) for statement in statements[:8]]
             raise InputError(f"{s.where}: {name}: {_no_bin(device, bin_m, length_m, cards)}")
+        card = owner.card(chosen)
         if card.kind not in ("nmos", "pmos"):
             raise InputError(f"{s.where}: {name}: {device} is a model of type {card.kind}")
         own = m * sizes.pop("m", 1.0)
@@ -292,16 +293,21 @@ class _Elaboration:
             return
         own = m * (self.multiplier(s, scope) if "m" not in found.defaults else 1.0)
         inner = Scope(found.body, around, prefix=f"{scope.prefix}{s.name}.")
+        # As in ngspice, a `.param` inside of a subcircuit is one of its parameters as well.
+        own_parameters = found.body.parameters
         for name in s.assigned:
-            if name not in found.defaults and name != "m":
+            if name not in found.defaults and name not in own_parameters and name != "m":
                 raise InputError(
                     f"{s.where}: {scope.prefix}{s.name}: subcircuit {found.name} has no parameter "
-                    f"{name!r}; it has {', '.join(found.defaults) or 'none'}"
+                    f"{name!r}; it has {', '.join({**found.defaults, **own_parameters}) or 'none'}"
                 )
         # As in ngspice: one after the other, each seeing those before it.
         for name, text in found.defaults.items():
             where = s.where if name in s.assigned else found.where
             inner.values[name] = inner.number(s.assigned.get(name, text), where)
+        for name in s.assigned:
+            if name in own_parameters and name not in found.defaults:
+                inner.values[name] = inner.number(s.assigned[name], s.where)
         self.enter(s, found, nodes, inner, own)
 
     def enter(
@@ -317,7 +323,7 @@ class _Elaboration:
             raise InputError(f"{s.where}: subcircuits are used more than {_MAX_DEPTH} deep")
         self.depth += 1
         pins = dict(zip(found.pins, nodes, strict=True))
-        self.walk(found.body, inner.opened(), pins, m, drawn)
+        self.walk(found.body, inner.opened(inner.values), pins, m, drawn)
         self.depth -= 1
 
     def device(
@@ -356,6 +362,9 @@ class _Elaboration:
                 inner.values[name] = sizes.pop(name) / _si(name, 1.0, unit_m)
             else:
                 inner.values[name] = inner.number(text, found.where)
+        for name in found.body.parameters:
+            if name in sizes and name != "mult":
+                inner.values[name] = sizes.pop(name) / _si(name, 1.0, unit_m)
         if sum(e.letter in "mx" for e in found.body.elements) != 1:
             raise InputError(f"{found.where}: subcircuit {found.name} holds not one transistor")
         self.enter(s, found, nodes, inner, own, sizes)

@@ -3,7 +3,7 @@
 No recursion and no backtracking: time and memory grow with the text. Powers bind from the left and
 take the base without its sign (`2^3^2` is 64, `(-2)^3` is 8; `pow(-2, 3)` is -8), `log` is natural,
 a comparison gives 1 or 0, and both sides of `a ? b : c` are evaluated. What has no value (a
-division by 0) is NaN until it is used. Random functions are refused: rramsim draws by itself.
+division by 0) is NaN until it is used.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Any
 
 from rramsim.numbers import spice_number
 
-__all__ = ["Code", "compile_expression", "evaluate"]
+__all__ = ["RANDOM", "Code", "compile_expression", "evaluate"]
 
 Code = tuple[tuple[str, Any, int], ...]
 """(what, number or name, count of arguments): "number", "name", "apply" or "call"."""
@@ -32,7 +32,8 @@ _BINARY = {
     "+": 4, "-": 4, "*": 5, "/": 5, "%": 5, "\\": 5, "**": 7, "^": 7,
 }  # fmt: skip
 _UNARY = {"-": 6, "+": 6, "!": 8}
-_RANDOM = frozenset(("agauss", "gauss", "aunif", "unif", "limit", "mc", "flat"))
+RANDOM = frozenset(("agauss", "gauss", "aunif", "unif", "limit", "mc", "flat"))
+"""Functions that draw; what they give is decided by the scope (`Scope.draw`)."""
 
 
 def _truth(compare: Callable[[float, float], Any]) -> Callable[[float, float], float]:
@@ -188,10 +189,11 @@ def evaluate(
             values = stack[len(stack) - count :]
             del stack[len(stack) - count :]
             if what == "call":
-                if item in _RANDOM:
-                    raise ValueError(f"{item}(...) draws a number; rramsim draws variation itself")
                 if call is None:
-                    raise ValueError(f"no function {item!r}")
+                    drawn = "draws a number; rramsim draws variation itself"
+                    raise ValueError(
+                        f"{item}(...) {drawn}" if item in RANDOM else f"no function {item!r}"
+                    )
                 stack.append(call(item, values))
                 continue
             try:

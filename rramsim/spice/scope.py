@@ -6,12 +6,12 @@ does. Parameters are evaluated when they are asked for, so that their order does
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 
 from rramsim.exceptions import InputError
 from rramsim.numbers import spice_number
-from rramsim.spice.expressions import compile_expression, evaluate
+from rramsim.spice.expressions import RANDOM, compile_expression, evaluate
 from rramsim.spice.lines import Where
 from rramsim.spice.models import BIN_KEYS, ModelCard
 from rramsim.spice.parser import Body, Function, ModelStatement, Subcircuit, Text
@@ -23,10 +23,16 @@ _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.ASCII)
 _number = lru_cache(maxsize=65536)(spice_number)
 
 
+Draw = Callable[["Scope", float, float], float]
+"""What a random function gives: called with its scope, its mean and its standard deviation."""
+
+
 class Scope:
     """A body's names around an instance.
 
     `values` are parameters that are known already: an instance's own, or what a caller gives.
+    `draw` decides what random functions give; without it they are refused, since rramsim draws
+    variation itself. `settling` are the parameters that are being evaluated, the innermost last.
     """
 
     def __init__(
@@ -39,15 +45,17 @@ class Scope:
         self.body, self.outer, self.prefix = body, outer, prefix
         self.values: dict[str, float] = dict(values or {})
         self._pending: dict[str, Text] = {}
+        self.draw: Draw | None = outer.draw if outer else None
+        self.settling: list[str] = []
         self._depth = 0
         self._cards: dict[str, ModelCard] = {}
         self._bins: dict[str, list[ModelStatement]] = {}
         for statement in body.models.values():
             self._bins.setdefault(_stem(statement), []).append(statement)
 
-    def opened(self) -> "Scope":
-        """The scope, with the body's own parameters known from now on."""
-        self._pending = dict(self.body.parameters)
+    def opened(self, given: Collection[str] = ()) -> "Scope":
+        """The scope, with the body's own parameters known from now on, but for those `given`."""
+        self._pending = {k: v for k, v in self.body.parameters.items() if k not in given}
         return self
 
     def chain(self) -> "Iterator[Scope]":
@@ -89,6 +97,7 @@ class Scope:
     def _settled(self, name: str) -> float:
         text, where = self._pending.pop(name)
         self._depth += 1
+        self.settling.append(name)
         try:
             if self._depth > _DEEPEST:
                 raise InputError(
@@ -100,10 +109,22 @@ class Scope:
             raise
         finally:
             self._depth -= 1
+            self.settling.pop()
         self.values[name] = value
         return value
 
+    def _random(self, name: str, values: list[float]) -> float:
+        if self.draw is None:
+            raise ValueError(f"{name}(...) draws a number; rramsim draws variation itself")
+        if name not in ("gauss", "agauss") or len(values) != 3 or not values[2] > 0:
+            raise ValueError(f"{name} of {len(values)} values is not known; agauss and gauss are")
+        mean, spread, sigmas = values
+        share = abs(mean) if name == "gauss" else 1.0
+        return self.draw(self, mean, share * spread / sigmas)
+
     def _call(self, name: str, values: list[float]) -> float:
+        if name in RANDOM:
+            return self._random(name, values)
         found: Function | None = None
         for scope in self.chain():
             if found := scope.body.functions.get(name):
@@ -141,6 +162,14 @@ class Scope:
             if name in scope.body.models:
                 return scope, [scope.body.models[name]]
         return None
+
+    def covers(self, statement: ModelStatement, width_m: float, length_m: float) -> bool:
+        """Tell whether a model is valid for a geometry, without evaluating all of it."""
+        limits = [statement.assigned.get(key) for key in BIN_KEYS]
+        if None in limits:
+            return True
+        lmin, lmax, wmin, wmax = (self.number(str(text), statement.where) for text in limits)
+        return lmin <= length_m < lmax and wmin <= width_m < wmax
 
     def card(self, statement: ModelStatement) -> ModelCard:
         """The model evaluated here, where it stands; kept, so that it is evaluated once."""

@@ -14,9 +14,27 @@ AT = SenseConditions(vdd_v=1.2)
 ONE = SenseSamples.nominal(10e3, 350e3)
 
 
-def test_noise_and_other_read_outs_are_for_ngspice(pcsa, sky130):
-    with pytest.raises(InputError, match="senses without noise; use ngspice"):
-        BatchEngine().sense(pcsa, AT, replace(ONE, noise_v=np.zeros(1)))
+@pytest.mark.parametrize("vdd_v", [1.0, 3.3])
+def test_noise_moves_the_outputs_as_in_ngspice(pcsa, vdd_v):
+    at = SenseConditions(vdd_v=vdd_v)
+    rng = np.random.default_rng(3)
+    r_bl = 10 ** rng.uniform(4.7, 5.3, 12)
+    quiet = SenseSamples(
+        r_bl_ohm=r_bl,
+        r_blb_ohm=r_bl * 10 ** rng.uniform(-0.02, 0.02, 12),
+        mismatch=np.zeros((12, 0)),
+    )
+    noisy = replace(quiet, noise_v=5 * pcsa.noise_sigma_v(at) * rng.standard_normal(12))
+    moves = [
+        engine.sense(pcsa, at, noisy).margin_v - engine.sense(pcsa, at, quiet).margin_v
+        for engine in (NgspiceEngine(max_step_s=2e-10), BatchEngine())
+    ]
+    assert np.abs(moves[0]).max() > 0.002
+    assert np.corrcoef(*moves)[0, 1] > 0.999
+    np.testing.assert_allclose(moves[1], moves[0], rtol=0.05, atol=2e-3 if vdd_v < 2 else 1e-4)
+
+
+def test_other_read_outs_are_for_ngspice(sky130):
     product = sense_circuit(process=sky130, read_out=ReadOut(name="gxnor"))
     with pytest.raises(InputError, match=r"'gxnor'.*use ngspice"):
         BatchEngine().sense(product, AT, ONE)

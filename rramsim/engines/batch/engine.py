@@ -63,8 +63,6 @@ class BatchEngine:
         waveforms: bool = False,
     ) -> SenseOutcome:
         """Sense every sample; raises `InputError` for a circuit that this engine cannot solve."""
-        if samples.noise_v is not None:
-            raise InputError("noise_v: the batch engine senses without noise; use ngspice")
         problem = _problem(
             circuit,
             conditions,
@@ -98,8 +96,12 @@ class BatchEngine:
         run = load_kernel(problem.topology, q="q", qb="qb")
         count = len(samples)
         n, driven = len(problem.topology.unknown), len(problem.topology.driven)
+        noise_v = np.zeros(count) if samples.noise_v is None else samples.noise_v
         varied = np.ascontiguousarray(
-            np.column_stack([1 / samples.r_bl_ohm, 1 / samples.r_blb_ohm]), dtype=float
+            np.column_stack(
+                [1 / samples.r_bl_ohm, 1 / samples.r_blb_ohm, problem.noise_f * noise_v]
+            ),
+            dtype=float,
         )
         deviates = np.ascontiguousarray(samples.mismatch, dtype=float)
         out = np.zeros((count, 6))

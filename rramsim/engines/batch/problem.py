@@ -86,6 +86,7 @@ class Problem:
     edge_s: float
     start_s: float
     fall_s: float
+    noise_f: float
     sites: int
     transistors: int
     z_coefficients: int
@@ -156,6 +157,7 @@ def make_problem(
             solver.late,
             solver.newton_floor,
             float(solver.until_strobe),
+            corners[int(np.argmin(np.abs(corners - column.precharge_s - column.edge_s)))],
         ]
     )
     order = [resistors.index(name) for name in _DEVICES]
@@ -195,6 +197,8 @@ def make_problem(
         edge_s=edge_s,
         start_s=start_s,
         fall_s=fall_s,
+        # Half of the charge moves from one output's capacitor to the other's.
+        noise_f=column.c_out_f / 2,
         sites=len(sites),
         transistors=len(flat.mosfets),
         z_coefficients=int(layout.strides[Stride.SHIFT]),

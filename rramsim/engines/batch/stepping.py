@@ -28,7 +28,8 @@ READ, RESOLVE, MARGIN, CONVERGED, STEPS, SOLVES = range(6)
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
 def march(
-    corners, kinks, pulses, setup, hold, held, start, weight, model, out, marks, trace, work
+    corners, kinks, pulses, setup, hold, held, start, weight, noise_c, model, out, marks, trace,
+    work,
 ):  # fmt: skip
     """Simulate one sample.
 
@@ -37,7 +38,8 @@ def march(
     the circuit. `setup`: tolerance_v, newton_v, first_s,
     largest_s, smallest_s, threshold_v, edge middle, strobe, extra weight, low_v, high_v, begin,
     early, late: the tolerance is `early` times as wide before `begin`, `late` times after the
-    strobe. Its last number is above 0 if the march ends at the strobe.
+    strobe. Its last numbers: the weight's floor; above 0 if the march ends at the strobe; the
+    corner at which the charge `noise_c` (coulomb) goes from Q to QB, within the step after it.
     """
     tolerance, newton_v, first, largest, smallest = setup[:5]
     threshold, edge, strobe, extra, low, high, begin, early, late = setup[5:14]
@@ -107,6 +109,9 @@ def march(
                     move += slope2 * (change / h1 - (v1[k] - v2[k]) / h2)
                 guess[k] = v[k] + move
                 target[k] = min(max(guess[k], low), high)
+            if t == setup[16]:
+                rhs[Q] += c * noise_c
+                rhs[QB] -= c * noise_c
             for f in range(DRIVEN):
                 qs1[f] = qs[f]
                 is1[f] = is_[f]
@@ -263,8 +268,8 @@ def run(
 ):  # fmt: skip
     """Simulate the samples from `first` to `last`.
 
-    `varied` (samples, 2): conductances of the first two resistors in `conductance`, which are
-    the synapse's devices. The rest: `moving.mismatch`.
+    `varied` (samples, 3): conductances of the first two resistors in `conductance`, which are
+    the synapse's devices, and the charge of the noise. The rest: `moving.mismatch`.
     """
     gr = conductance.copy()
     for sample in range(first, last):
@@ -275,7 +280,7 @@ def run(
             par, moves, work[20],
         )  # fmt: skip
         march(
-            corners, kinks, pulses, setup, hold, held, start, weight,
+            corners, kinks, pulses, setup, hold, held, start, weight, varied[sample, 2],
             (gr, cc, tab, off, frame, strides, par, moves, draft, found, leaks),
             out[sample], marks[sample], trace, work,
         )  # fmt: skip
