@@ -18,7 +18,12 @@ from rramsim.costs.buffers import buffer_energy_j, sram_bit_j
 from rramsim.costs.comparison import secded_weight_j
 from rramsim.costs.front import front_places
 from rramsim.costs.gates import GateTable
-from rramsim.costs.inference import DataFlow, inference_energy, senses_by_written
+from rramsim.costs.inference import (
+    DataFlow,
+    inference_energy,
+    senses_by_written,
+    senses_per_weight,
+)
 from rramsim.costs.logic import logic_energy
 from rramsim.costs.programming import programming_energy_j
 from rramsim.costs.sense_energy import SenseEnergy
@@ -44,13 +49,12 @@ _ENVIRONMENT = ["flow", "data", "temperature_c", "corner"]
 
 
 def cost_row(
-    census: "Sequence[LayerCensus]", sense: SenseEnergy, *, weights: str,
-    flow: DataFlow, column: Column, vdd_v: float, window_s: float, gates: GateTable | None,
-    columns: int = 32,
+    census: "Sequence[LayerCensus]", sense: SenseEnergy, *, flow: DataFlow, column: Column,
+    vdd_v: float, window_s: float, gates: GateTable | None, columns: int = 32,
 ) -> dict[str, Any]:  # fmt: skip
     """The costs of one image by a network under one set of conditions.
 
-    `weights` "binary" or "ternary". The total's 95 % interval is that of the simulated reads; the
+    The total's 95 % interval is that of the simulated reads; the
     estimates have none.
     """
     reads = inference_energy(census, sense, flow=flow)
@@ -58,23 +62,27 @@ def cost_row(
     clock_j = sum(number * sense.clock_j[w] for w, number in written.items())
     word_line_j = sum(number * sense.word_line_j[w] for w, number in written.items())
     drivers_j = _DRIVERS * (clock_j + word_line_j)
-    buffers_j = buffer_energy_j(census, vdd_v=vdd_v, weights=weights, columns=columns)
+    buffers_j = buffer_energy_j(census, vdd_v=vdd_v, flow=flow, columns=columns)
     senses = sum(written.values())
     parts = dict.fromkeys(("products_j", "tree_j", "accumulators_j", "thresholds_j"), math.nan)
     secded_j = math.nan
     if gates is not None and gates.covers(vdd_v):
-        logic = logic_energy(
-            census, gates, vdd_v=vdd_v, weights=weights, rows=column.rows,
-            parallel=flow == "parallel",
-        )  # fmt: skip
+        logic = logic_energy(census, gates, vdd_v=vdd_v, flow=flow, rows=column.rows)
         parts = {name: getattr(logic, name) for name in parts}
-        secded_j = secded_weight_j(weights, sense=sense, gates=gates, vdd_v=vdd_v)
+        secded_j = sum(
+            secded_weight_j(layer.kind, sense=sense, gates=gates, vdd_v=vdd_v)
+            * layer.weights * senses_per_weight(layer, flow)
+            for layer in census
+        )  # fmt: skip
     beside_j = sum(parts.values()) + buffers_j
     total_j = reads.value_j + drivers_j + beside_j
-    sram_j = (2 if weights == "ternary" else 1) * sram_bit_j(vdd_v)
+    sram_j = sram_bit_j(vdd_v) * sum(
+        (2 if layer.kind == "ternary" else 1) * layer.weights * senses_per_weight(layer, flow)
+        for layer in census
+    )
     uses = sum(layer.uses for layer in census)
     return {
-        "senses": senses,
+        "senses": round(senses),
         "amplifier_j": reads.value_j - clock_j - word_line_j,
         "clock_j": clock_j,
         "word_line_j": word_line_j,
@@ -91,8 +99,8 @@ def cost_row(
         # Two operations, a product and an addition, for every use of a weight.
         "tops_per_w": 2 * uses / total_j / 1e12,
         "programming_j": programming_energy_j(census),
-        "secded_total_j": senses * secded_j + drivers_j + beside_j,
-        "sram_total_j": senses * sram_j + beside_j,
+        "secded_total_j": secded_j + drivers_j + beside_j,
+        "sram_total_j": sram_j + beside_j,
     }
 
 

@@ -5,10 +5,12 @@ from an 8 KB cache. Scaled to 130 nm in proportion to the feature size (capacita
 A cache's tags are in it and thick oxide is not, so take it within a factor of two.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rramsim.costs.logic import FIRST_LAYER_BITS
+from rramsim.costs.inference import SKIPPING, DataFlow, senses_per_weight
+from rramsim.costs.logic import output_bits_of
 
 if TYPE_CHECKING:
     from rramsim.networks import LayerCensus
@@ -30,19 +32,27 @@ def sram_bit_j(vdd_v: float) -> float:
 
 
 def buffer_energy_j(
-    census: "Sequence[LayerCensus]", *, vdd_v: float, weights: str,
-    columns: int = 32,
-) -> float:  # fmt: skip
-    """Estimated energy of the activations' buffer for one image.
+    census: "Sequence[LayerCensus]", *, vdd_v: float, flow: DataFlow, columns: int = 32
+) -> float:
+    """Estimated energy of the buffers for one image.
 
-    An input is read once for all columns of an array that use it, at each position; each output is
-    written once. One bit a binary activation, two a ternary one, the first layer's input
-    `FIRST_LAYER_BITS`. Weights need no buffer: they are sensed, or kept in the output latches.
+    Activations: an input is read once for all columns of an array that use it, at each position;
+    each output is written once; each of as many bits as it has.
+
+    Where a weight is sensed less often than it is used ("once", "per_row"), either it is kept, or
+    the sums that it belongs to are, and nothing is free: a kept weight is written once a sense and
+    read for each use, a partial sum is read and written for each use. The cheaper one is counted.
     """
-    bits = 2 if weights == "ternary" else 1
     moved = 0.0
-    for index, layer in enumerate(census):
-        blocks = -(-layer.outputs // columns)
-        moved += layer.inputs * blocks * layer.positions * (bits if index else FIRST_LAYER_BITS)
-        moved += layer.outputs * layer.positions * bits
+    for layer, output_bits in zip(census, output_bits_of(census), strict=True):
+        blocks = layer.groups * -(-layer.outputs // (layer.groups * columns))
+        moved += layer.inputs * blocks * layer.positions * layer.input_bits
+        moved += layer.outputs * layer.positions * output_bits
+        senses = senses_per_weight(layer, flow)
+        if flow in SKIPPING or senses >= layer.positions:
+            continue
+        sum_bits = math.ceil(math.log2(2 * layer.inputs + 1)) + layer.input_bits - 1
+        weight_bits = 2 if layer.kind == "ternary" else 1
+        kept = (layer.uses + senses * layer.weights) * weight_bits
+        moved += min(kept, 2 * layer.uses * sum_bits)
     return moved * sram_bit_j(vdd_v)

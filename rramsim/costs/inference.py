@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATA_FLOWS",
+    "SKIPPING",
     "DataFlow",
     "Energy",
     "inference_energy",
@@ -27,9 +28,12 @@ __all__ = [
 DataFlow = Literal["once", "per_row", "per_use", "parallel"]
 """How often a weight is sensed. `once`: once per image, and kept in a register. `per_row`: once for
 each row of the output image, and kept along the row. `per_use`: again for every
-multiply-accumulate. `parallel`: as `per_use`, with every array of a layer at once."""
+multiply-accumulate but those with an input of 0, whose word line is not raised. `parallel`: as
+`per_use`, with every array of a layer at once."""
 
 DATA_FLOWS: tuple[DataFlow, ...] = ("once", "per_row", "per_use", "parallel")
+SKIPPING: tuple[DataFlow, ...] = ("per_use", "parallel")
+"""The flows in which an input of 0 saves a sense."""
 
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
@@ -56,14 +60,16 @@ class Energy:
         return self.value_j + _Z * self.standard_error_j
 
 
-def senses_per_weight(layer: "LayerCensus", flow: DataFlow) -> int:
-    """How often an image senses each weight of a layer."""
-    return {"once": 1, "per_row": layer.output_rows}.get(flow, layer.positions)
+def senses_per_weight(layer: "LayerCensus", flow: DataFlow) -> float:
+    """How often an image senses each weight of a layer, in the mean."""
+    if flow in SKIPPING:
+        return layer.positions * (1 - layer.input_zeros)
+    return min(layer.positions, 1 if flow == "once" else layer.output_rows)
 
 
-def senses_by_written(census: "Sequence[LayerCensus]", flow: DataFlow) -> dict[int, int]:
+def senses_by_written(census: "Sequence[LayerCensus]", flow: DataFlow) -> dict[int, float]:
     """Senses of one image by what is written: -1, 0, +1."""
-    senses = {-1: 0, 0: 0, 1: 0}
+    senses = {-1: 0.0, 0: 0.0, 1: 0.0}
     for layer in census:
         repeats = senses_per_weight(layer, flow)
         senses[-1] += repeats * layer.minus

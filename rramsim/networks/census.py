@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
 from rramsim.networks.injection import quantised_layers, without_weight_errors
+from rramsim.networks.quantisers import WeightKind
 from rramsim.networks.reading import WeightReader
 
 __all__ = ["REAL_BITS", "LayerCensus", "layer_census"]
@@ -23,10 +24,11 @@ class LayerCensus:
 
     `weights` are digits in devices: a weight in several slices counts as many. `uses` counts a
     product with a padded pixel too, since a sense array reads its weight there as well. `minus`,
-    `zero` and `plus` count the digits written as -1, 0 and +1; with weights "full" they count by
-    sign. `outputs` are the layer's channels or neurons (times its slices), `output_rows` the rows
-    of its output image (1 for a linear layer), `groups` those of a convolution. `input_bits` are
-    the bits of an input as the example showed them, `input_zeros` the share of zeros among them.
+    `zero` and `plus` count the digits written as -1, 0 and +1 (by sign with weights "full"); `kind`
+    is what a read must decide, "binary" or "ternary". `outputs` are the layer's channels or neurons
+    (times its slices), `output_rows` the rows of its output image (1 for a linear layer), `groups`
+    those of a convolution. `input_bits` are the bits of an input as the example showed them,
+    `input_zeros` the share of zeros among them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class LayerCensus:
     groups: int = 1
     input_bits: int = 1
     input_zeros: float = 0.0
+    kind: WeightKind = "ternary"
 
     @property
     def inputs(self) -> int:
@@ -152,6 +155,7 @@ class _Uses:
             groups=reader.groups,
             input_bits=self._bits,
             input_zeros=self._zeros / self._values,
+            kind=reader.quantiser.kind,
         )
 
 

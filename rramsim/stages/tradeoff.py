@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from rramsim.costs import (
     ANCHORS,
@@ -37,6 +38,8 @@ _SHARED = (
     "corner", "window_s", "accuracy", "accuracy_low", "accuracy_high", "accuracy_without_errors",
 )  # fmt: skip
 """Columns of the trade-off that a row of the costs repeats."""
+_CENSUS_IMAGES = 64
+"""Test images that show what the activations are: their bits, and how many are 0."""
 
 
 def tradeoff_stage(
@@ -80,7 +83,7 @@ def _test(
     costs: list[dict[str, Any]] = []
     for trained in networks:
         plan = trained.plan
-        census = layer_census(trained.network, plan.spec.input_shape)
+        census = layer_census(trained.network, torch.from_numpy(data.test_images[:_CENSUS_IMAGES]))
         clean = tests.right(trained, None, draw=0)
         report(done := done + 1, total)
         for condition in conditions:
@@ -133,7 +136,7 @@ def _test(
                 costs.append(
                     {**shared, "flow": flow}
                     | cost_row(
-                        census, sense, weights=plan.spec.weights, flow=flow, column=column,
+                        census, sense, flow=flow, column=column,
                         vdd_v=condition.vdd_v, window_s=condition.window_s, gates=gates,
                     )
                 )  # fmt: skip

@@ -1,13 +1,14 @@
 """One layer's costs by hand; latency, area, other memories, programming."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from rramsim.circuits import Column
-from rramsim.costs import GATES_FILE, SenseEnergy, cost_row, read_gates, with_places
+from rramsim.costs import DATA_FLOWS, GATES_FILE, SenseEnergy, cost_row, read_gates, with_places
 from rramsim.costs.comparison import secded_bit_j, secded_weight_j
 from rramsim.costs.inference import inference_energy
 from rramsim.costs.logic import logic_energy, tree_adders
@@ -23,32 +24,33 @@ SENSE = SenseEnergy(
     word_line_j=dict.fromkeys((-1, 0, 1), 9 * FEMTO),
 )
 GATES = read_gates(GATES_FILE)
-# 100 inputs, 40 outputs, an output image of 6 x 5: four array blocks of rows, two of columns.
+# 100 inputs of 8 bits, a quarter of them 0, 40 outputs, an output image of 6 x 5: four array blocks
+# of rows, two of columns.
 LAYER = LayerCensus(
     name="conv", weights=4000, uses=120_000, minus=1000, zero=1800, plus=1200, outputs=40,
-    output_rows=6,
+    output_rows=6, input_bits=8, input_zeros=0.25,
 )  # fmt: skip
 
 
-def row(flow, weights="ternary", layers=(LAYER,)):
+def row(flow, layers=(LAYER,)):
     return cost_row(
-        layers, SENSE, weights=weights, flow=flow, column=Column(), vdd_v=1.2, window_s=50e-9,
+        layers, SENSE, flow=flow, column=Column(), vdd_v=1.2, window_s=50e-9,
         gates=GATES,
     )  # fmt: skip
 
 
 def test_one_ternary_layer_by_hand():
     found = row("per_use")
-    reads = 30 * (1000 * 380 + 1800 * 120 + 1200 * 390) * FEMTO
-    assert found["senses"] == 120_000
-    assert found["clock_j"] == pytest.approx(120_000 * 7 * FEMTO)
-    assert found["amplifier_j"] == pytest.approx(reads - 120_000 * 16 * FEMTO)
-    assert found["drivers_j"] == pytest.approx(120_000 * 16 * FEMTO / 3)
+    reads = 0.75 * 30 * (1000 * 380 + 1800 * 120 + 1200 * 390) * FEMTO
+    assert found["senses"] == 90_000
+    assert found["clock_j"] == pytest.approx(90_000 * 7 * FEMTO)
+    assert found["amplifier_j"] == pytest.approx(reads - 90_000 * 16 * FEMTO)
+    assert found["drivers_j"] == pytest.approx(90_000 * 16 * FEMTO / 3)
     gxnor, adder, dff = (GATES.at(g, 1.2).energy_j for g in ("gxnor", "full_adder", "dff"))
-    # The first layer's inputs come as 8 bits.
-    assert found["products_j"] == pytest.approx(8 * 120_000 * gxnor)
+    # Inputs come bit by bit; those of 0 make no product.
+    assert found["products_j"] == pytest.approx(8 * 90_000 * gxnor)
     assert found["tree_j"] == 0
-    assert found["accumulators_j"] == pytest.approx(8 * 120_000 * 0.55 * 2 * (adder + dff))
+    assert found["accumulators_j"] == pytest.approx(8 * 90_000 * 0.55 * 2 * (adder + dff))
     assert found["thresholds_j"] == pytest.approx(2 * 40 * 30 * 7 * adder)
     # 100 inputs for two blocks of columns at 30 positions, 8 bits; 40 outputs of 2 bits.
     sram = 10e-12 / 64 * 130 / 45 * (1.2 / 0.9) ** 2
@@ -56,14 +58,14 @@ def test_one_ternary_layer_by_hand():
     parts = ("amplifier_j", "clock_j", "word_line_j", "drivers_j", "products_j", "tree_j",
              "accumulators_j", "thresholds_j", "buffers_j")  # fmt: skip
     assert found["total_j"] == pytest.approx(sum(found[name] for name in parts))
-    half = 1.96 * 30 * math.hypot(1000 * 3, 1800 * 2, 1200 * 4) * FEMTO
+    half = 1.96 * 0.75 * 30 * math.hypot(1000 * 3, 1800 * 2, 1200 * 4) * FEMTO
     assert found["total_high_j"] - found["total_j"] == pytest.approx(half, rel=1e-3)
     assert found["tops_per_w"] == pytest.approx(2 * 120_000 / found["total_j"] / 1e12)
     assert found["programming_j"] == pytest.approx(2200 * (SET_J + RESET_J) + 3600 * RESET_J)
 
 
 def test_how_often_each_flow_senses_and_how_long_it_takes():
-    senses = {"once": 4000, "per_row": 24_000, "per_use": 120_000, "parallel": 120_000}
+    senses = {"once": 4000, "per_row": 24_000, "per_use": 90_000, "parallel": 90_000}
     # 100 word lines for each of two blocks of columns, one array at a time; or 32 at once.
     cycles = {"once": 200, "per_row": 1200, "per_use": 6000, "parallel": 32 * 30}
     for flow, number in senses.items():
@@ -77,11 +79,36 @@ def test_how_often_each_flow_senses_and_how_long_it_takes():
 
 def test_a_tree_adds_what_comes_at_once():
     assert [tree_adders(n) for n in (1, 2, 3, 4, 7, 8)] == [0, 0, 1, 1, 4, 4]
-    found = logic_energy([LAYER], GATES, vdd_v=1.2, weights="binary", parallel=True)
+    found = logic_energy([replace(LAYER, kind="binary", input_bits=1)], GATES, vdd_v=1.2,
+                         flow="parallel")  # fmt: skip
     adder, dff = (GATES.at(g, 1.2).energy_j for g in ("full_adder", "dff"))
-    # Four arrays at once: 8 x 120,000 / 4 sums of 4 bits, one adder each, then 3 + 1 stages.
-    assert found.tree_j == pytest.approx(240_000 * adder)
-    assert found.accumulators_j == pytest.approx(240_000 * 4 * (adder + dff))
+    # Four arrays at once: 120,000 / 4 sums of 4 bits, one adder each, then 3 + 1 stages.
+    assert found.tree_j == pytest.approx(30_000 * adder)
+    assert found.accumulators_j == pytest.approx(30_000 * 4 * (adder + dff))
+
+
+def test_what_is_read_less_often_than_used_is_kept_and_that_costs():
+    """By hand: a kept weight is written once a sense and read 30 times; a sum takes 15 bits."""
+    sram = 10e-12 / 64 * 130 / 45 * (1.2 / 0.9) ** 2
+    activations = row("per_use")["buffers_j"]
+    once, per_row = (row(flow)["buffers_j"] - activations for flow in ("once", "per_row"))
+    assert once == pytest.approx((120_000 + 4000) * 2 * sram)
+    assert per_row == pytest.approx((120_000 + 24_000) * 2 * sram)
+    linear = replace(LAYER, uses=4000, output_rows=1)  # used once: nothing to keep
+    kept = row("once", [linear])["buffers_j"] - row("per_use", [linear])["buffers_j"]
+    assert kept == pytest.approx(0.0)
+
+
+def test_more_bits_of_activation_cost_more_and_zeros_less():
+    """A network with real-valued activations must not come out as the cheapest."""
+    for flow in DATA_FLOWS:
+        totals = [
+            row(flow, [replace(LAYER, input_bits=bits, input_zeros=0.0)])["total_j"]
+            for bits in (1, 2, 4, 8)
+        ]
+        assert sorted(totals) == totals
+        fewer = row(flow, [replace(LAYER, input_bits=2, input_zeros=0.4)])["total_j"]
+        assert fewer < totals[1]
 
 
 def test_area_is_whole_arrays():
@@ -97,14 +124,14 @@ def test_error_correction_by_hand():
     one = secded_weight_j("binary", sense=SENSE, gates=GATES, vdd_v=1.2)
     assert one == pytest.approx(385 * FEMTO * 72 / 64 + (280 * xnor + 896 * nand) / 64)
     assert secded_weight_j("ternary", sense=SENSE, gates=GATES, vdd_v=1.2) == 2 * one
-    found = row("once", "binary")
+    found = row("once", [replace(LAYER, kind="binary")])
     reads = found["amplifier_j"] + found["clock_j"] + found["word_line_j"]
     assert found["secded_total_j"] - found["total_j"] == pytest.approx(4000 * one - reads)
 
 
 def test_a_process_without_gates_has_no_total_and_no_place():
     bare = cost_row(
-        [LAYER], SENSE, weights="binary", flow="once", column=Column(), vdd_v=1.2, window_s=50e-9,
+        [LAYER], SENSE, flow="once", column=Column(), vdd_v=1.2, window_s=50e-9,
         gates=None,
     )  # fmt: skip
     assert math.isnan(bare["total_j"]) and bare["amplifier_j"] > 0
