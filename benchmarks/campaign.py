@@ -28,9 +28,16 @@ from typing import Any
 import numpy as np
 
 from rramsim.circuits import Column, SenseCircuit, SenseConditions, sense_circuit
-from rramsim.counting import CHUNK_SAMPLES, CampaignProgress, SenseTask, StopRule, run_campaign
-from rramsim.counting.chunk import sense_chunk
+from rramsim.counting import (
+    CHUNK_SAMPLES,
+    CampaignProgress,
+    SenseTask,
+    StopRule,
+    run_campaign,
+    sense_chunk,
+)
 from rramsim.devices import LogNormal, ResistanceModel
+from rramsim.durable import Runner
 from rramsim.engines import NgspiceEngine, SenseOutcome, SenseSamples
 from rramsim.processes import MismatchCoefficient, Process, load_process, process_from_cards
 
@@ -128,7 +135,7 @@ def plain(first: int, chunks: int) -> int:
     """Sense chunks in this process, as a loop without a campaign would."""
     task = make_tasks(load_process("sky130-5v"))[0]
     for chunk in range(first, first + chunks):
-        sense_chunk(task, (task.id, chunk, CHUNK_SAMPLES))
+        sense_chunk(task, chunk)
     return 0
 
 
@@ -138,7 +145,7 @@ def campaign(rows: Path, *, senses: int, workers: int) -> int:
         make_tasks(level_1_process(rows.parent)),
         rows_path=rows,
         stop=stop_after(senses),
-        workers=workers,
+        runner=Runner(workers=workers),
     )
     return 0
 
@@ -178,7 +185,7 @@ def speed(*, senses: int, rounds: int) -> dict[str, Any]:
                         make_tasks(load_process("sky130-5v"), log)[:1],
                         rows_path=Path(folder, "rows"),
                         stop=StopRule(relative_error=1e-9, max_samples=senses),
-                        workers=number,
+                        runner=Runner(workers=number),
                     )
                     shares, grown = read_log(log)
                     between += shares
@@ -299,7 +306,7 @@ def through_dask(rows: Path, senses: int, out: Path) -> int:
             make_tasks(level_1_process(out)),
             rows_path=rows,
             stop=stop_after(senses),
-            scheduler=json.loads(file.read_text())["address"],
+            runner=Runner(scheduler=json.loads(file.read_text())["address"]),
             report=report,
         )
     finally:
@@ -317,7 +324,7 @@ def compare(out: Path, senses: int) -> dict[str, Any]:
         rows = out / f"{stage}-{senses}.jsonl"
         if rows.exists():
             tasks = make_tasks(level_1_process(out))
-            result = run_campaign(tasks, rows_path=rows, stop=stop_after(senses), workers=1)
-            tallies.append([tally.to_json() for tally in result.values()])
+            result = run_campaign(tasks, rows_path=rows, stop=stop_after(senses))
+            tallies.append([tally.to_value() for tally in result.values()])
             counts[stage] = [tally.count.tolist() for tally in result.values()]
     return counts | {"identical": all(each == tallies[0] for each in tallies)}

@@ -13,11 +13,27 @@ from rramsim.exceptions import InputError, MachineError
 __all__ = [
     "append_line",
     "atomic_path",
+    "cannot_write",
     "check_writable",
     "folder_lock",
+    "lock",
     "output_folder",
     "whole_lines",
 ]
+
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up",
+         errno.EFBIG: "the largest size of a file is reached"}  # fmt: skip
+_PROBE = b"\0" * 2**16
+"""What a disk that has room takes."""
+
+
+def cannot_write(path: Path, error: OSError) -> InputError | MachineError:
+    """The refusal that says why nothing could be written, to be raised in place of `error`."""
+    if error.errno in _FULL:
+        return MachineError(
+            f"{path}: {_FULL[error.errno]}; what was done is kept, make room and run again to go on"
+        )
+    return InputError(f"{path}: cannot be written ({error.strerror or error})")
 
 
 @contextmanager
@@ -25,7 +41,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in `path`'s folder that becomes `path` if the block succeeds.
 
     The temporary name keeps the suffix (matplotlib and xarray choose the format by it). If the
-    block raises, `path` is left as it was and the temporary file is removed.
+    block raises, `path` is left as it was and the temporary file is removed. The content is on disk
+    before the name is. Raises `MachineError` for a full disk, whatever the block made of it.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -38,19 +55,50 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+        raise cannot_write(path, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        try:
+            yield temporary
+        except (OSError, RuntimeError) as error:
+            # HDF5 calls a full disk "Permission denied" or "HDF error", PyTorch a failed write.
+            if (full := _full(temporary, error)) is not None:
+                raise cannot_write(path, full) from error
+            raise
         # mkstemp makes files private; results are as readable as any file the user writes.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        _sync(temporary)
         temporary.replace(path)
+        _sync(path.parent)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _full(path: Path, error: Exception) -> OSError | None:
+    """The error of a disk that is full, asked of the disk itself where `error` does not say so."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return error
+    try:
+        with path.open("ab") as file:
+            file.write(_PROBE)
+    except OSError as probed:
+        return probed if probed.errno in _FULL else None
+    return None
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # folders of some network disks
+            raise cannot_write(path, error) from error
+    finally:
+        os.close(handle)
 
 
 def check_writable(path: Path) -> None:
@@ -59,7 +107,7 @@ def check_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=Path(path).parent):
             pass
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+        raise cannot_write(path, error) from error
 
 
 def output_folder(path: Path) -> Path:
@@ -73,6 +121,8 @@ def output_folder(path: Path) -> Path:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
+        if error.errno in _FULL:
+            raise cannot_write(path, error) from error
         reason = error.strerror or str(error)
         raise InputError(
             f"--out {path}: cannot write there ({reason}); name a folder that can be written"
@@ -84,8 +134,9 @@ def output_folder(path: Path) -> Path:
 def folder_lock(path: Path) -> Iterator[None]:
     """Hold a folder for this process; raises `InputError` if another one holds it.
 
-    The lock ends with the process, however it ends, and leaves no file behind. File systems that
-    cannot lock folders (some network disks) are used without it.
+    The lock ends with the process, however it ends, and leaves no file behind. What a process that
+    was killed left half written is removed. File systems that cannot lock folders (some network
+    disks) are used without it.
 
     >>> import tempfile
     >>> with folder_lock(Path(tempfile.mkdtemp())):
@@ -94,16 +145,33 @@ def folder_lock(path: Path) -> Iterator[None]:
     handle = os.open(path, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno == errno.EWOULDBLOCK:
-                raise InputError(
-                    f"--out {path}: another run is writing there; wait for it or choose another "
-                    "folder"
-                ) from error
+            lock(handle, path)
+        except MachineError:
+            pass
+        else:
+            for left in Path(path).glob(".partial-*"):
+                left.unlink(missing_ok=True)
         yield
     finally:
         os.close(handle)
+
+
+def lock(handle: int, path: Path) -> None:
+    """Lock an open file or folder for this process, until it closes it or ends.
+
+    Raises `InputError` if another process holds it, `MachineError` if the file system cannot.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise MachineError(
+                f"{path}: cannot be locked ({error.strerror}); choose an --out on a disk of this "
+                "machine"
+            ) from error
+        raise InputError(
+            f"{path}: another run is writing there; wait for it or choose another --out"
+        ) from error
 
 
 def append_line(path: Path, line: str) -> None:
@@ -114,9 +182,7 @@ def append_line(path: Path, line: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise MachineError(
-            f"{path}: cannot be written ({error.strerror}); what was done is kept, run again"
-        ) from error
+        raise cannot_write(path, error) from error
 
 
 def whole_lines(path: Path) -> list[str]:

@@ -1,6 +1,12 @@
 """What tests of several rooms share: the process, the circuit, and torch on one thread."""
 
+import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -31,3 +37,43 @@ def sky130() -> Process:
 @pytest.fixture(scope="session")
 def pcsa(sky130: Process) -> SenseCircuit:
     return sense_circuit(process=sky130)
+
+
+@contextmanager
+def _cluster(folder, *, workers, threads=1):
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "DASK_DISTRIBUTED__COMM__RETRY__COUNT": "0",
+    }
+    file = folder / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+         "--scheduler-file", file],
+        **quiet,
+    )  # fmt: skip
+    processes = [
+        subprocess.Popen(
+            [*dask, "worker", "--scheduler-file", file, "--host", "127.0.0.1", "--no-nanny",
+             "--nthreads", str(threads), "--no-dashboard", "--local-directory", folder],
+            **quiet,
+        )
+        for _ in range(workers)
+    ]  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not file.exists() or not file.read_text().strip():
+            assert time.monotonic() < deadline, "the scheduler did not start"
+            time.sleep(0.1)
+        yield json.loads(file.read_text())["address"], processes, scheduler
+    finally:
+        for process in (*processes, scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster():
+    """A scheduler and workers; yields its address, the workers' processes and its own."""
+    return _cluster

@@ -101,7 +101,7 @@ def _certify() -> str:
 
 
 def _cores() -> str:
-    from rramsim.counting.campaign import available_workers
+    from rramsim.durable import available_workers
 
     return f"{available_workers()} usable"
 

@@ -10,16 +10,11 @@ if TYPE_CHECKING:
         zero_boundary,
     )
     from rramsim.counting.campaign import (
-        CHUNK_SAMPLES,
         CampaignProgress,
         CampaignResult,
         FailedTask,
         StopRule,
-        available_workers,
         run_campaign,
-    )
-    from rramsim.counting.chunk import (
-        WorkLimits,
     )
     from rramsim.counting.dataset import (
         conditions_of,
@@ -42,7 +37,10 @@ if TYPE_CHECKING:
         SenseTally,
     )
     from rramsim.counting.task import (
+        CHUNK_SAMPLES,
         SenseTask,
+        draw_samples,
+        sense_chunk,
     )
 else:
     __getattr__ = names_on_demand(__name__)
@@ -59,13 +57,13 @@ __all__ = [
     "SenseTally",
     "SenseTask",
     "StopRule",
-    "WorkLimits",
     "ZeroBoundary",
-    "available_workers",
     "conditions_of",
+    "draw_samples",
     "load_dataset",
     "run_campaign",
     "save_dataset",
+    "sense_chunk",
     "sense_dataset",
     "statistics_at",
     "zero_boundary",

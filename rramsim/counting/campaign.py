@@ -6,43 +6,27 @@ count does not depend on the number of workers, nor on how often the campaign wa
 
 import logging
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from rramsim.counting.chunk import (
-    CHUNK_SAMPLES,
-    ChunkKey,
-    FailedChunk,
-    Job,
-    Pool,
-    WorkLimits,
-    sense_chunk,
-)
-from rramsim.counting.dask_pool import DaskPool
-from rramsim.counting.local_pool import LocalPool
-from rramsim.counting.rows import RowFile
 from rramsim.counting.tally import SenseTally
-from rramsim.counting.task import SenseTask
+from rramsim.counting.task import CHUNK_SAMPLES, SenseTask
+from rramsim.durable import Failed, Job, RowFile, Runner
 from rramsim.exceptions import InputError, MachineError
 
-__all__ = [
-    "CHUNK_SAMPLES",
-    "CampaignProgress",
-    "CampaignResult",
-    "FailedTask",
-    "StopRule",
-    "available_workers",
-    "run_campaign",
-    "sense_chunk",
-]
+__all__ = ["CampaignProgress", "CampaignResult", "FailedTask", "StopRule", "run_campaign"]
 
 _log = logging.getLogger(__name__)
 
 _MOST_FAILED = 3
 """Failed chunks after which a task is given up: each may have cost the limit several times."""
+_MOST_SAMPLES = 10**9
+"""Weeks of the fastest engine, and more rows than a disk's worth."""
+
+_Rows = Mapping[str, SenseTally | Failed]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +44,11 @@ class StopRule:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.relative_error) and self.relative_error > 0):
             raise InputError(f"relative_error = {self.relative_error}: must be above 0")
-        if self.max_samples < 1:
-            raise InputError(f"max_samples = {self.max_samples}: must be at least 1")
+        if not 1 <= self.max_samples <= _MOST_SAMPLES:
+            raise InputError(
+                f"max_samples = {self.max_samples}: must be at least 1 and at most "
+                f"{_MOST_SAMPLES}; 'rramsim rare' finds rates that are too small to count"
+            )
 
     def enough(self, tally: SenseTally, written: int) -> bool:
         """Tell whether a task needs no further chunk."""
@@ -69,10 +56,14 @@ class StopRule:
             return True
         return tally.error_rate(written).relative_error <= self.relative_error
 
-    def chunks(self) -> tuple[int, ...]:
-        """The number of senses of each chunk that a task can need."""
-        whole, rest = divmod(self.max_samples, CHUNK_SAMPLES)
-        return (CHUNK_SAMPLES,) * whole + ((rest,) if rest else ())
+    @property
+    def chunks(self) -> int:
+        """The chunks that a task can need."""
+        return -(-self.max_samples // CHUNK_SAMPLES)
+
+    def samples(self, chunk: int) -> int:
+        """The number of senses of a chunk: the last one's may be smaller."""
+        return min(CHUNK_SAMPLES, self.max_samples - chunk * CHUNK_SAMPLES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,29 +87,15 @@ class FailedTask:
     @property
     def name(self) -> str:
         """The task in words."""
-        return f"written {self.task.written:+d} at {self.task.conditions.label}"
+        return self.task.name
 
 
-class CampaignResult(Mapping[str, SenseTally]):
+class CampaignResult(dict[str, SenseTally]):
     """The tally of each task by its id, and what failed by name in `failed`."""
 
     def __init__(self, tallies: dict[str, SenseTally], failed: tuple[FailedTask, ...]) -> None:
-        self._tallies = tallies
+        super().__init__(tallies)
         self.failed = failed
-
-    def __getitem__(self, task_id: str) -> SenseTally:
-        return self._tallies[task_id]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tallies)
-
-    def __len__(self) -> int:
-        return len(self._tallies)
-
-
-def available_workers() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_campaign(
@@ -126,59 +103,52 @@ def run_campaign(
     *,
     rows_path: Path,
     stop: StopRule,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    limits: WorkLimits | None = None,
+    runner: Runner | None = None,
     retry_failed: bool = False,
     report: Callable[[CampaignProgress], None] = lambda progress: None,
 ) -> CampaignResult:
     """Sense until every task has enough; returns the tally of each task's id.
 
-    `workers` processes of this machine sense (None: one per core), or those of the dask scheduler
-    at the address `scheduler`. Chunks that `rows_path` holds are not sensed again. A worker that
-    dies or hangs costs no more than its chunk, which is tried again and at last counted as failed
-    (`limits`); `retry_failed` tries again what an earlier run counted as failed.
+    `runner` says where (None: a process on each core). Chunks that `rows_path` holds are not sensed
+    again. A worker that dies or hangs costs no more than its chunk, which is tried again and at
+    last counted as failed; `retry_failed` tries again what an earlier run counted as failed.
 
     Raises `InputError` if another process writes there or the file is damaged, `MachineError` if
     the disk is full, the scheduler is not there, or nothing at all could be sensed.
     """
-    limits = limits or WorkLimits()
-    pool: Pool = (
-        LocalPool(workers=available_workers() if workers is None else workers, limits=limits)
-        if scheduler is None
-        else DaskPool(address=scheduler, limits=limits)
-    )
-    with RowFile(rows_path, retry_failed=retry_failed) as rows:
+    with RowFile(rows_path, parse=SenseTally.from_value, retry_failed=retry_failed) as rows:
         states = {task.id: _State(task, stop) for task in tasks}
+        every = tuple(states.values())
 
         def tell() -> None:
             report(
                 CampaignProgress(
-                    counted=sum(state.tally.samples for state in states.values()),
+                    counted=sum(state.tally.samples for state in every),
                     at_most=sum(
-                        state.tally.samples if state.done else stop.max_samples
-                        for state in states.values()
+                        state.tally.samples if state.done else stop.max_samples for state in every
                     ),
-                    failed=sum(chunk.samples for s in states.values() for chunk in s.failed),
+                    failed=sum(state.lost for state in every),
                 )
             )
 
-        for state in states.values():
+        for state in every:
             state.fold(rows.rows)
         tell()
-        for state in states.values():
-            _log.debug("%s: %d senses kept of an earlier run", state.name, state.tally.samples)
-        if not all(state.done for state in states.values()):
+        for state in every:
+            _log.debug("%s: %d senses kept of an earlier run", state.task.name, state.tally.samples)
+        if not all(state.done for state in every):
+            most = sum(state.left for state in every)
+            pool = (runner or Runner()).pool(most=most)
             # What is still being sensed when every task has enough is left undone.
-            with closing(pool.sense(_wanted(tuple(states.values()), rows))) as outcomes:
-                for key, outcome in outcomes:
-                    rows.append(key, outcome)
-                    states[key[0]].fold(rows.rows)
+            with closing(pool.run(_wanted(every, rows.rows), _hear_nothing)) as outcomes:
+                for job, outcome in outcomes:
+                    rows.append(job.key, job.name, outcome)
+                    states[job.shared.id].fold(rows.rows)
                     tell()
-                    if all(state.done for state in states.values()):
+                    if all(state.done for state in every):
                         break
-    failed = tuple(state.failure() for state in states.values() if state.failed)
-    if failed and not any(state.tally.samples for state in states.values()):
+    failed = tuple(state.failure() for state in every if state.failed)
+    if failed and not any(state.tally.samples for state in every):
         raise MachineError(f"nothing could be sensed: {failed[0].name}: {failed[0].reason}")
     return CampaignResult({key: state.tally for key, state in states.items()}, failed)
 
@@ -188,33 +158,32 @@ class _State:
 
     def __init__(self, task: SenseTask, stop: StopRule) -> None:
         self.task, self._stop = task, stop
-        self._sizes = stop.chunks()
         self._folded = 0
         self._asked = 0
-        self._failed_chunks: list[int] = []
-        self.failed: list[FailedChunk] = []
+        self.failed: dict[int, str] = {}
         self.tally = SenseTally.empty()
         self.done = False
 
     @property
-    def name(self) -> str:
-        """The task in words."""
-        return f"written {self.task.written:+d} at {self.task.conditions.label}"
+    def left(self) -> int:
+        """Chunks that may still be needed."""
+        return 0 if self.done else self._stop.chunks - self._folded
 
-    def fold(self, rows: Mapping[ChunkKey, SenseTally | FailedChunk]) -> None:
+    @property
+    def lost(self) -> int:
+        """Senses in chunks that gave no result."""
+        return sum(self._stop.samples(chunk) for chunk in self.failed)
+
+    def fold(self, rows: _Rows) -> None:
         """Count the chunks that follow those counted, until the stop rule says enough."""
-        while not self.done:
-            outcome = rows.get(self._key(self._folded))
-            if outcome is None:
-                break
-            if isinstance(outcome, FailedChunk):
-                self.failed.append(outcome)
-                self._failed_chunks.append(self._folded)
+        while not self.done and (outcome := rows.get(self._job(self._folded).key)) is not None:
+            if isinstance(outcome, Failed):
+                self.failed[self._folded] = outcome.reason
             else:
                 self.tally = self.tally + outcome
             self._folded += 1
             self.done = (
-                self._folded == len(self._sizes)
+                self._folded == self._stop.chunks
                 or len(self.failed) >= _MOST_FAILED
                 or self._stop.enough(self.tally, self.task.written)
             )
@@ -222,41 +191,40 @@ class _State:
                 rate = self.tally.error_rate(self.task.written)
                 _log.debug(
                     "%s: enough after %d senses, error rate %.3g (%.3g to %.3g)",
-                    self.name, self.tally.samples, rate.value, rate.low, rate.high,
+                    self.task.name, self.tally.samples, rate.value, rate.low, rate.high,
                 )  # fmt: skip
         self._asked = max(self._asked, self._folded)
 
-    def ask(self, rows: Mapping[ChunkKey, SenseTally | FailedChunk]) -> ChunkKey | None:
+    def ask(self, rows: _Rows) -> Job | None:
         """The next chunk that nobody senses yet, or None."""
-        while not self.done and self._asked < len(self._sizes):
-            key = self._key(self._asked)
+        while not self.done and self._asked < self._stop.chunks:
+            job = self._job(self._asked)
             self._asked += 1
-            if key not in rows:
-                return key
+            if job.key not in rows:
+                return job
         return None
 
     def failure(self) -> FailedTask:
         """What this task lost."""
+        chunks = tuple(self.failed)
         return FailedTask(
-            task=self.task,
-            chunks=tuple(self._failed_chunks),
-            senses=sum(chunk.samples for chunk in self.failed),
-            reason=self.failed[-1].reason,
+            task=self.task, chunks=chunks, senses=self.lost, reason=self.failed[chunks[-1]]
         )
 
-    def _key(self, chunk: int) -> ChunkKey:
-        samples = self._sizes[chunk] if chunk < len(self._sizes) else 0
-        return (self.task.id, chunk, samples)
+    def _job(self, chunk: int) -> Job:
+        return self.task.job(chunk, self._stop.samples(chunk))
 
 
-def _wanted(states: tuple[_State, ...], rows: RowFile) -> Iterator[Job]:
+def _wanted(states: tuple[_State, ...], rows: _Rows) -> Iterator[Job]:
     """Chunks to sense, one of each task in turn, so that few are asked for in vain."""
-    while True:
+    found = True
+    while found:
         found = False
         for state in states:
-            key = state.ask(rows.rows)
-            if key is not None:
+            if (job := state.ask(rows)) is not None:
                 found = True
-                yield state.task, key
-        if not found:
-            return
+                yield job
+
+
+def _hear_nothing(job: Job, said: Any) -> None:
+    """Senses say nothing while they run."""

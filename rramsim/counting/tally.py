@@ -1,6 +1,5 @@
 """What is kept of a chunk of senses: sums that add, so that chunks fold in any number."""
 
-import json
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -63,7 +62,7 @@ class SenseTally:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SenseTally) and self.to_json() == other.to_json()
+        return isinstance(other, SenseTally) and self.to_value() == other.to_value()
 
     @property
     def samples(self) -> int:
@@ -75,15 +74,26 @@ class SenseTally:
         trials = int(self.count[:3].sum())
         return Rate(events=trials - int(self.count[WRITTEN.index(written)]), trials=trials)
 
-    def to_json(self) -> str:
-        """One line of JSON that `from_json` reads back exactly."""
-        return json.dumps({f.name: getattr(self, f.name).tolist() for f in fields(self)})
+    def to_value(self) -> dict[str, list[float]]:
+        """Plain values that `from_value` reads back exactly."""
+        return {f.name: getattr(self, f.name).tolist() for f in fields(self)}
 
     @staticmethod
-    def from_json(value: dict[str, Any]) -> "SenseTally":
-        """Read a tally back; raises `ValueError` or `KeyError` for anything else."""
+    def from_value(value: dict[str, Any]) -> "SenseTally":
+        """Read a tally back; raises `ValueError`, `KeyError` or `TypeError` for anything else.
+
+        No sum can be that of so many senses if its square exceeds their number times the sum of
+        squares (Cauchy and Schwarz).
+        """
         arrays = {f.name: np.asarray(value[f.name], dtype=float) for f in fields(SenseTally)}
         if any(array.shape != (4,) or not np.isfinite(array).all() for array in arrays.values()):
             raise ValueError("a tally's sums are four numbers each")
-        count = arrays.pop("count").astype(np.int64)
-        return SenseTally(count=count, **arrays)
+        count = arrays.pop("count")
+        if (count < 0).any() or (count != np.round(count)).any() or count.sum() > 2**53:
+            raise ValueError("senses are counted in whole numbers")
+        for total, squares in (
+            ("energy_j", "energy_squared"), ("resolve_time_s", "resolve_time_squared")
+        ):  # fmt: skip
+            if (arrays[total] ** 2 > count * arrays[squares] * (1 + 1e-9)).any():
+                raise ValueError(f"{total} does not fit {squares}")
+        return SenseTally(count=count.astype(np.int64), **arrays)

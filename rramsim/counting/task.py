@@ -7,12 +7,17 @@ from functools import cached_property
 import numpy as np
 
 from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.counting.tally import SenseTally
 from rramsim.devices import WRITTEN, ResistanceModel
+from rramsim.durable import Job, Say
 from rramsim.engines import SenseEngine, SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.numbers import LARGEST_SEED
 
-__all__ = ["SenseTask", "draw_samples"]
+__all__ = ["CHUNK_SAMPLES", "SenseTask", "draw_samples", "sense_chunk"]
+
+CHUNK_SAMPLES = 100
+"""Senses per row: about 1.5 s of ngspice, so little is lost by a kill and little by writing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,35 @@ class SenseTask:
             )
         )
         return hashlib.sha256(value.encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The task in words."""
+        return f"written {self.written:+d} at {self.conditions.label}"
+
+    @property
+    def version(self) -> str:
+        """The engine with its version."""
+        return self.engine.name
+
+    def job(self, chunk: int, samples: int) -> Job:
+        """The job of sensing one chunk."""
+        return Job(
+            key=f"{self.id} {chunk} {samples}",
+            name=f"{self.name}, chunk {chunk}",
+            shared=self,
+            part=(chunk, samples),
+        )
+
+    def do(self, part: tuple[int, int], say: Say) -> dict[str, list[float]]:
+        """What a worker runs: sense one chunk."""
+        return sense_chunk(self, *part).to_value()
+
+
+def sense_chunk(task: SenseTask, chunk: int, samples: int = CHUNK_SAMPLES) -> SenseTally:
+    """Draw and sense one chunk."""
+    drawn = draw_samples(task, chunk=chunk, samples=samples, chunk_samples=CHUNK_SAMPLES)
+    return SenseTally.of(task.engine.sense(task.circuit, task.conditions, drawn))
 
 
 def draw_samples(task: SenseTask, *, chunk: int, samples: int, chunk_samples: int) -> SenseSamples:

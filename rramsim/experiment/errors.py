@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from rramsim.counting import StopRule, WorkLimits
+from rramsim.counting import StopRule
+from rramsim.durable import Limits, Runner
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
 from rramsim.experiment.values import Quantity, Section, Seed
 
@@ -34,7 +35,7 @@ class ErrorsSection(Section):
     """Worker processes. Left out: one for each core."""
     scheduler: str | None = None
     """Address of a dask scheduler, tcp://HOST:PORT. Left out: this machine's cores."""
-    chunk_limit_s: Quantity = WorkLimits.chunk_s
+    chunk_limit_s: Quantity = Limits.job_s
     """How long a worker may take for a piece of work before it is taken for hung."""
     seed: Seed = 1
     """Of the devices, mismatch and noise that are drawn."""
@@ -50,6 +51,11 @@ class ErrorsSection(Section):
         """When a task has counted enough."""
         return StopRule(relative_error=self.relative_error, max_samples=self.max_samples)
 
-    def make_limits(self) -> WorkLimits:
-        """How long a worker may be without an answer, and how often a chunk is tried."""
-        return WorkLimits(chunk_s=self.chunk_limit_s)
+    def make_runner(self, *, stop_at_s: float = float("inf")) -> Runner:
+        """Where jobs run, how long one may take, and until when, by `time.monotonic`."""
+        return Runner(
+            workers=self.workers,
+            scheduler=self.scheduler,
+            limits=Limits(job_s=self.chunk_limit_s),
+            stop_at_s=stop_at_s,
+        )

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
-from rramsim.counting.dask_pool import DaskPool
-from rramsim.counting.local_pool import LocalPool
 from rramsim.devices import DeviceStatistics, Persistence, ResistanceModel, Retention
 from rramsim.exceptions import InputError
 from rramsim.experiment.chips import ChipsSection
@@ -119,11 +117,7 @@ class Experiment(Section):
         self.make_resistances()
         self.errors.make_engine()
         self.errors.make_stop_rule()
-        limits = self.errors.make_limits()
-        if self.errors.scheduler is not None:
-            DaskPool(address=self.errors.scheduler, limits=limits)
-        if self.errors.workers is not None:
-            LocalPool(workers=self.errors.workers, limits=limits)
+        self.errors.make_runner()
         if self.training.rule == "backprop":
             if "equilibrium" in self.model_fields_set:
                 raise InputError("[equilibrium]: goes with a [training] rule other than 'backprop'")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from rramsim.counting import available_workers
+from rramsim.durable import available_workers
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.figures import ber_map_figure, save_figure

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
-from rramsim.counting import SenseTally, SenseTask
-from rramsim.counting.campaign import CHUNK_SAMPLES
-from rramsim.counting.task import draw_samples
+from rramsim.counting import CHUNK_SAMPLES, SenseTally, SenseTask, draw_samples
 from rramsim.devices import WRITTEN, LogNormal, ResistanceModel
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseSamples
 from rramsim.engines.certification import Agreement, certify

@@ -250,19 +250,19 @@ def _compared_rows(
 def _row(line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
-        if not isinstance(value, dict):
-            raise ValueError("not a JSON object")
+        if not isinstance(value, dict) or "key" not in value:
+            raise ValueError("not a row of results")
     except (ValueError, RecursionError) as error:
         raise InputError(f"a row is damaged ({error}): {line[:60]!r}") from error
     return value
 
 
 def _key(row: dict[str, Any]) -> str:
-    return str(row.get("key", (row.get("task"), row.get("chunk"), row.get("samples"))))
+    return str(row["key"])
 
 
 def _name(row: dict[str, Any]) -> str:
-    parts = ("task", "chunk", "network", "kind", "chip", "type", "vdd_v", "temperature_c", "corner")
+    parts = ("name", "network", "kind", "chip", "type", "vdd_v", "temperature_c", "corner")
     return ", ".join(f"{part} {str(row[part])[:24]}" for part in parts if part in row)
 
 

@@ -107,9 +107,7 @@ def _count(
         tuple(every.values()),
         rows_path=folder.path / "shares.jsonl",
         stop=experiment.errors.make_stop_rule(),
-        workers=experiment.errors.workers,
-        scheduler=experiment.errors.scheduler,
-        limits=experiment.errors.make_limits(),
+        runner=experiment.errors.make_runner(),
         report=report,
     )
 

@@ -86,9 +86,7 @@ def _sweep(
         tasks,
         rows_path=folder.rows,
         stop=experiment.errors.make_stop_rule(),
-        workers=experiment.errors.workers,
-        scheduler=experiment.errors.scheduler,
-        limits=experiment.errors.make_limits(),
+        runner=experiment.errors.make_runner(),
         retry_failed=retry_failed,
         report=lambda p: report(
             SweepProgress(counted=p.counted, at_most=p.at_most, failed=p.failed)

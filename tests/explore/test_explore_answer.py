@@ -8,8 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rramsim.counting import ErrorStatistics, SenseTally, SenseTask, save_dataset, sense_dataset
-from rramsim.counting.chunk import sense_chunk
+from rramsim.counting import (
+    ErrorStatistics,
+    SenseTally,
+    SenseTask,
+    save_dataset,
+    sense_chunk,
+    sense_dataset,
+)
 from rramsim.devices import WRITTEN
 from rramsim.engines import NgspiceEngine, SenseSamples
 from rramsim.exceptions import InputError
@@ -39,7 +45,7 @@ def campaign(subject, setting, chunks):
             seed=7,
             engine=explorer.engine,
         )
-        rows.append(sum(sense_chunk(task, (task.id, k, 100)).count for k in range(chunks)))
+        rows.append(sum(sense_chunk(task, k).count for k in range(chunks)))
     return ErrorStatistics(counts=np.array(rows))
 
 

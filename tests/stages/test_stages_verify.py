@@ -12,9 +12,8 @@ from typer.testing import CliRunner
 
 import rramsim.stages.verify as verifying
 from rramsim.cli.app import app, main
-from rramsim.counting import load_dataset
-from rramsim.counting.campaign import sense_chunk
-from rramsim.counting.rows import RowFile
+from rramsim.counting import SenseTally, load_dataset, sense_chunk
+from rramsim.durable import RowFile
 from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment
 from rramsim.files import folder_lock
@@ -126,7 +125,7 @@ def test_missing_and_strange_files_are_named(folder, files_only):
 def test_a_count_forged_with_its_checksum_and_hash_is_found(folder, monkeypatch):
     lines = folder.rows.read_bytes().splitlines(keepends=True)
     row = json.loads(lines[2])
-    count = row["tally"]["count"]
+    count = row["value"]["count"]
     most = int(np.argmax(count))
     count[most] -= 1
     count[(most + 1) % 3] += 1
@@ -137,9 +136,9 @@ def test_a_count_forged_with_its_checksum_and_hash_is_found(folder, monkeypatch)
     found = verify(folder, share=1.0)
     assert one(found, "files").verdict == "holds"
     assert one(found, "sweep").verdict == "fails"
-    assert "tally.count" in one(found, "sweep").found
+    assert "value.count" in one(found, "sweep").found
     # Where the forged row is not among those done again, the dataset tells.
-    seed = next(s for s in range(100) if "tally" not in one(verify(folder, seed=s), "sweep").found)
+    seed = next(s for s in range(100) if "value" not in one(verify(folder, seed=s), "sweep").found)
     found = one(verify(folder, seed=seed), "sweep")
     assert found.verdict == "fails" and "sense.nc: other values of count" in found.found
 
@@ -244,13 +243,14 @@ def test_rows_that_several_workers_sensed_in_vain_are_no_fault(
     folder = RunFolder.create(tmp_path / "run")
     sweep_stage(experiment, folder)
     counts = load_dataset(folder.sense)["count"].sum("read")
-    with RowFile(folder.rows) as rows:
+    with RowFile(folder.rows, parse=SenseTally.from_value) as rows:
         for task in sweep_tasks(experiment):
             at = {"vdd": task.conditions.vdd_v, "written": task.written}
-            key = (task.id, int(counts.sel(at).item()) // 100, 100)
-            if key[1] < 9 and key not in rows.rows:
-                rows.append(key, sense_chunk(task, key))
-        assert sum(key[2] for key in rows.rows) > counts.sum()
+            chunk = int(counts.sel(at).item()) // 100
+            job = task.job(chunk, 100)
+            if chunk < 9 and job.key not in rows.rows:
+                rows.append(job.key, job.name, sense_chunk(task, chunk).to_value())
+        assert sum(tally.samples for tally in rows.rows.values()) > counts.sum()
     write_provenance(folder, experiment)
     found = one(verify(folder, share=0.5), "sweep")
     assert found.verdict == "holds", found

@@ -1,41 +1,43 @@
 """Workers on many machines, through a dask scheduler.
 
-Each dask worker senses in a process of its own making, one for each of its threads: ngspice is
-one per process, and a sense that hangs can then be ended without ending the dask worker. Dask
-gives the chunks of a worker that is lost to another one.
+Each dask worker does jobs in a process of its own making, one for each of its threads: ngspice is
+one per process, and a job that hangs can then be ended without ending the dask worker. Dask gives
+the jobs of a worker that is lost to another one.
 """
 
 import logging
+import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
 from typing import Any
 
-from rramsim.counting.chunk import ChunkKey, ChunkOutcome, FailedChunk, Job, WorkLimits
-from rramsim.counting.tally import SenseTally
-from rramsim.counting.worker import PackedTask, WorkerProcess
+from rramsim.durable.job import Failed, Job, Limits, Outcome, check_time
+from rramsim.durable.worker import Order, Packed, WorkerProcess
 from rramsim.exceptions import InputError, MachineError
 from rramsim.extras import require_package
 
-__all__ = ["DaskPool", "sense_on_worker"]
+__all__ = ["DaskPool", "do_on_worker"]
 
 _CONNECT_LIMIT_S = 15.0
 _NO_WORKERS_LIMIT_S = 60.0
-"""How long a campaign waits for a first worker, or for one to come back."""
+"""How long a run waits for a first worker, or for one to come back."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DaskPool:
-    """Senses chunks on the workers of the dask scheduler at `address`, "tcp://HOST:PORT".
+    """Does jobs on the workers of the dask scheduler at `address`, "tcp://HOST:PORT".
 
-    The workers need the same rramsim and ngspice; the files are written here alone.
+    The workers need the same rramsim and ngspice; the files are written here alone. What a job
+    says while it runs is not heard.
     """
 
     address: str
-    limits: WorkLimits = field(default_factory=WorkLimits)
+    limits: Limits = field(default_factory=Limits)
+    stop_at_s: float = float("inf")
 
     def __post_init__(self) -> None:
         scheme, _, rest = self.address.partition("://")
@@ -47,8 +49,10 @@ class DaskPool:
             )
         require_package("distributed", "scheduler")
 
-    def sense(self, wanted: Iterator[Job]) -> Generator[ChunkOutcome, None, None]:
-        """Sense what is wanted, yielding chunks as they finish.
+    def run(
+        self, wanted: Iterator[Job], say: Callable[[Job, Any], None]
+    ) -> Generator[Outcome, None, None]:
+        """Do what is wanted, yielding outcomes as they come.
 
         Raises `MachineError` if the scheduler is not there, is lost, or has no workers.
         """
@@ -67,18 +71,19 @@ class DaskPool:
                 "or leave the scheduler out to use this machine's cores"
             ) from error
         try:
-            yield from self._sense(client, wanted)
+            yield from self._run(client, wanted)
         finally:
             with suppress(Exception):
                 client.run(_end_idle, wait=False)
             with suppress(Exception):
                 client.close(timeout=5)
 
-    def _sense(self, client: Any, wanted: Iterator[Job]) -> Generator[ChunkOutcome, None, None]:
+    def _run(self, client: Any, wanted: Iterator[Job]) -> Generator[Outcome, None, None]:
         import distributed
 
-        pending: dict[Any, ChunkKey] = {}
-        packed: dict[str, PackedTask] = {}
+        pending: dict[Any, Job] = {}
+        packed: dict[str, Packed] = {}
+        sent: dict[str, Any] = {}
         alive = time.monotonic()
         while True:
             threads = self._threads(client)
@@ -87,17 +92,20 @@ class DaskPool:
             elif time.monotonic() - alive > _NO_WORKERS_LIMIT_S:
                 raise MachineError(
                     f"scheduler {self.address}: no worker for {_NO_WORKERS_LIMIT_S:g} s; start "
-                    f"'dask worker {self.address}'; what was counted is kept, run again to go on"
+                    f"'dask worker {self.address}'; what was done is kept, run again to go on"
                 )
-            # One more than can run, so that no worker waits for its next chunk.
+            check_time(self.stop_at_s)
+            # One more than can run, so that no worker waits for its next job.
             while len(pending) < 2 * max(threads, 1) and (job := next(wanted, None)):
-                task, key = job
-                if task.id not in packed:
-                    packed[task.id] = PackedTask.of(task)
+                order = Order.of(job, self.limits, packed)
+                if order.shared.id not in sent:
+                    # A task of its own, so that it is made again if the worker that has it is lost.
+                    sent[order.shared.id] = client.submit(_same, order.shared, pure=False)
                 future = client.submit(
-                    sense_on_worker, packed[task.id], key, self.limits, pure=False
-                )
-                pending[future] = key
+                    do_on_worker, sent[order.shared.id], order.part, order.limit_s,
+                    self.limits, pure=False,
+                )  # fmt: skip
+                pending[future] = job
             if not pending:
                 return
             try:
@@ -110,7 +118,8 @@ class DaskPool:
             except distributed.CancelledError as error:
                 raise self._lost() from error
             for future in finished:
-                yield pending[future], self._outcome(future, pending.pop(future))
+                outcome = self._outcome(future)
+                yield pending.pop(future), outcome
 
     def _threads(self, client: Any) -> int:
         try:
@@ -118,41 +127,43 @@ class DaskPool:
         except Exception as error:  # distributed raises many kinds when the other side is gone
             raise self._lost() from error
 
-    def _outcome(self, future: Any, key: ChunkKey) -> SenseTally | FailedChunk:
+    def _outcome(self, future: Any) -> Any:
         import distributed
 
         try:
-            outcome: SenseTally | FailedChunk = future.result()
+            outcome = future.result()
         except distributed.scheduler.KilledWorker:
-            return FailedChunk(samples=key[2], reason="the dask workers died that sensed it")
+            return Failed(reason="the dask workers died that did it")
         except (InputError, MachineError):
             raise
         except distributed.CancelledError as error:
             raise self._lost() from error
         except Exception as error:
             raise MachineError(
-                f"scheduler {self.address}: its workers cannot sense "
+                f"scheduler {self.address}: its workers cannot work "
                 f"({type(error).__name__}: {error}); install the same rramsim there"
             ) from error
-        return outcome
+        return outcome if isinstance(outcome, Failed) else outcome[0]
 
     def _lost(self) -> MachineError:
         return MachineError(
-            f"scheduler {self.address}: lost; what was counted is kept, run again to go on"
+            f"scheduler {self.address}: lost; what was done is kept, run again to go on"
         )
 
 
-def sense_on_worker(
-    task: PackedTask, key: ChunkKey, limits: WorkLimits
-) -> SenseTally | FailedChunk:
-    """What dask runs: sense a chunk in a process of this dask worker's."""
+def _same(packed: Packed) -> Packed:
+    return packed
+
+
+def do_on_worker(packed: Packed, part: Any, limit_s: float, limits: Limits) -> tuple[Any] | Failed:
+    """What dask runs: do a part in a process of this dask worker's."""
     idle = _idle()
     tries = 0
     while True:
-        worker = idle.take()
+        worker = idle.take(limits)
         tries += 1
-        outcome = worker.sense(task, key, limit_s=limits.chunk_s)
-        if isinstance(outcome, SenseTally):
+        outcome = worker.do(Order(shared=packed, part=part, limit_s=limit_s))
+        if not isinstance(outcome, Failed):
             idle.put(worker)
             return outcome
         if tries == limits.attempts:
@@ -160,15 +171,20 @@ def sense_on_worker(
 
 
 class _Idle:
-    """Worker processes of this dask worker that wait for a chunk."""
+    """Worker processes of this dask worker that wait for an order."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._workers: list[WorkerProcess] = []
 
-    def take(self) -> WorkerProcess:
+    def take(self, limits: Limits) -> WorkerProcess:
+        from distributed import get_worker
+
         with self._lock:
-            return self._workers.pop() if self._workers else WorkerProcess()
+            if self._workers:
+                return self._workers.pop()
+        threads = max(1, (os.cpu_count() or 1) // get_worker().state.nthreads)
+        return WorkerProcess(threads=threads, memory_bytes=limits.memory_bytes)
 
     def put(self, worker: WorkerProcess) -> None:
         with self._lock:
