@@ -68,7 +68,9 @@ def test_a_chunk_that_always_hangs_is_recorded_by_name_and_the_rest_is_counted(t
     assert result[tasks[1].id].count.tolist() == counts[1].tolist()
     assert reports[-1].failed == 100
     rows = [json.loads(line) for line in (tmp_path / "rows").read_text().splitlines()]
-    assert [row["name"] for row in rows if "failed" in row] == ["written +0 at 1.2 V, 27 °C, tt, 50 ns, chunk 2"]
+    assert [row["name"] for row in rows if "failed" in row] == [
+        "written +0 at 1.2 V, 27 °C, tt, 50 ns, chunk 2"
+    ]
 
     # Run again, it stays recorded; asked to, the chunk is tried again and counted.
     again = run_campaign(tasks, rows_path=tmp_path / "rows", stop=EVERY, runner=Runner(workers=1))
