@@ -179,8 +179,13 @@ class _State:
         while not self.done and (outcome := rows.get(self._job(self._folded).key)) is not None:
             if isinstance(outcome, Failed):
                 self.failed[self._folded] = outcome.reason
-            else:
+            elif outcome.samples == self._stop.samples(self._folded):
                 self.tally = self.tally + outcome
+            else:
+                raise InputError(
+                    f"{self.task.name}, chunk {self._folded}: its row counts {outcome.samples} "
+                    "senses, which do not add up; remove that row to sense it again"
+                )
             self._folded += 1
             self.done = (
                 self._folded == self._stop.chunks
