@@ -33,9 +33,9 @@ from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment
 from rramsim.figures import (
     gradient_bias_figure,
-    learning_curves_figure,
     noise_robustness_figure,
     save_figure,
+    training_figure,
 )
 from rramsim.files import atomic_path, output_folder
 from rramsim.learning import EpochMetrics, ImageData, load_images
@@ -374,9 +374,9 @@ def _draw(name: str, table: pd.DataFrame, folder: Path) -> None:
             table, caption="toy network, complex128, against the exact gradient (simulated)"
         )
     elif name == "noise":
-        figure = noise_robustness_figure(table, caption=f"{table.data.iloc[0]}; dots are seeds")
+        figure = noise_robustness_figure(table, caption=f"{table.data.iloc[0]}")
     elif name in ("digits", "cifar"):
-        figure = learning_curves_figure(
+        figure = training_figure(
             table, caption=f"{table.data.iloc[0]}; {table.seed.nunique()} seeds, a line each"
         )
     else:

@@ -241,8 +241,7 @@ def main(argv: list[str]) -> int:
                 for case, a, b in rows
             ]
             if options.plot is not None:
-                from rramsim.figures import agreement_figure
-                from rramsim.figures.style import save_one
+                from rramsim.figures import agreement_figure, save_one
 
                 source = f"Simulated, {BatchEngine().name}; PCSA, 27 °C, tt, 50 ns, written +1."
                 save_one(agreement_figure(rows, source=source), options.plot)

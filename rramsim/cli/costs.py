@@ -111,8 +111,7 @@ def sense(
         for written, pair in ((1, (low, high)), (0, (high, high))):
             found.append((written, sense_parts(circuit, conditions, *pair)))
     if plot is not None:
-        from rramsim.figures.sense_parts import sense_parts_figure
-        from rramsim.figures.style import save_one
+        from rramsim.figures import save_one, sense_parts_figure
 
         save_one(sense_parts_figure(found), plot)
     if json:

@@ -69,8 +69,7 @@ def fit(
     if out is not None:
         write_model_file(out, record)
     if plot is not None:
-        from rramsim.figures import probability_figure
-        from rramsim.figures.style import save_one
+        from rramsim.figures import probability_figure, save_one
 
         save_one(probability_figure(measured, found), plot)
     if json:

@@ -188,8 +188,7 @@ class _Cells:
             2000 if plot else 0,
         )
         if plot:
-            from rramsim.figures import pulse_figure
-            from rramsim.figures.style import save_one
+            from rramsim.figures import pulse_figure, save_one
 
             title = f"WL {wl_v:g} V, BL {bl_v:g} V, SL {sl_v:g} V"
             save_one(pulse_figure(done.waveforms, model, title=title, source=source), plot)
@@ -228,8 +227,7 @@ class _Cells:
             max_pulses=max_pulses,
         )
         if plot:
-            from rramsim.figures import programming_figure
-            from rramsim.figures.style import save_one
+            from rramsim.figures import programming_figure, save_one
 
             title = f"SET at WL {set_v:g} V, RESET at WL {reset_v:g} V"
             save_one(programming_figure(done, band_ohm=band, title=title, source=source), plot)

@@ -202,8 +202,7 @@ def rare(
                 f"--plot {plot}: {answer.method} found no design point to draw"
                 + ("; ask for --method importance" if answer.method == "monte-carlo" else "")
             )
-        from rramsim.figures import sensitivity_figure
-        from rramsim.figures.style import save_one
+        from rramsim.figures import save_one, sensitivity_figure
 
         source = f"Simulated, {failure.engine.name}; nearest design point of FORM."
         save_one(sensitivity_figure(parts, title=answer.label, source=source), plot)

@@ -68,8 +68,7 @@ def sense(
     resolve_time_s = float(outcome.resolve_time_s[0])
     resolved = not math.isnan(resolve_time_s)
     if plot is not None:
-        from rramsim.figures.style import save_one
-        from rramsim.figures.waveforms import waveform_figure
+        from rramsim.figures import save_one, waveform_figure
 
         title = f"{r_bl} / {r_blb} Ω: reads {read:+d}" if read else f"{r_bl} / {r_blb} Ω: reads 0"
         figure = waveform_figure({title: outcome.waveforms[0]}, conditions, engine=solver.name)

@@ -12,6 +12,16 @@ from rramsim.explore.controls import Controls
 from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Answer
 from rramsim.explore.loading import Subject
 from rramsim.figures import report as parts
+from rramsim.figures.numbers import (
+    engineering,
+    engineering_error,
+    percent,
+    percent_interval,
+    rate_text,
+)
+from rramsim.figures.rates import TYPES, rate_bars
+from rramsim.figures.senses import sense_chart
+from rramsim.figures.table import Table
 
 __all__ = ["answer_html", "frame_html"]
 
@@ -76,8 +86,7 @@ def _sliders(experiment: Experiment, controls: Controls) -> tuple[parts.Slider, 
             label=label,
             values=values,
             texts=tuple(
-                parts.engineering(v, unit) if unit in ("s", "Ω") else f"{v:g} {unit}"
-                for v in values
+                engineering(v, unit) if unit in ("s", "Ω") else f"{v:g} {unit}" for v in values
             ),
             first=values.index(start),
             marks=tuple(values.index(v) for v in swept if v in values),
@@ -91,9 +100,9 @@ def answer_html(answer: Answer, subject: Subject) -> str:
     at = answer.setting
     rates = {
         kind: parts.RateRecord.model_validate(getattr(answer.statistics, kind).as_dict())
-        for kind in parts.TYPES
+        for kind in TYPES
     }
-    label = f"{at.conditions.label}, HRS {parts.engineering(at.hrs_median_ohm, 'Ω')}"
+    label = f"{at.conditions.label}, HRS {engineering(at.hrs_median_ohm, 'Ω')}"
     return parts.render_answer(
         (
             _waveforms(answer, subject.explorer.controls),
@@ -102,30 +111,28 @@ def answer_html(answer: Answer, subject: Subject) -> str:
             _accuracy(answer, subject),
         ),
         summary=f"{label}: {answer.senses} senses of each weight",
-        told="; ".join(
-            f"{name}: {parts.rate_text(rates[kind])}" for kind, name in parts.TYPES.items()
-        ),
+        told="; ".join(f"{name}: {rate_text(rates[kind])}" for kind, name in TYPES.items()),
         senses=answer.senses,
     )
 
 
 def _waveforms(answer: Answer, controls: Controls) -> parts.ExplorerPanel:
     one = answer.nominal
-    ohms = " / ".join(parts.engineering(r, "Ω") for r in (one.r_bl_ohm, one.r_blb_ohm))
+    ohms = " / ".join(engineering(r, "Ω") for r in (one.r_bl_ohm, one.r_blb_ohm))
     said = "The simulation did not converge"
     if one.waveforms is not None:
-        resolved = f"resolved in {parts.engineering(one.resolve_time_s, 's')}"
+        resolved = f"resolved in {engineering(one.resolve_time_s, 's')}"
         if math.isnan(one.resolve_time_s):
             resolved = "not resolved in the window"
-        said = f"Reads {_SIGNED[one.read]}, {resolved}, {parts.engineering(one.energy_j, 'J')}"
+        said = f"Reads {_SIGNED[one.read]}, {resolved}, {engineering(one.energy_j, 'J')}"
     return parts.ExplorerPanel(
         key="waveforms",
         title=f"One sense of a {_SIGNED[one.written]}",
-        svg=parts.sense_panel(
+        chart=sense_chart(
             one.waveforms,
             answer.setting.conditions,
             highest_vdd_v=controls.vdd_v[-1],
-            label=f"Waveforms of a {_SIGNED[one.written]}",
+            title=f"Waveforms of a {_SIGNED[one.written]}",
         ),
         note=f"{said}. Median devices ({ohms}) without mismatch"
         + ("; the two HRS are 3 % apart." if one.written == 0 else "."),
@@ -136,17 +143,17 @@ def _rates(rates: dict[str, parts.RateRecord]) -> parts.ExplorerPanel:
     return parts.ExplorerPanel(
         key="rates",
         title="Error rates",
-        svg=parts.rate_panel(rates),
-        table=parts.ReportTable(
+        chart=rate_bars(rates),
+        table=Table(
             title="Error rates with 95 % intervals",
             header=("type", "rate", "events"),
             rows=tuple(
                 (
                     name,
-                    parts.rate_text(rates[kind]),
+                    rate_text(rates[kind]),
                     f"{rates[kind].events} of {rates[kind].trials}",
                 )
-                for kind, name in parts.TYPES.items()
+                for kind, name in TYPES.items()
             ),
             numeric=(1, 2),
         ),
@@ -165,7 +172,7 @@ def _senses(answer: Answer) -> parts.ExplorerPanel:
     return parts.ExplorerPanel(
         key="energy",
         title="Energy per sense, and what is read",
-        table=parts.ReportTable(
+        table=Table(
             title="Mean energy and numbers of reads, by written weight",
             header=("written", "energy", "read +1", "read 0", "read −1"),
             rows=tuple(rows),
@@ -184,7 +191,7 @@ def _mean(tally: SenseTally) -> str:
     total, squares = float(tally.energy_j.sum()), float(tally.energy_squared.sum())
     mean = total / reads
     error = 1.96 * float(np.sqrt(max(squares - total * mean, 0.0) / (reads - 1) / reads))
-    return parts.engineering_error(mean, error, "J")
+    return engineering_error(mean, error, "J")
 
 
 def _accuracy(answer: Answer, subject: Subject) -> parts.ExplorerPanel:
@@ -198,14 +205,14 @@ def _accuracy(answer: Answer, subject: Subject) -> parts.ExplorerPanel:
     return parts.ExplorerPanel(
         key="accuracy",
         title=title,
-        table=parts.ReportTable(
+        table=Table(
             title="Accuracy with read errors and without",
             header=("network", "accuracy", "no errors"),
             rows=tuple(
                 (
                     one.network,
-                    parts.percent_interval(one.value, one.low, one.high),
-                    parts.percent(one.without_errors),
+                    percent_interval(one.value, one.low, one.high),
+                    percent(one.without_errors),
                 )
                 for one in found
             ),

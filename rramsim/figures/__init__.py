@@ -1,54 +1,67 @@
-"""Figures: functions that take data and return matplotlib figures."""
+"""Figures: functions that take results and return a `Chart`; matplotlib or a page draws it."""
 
 from typing import TYPE_CHECKING
 
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.figures.accuracy import accuracy_figure, energy_accuracy_figure
-    from rramsim.figures.ber_map import ber_map_figure
-    from rramsim.figures.boundary import boundary_figure
-    from rramsim.figures.chips import chips_figure
-    from rramsim.figures.costs import front_figure
-    from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
-    from rramsim.figures.equilibrium import (
-        gradient_bias_figure,
-        learning_curves_figure,
-        noise_robustness_figure,
+    from rramsim.figures.chart import (
+        COLOURS,
+        Axis,
+        Band,
+        Bars,
+        Cells,
+        Chart,
+        Panel,
+        Point,
+        Rule,
+        Series,
     )
-    from rramsim.figures.errors import error_rates_figure, error_table_figure
-    from rramsim.figures.rare import agreement_figure
-    from rramsim.figures.sense import sense_figure
-    from rramsim.figures.sensitivity import sensitivity_figure
-    from rramsim.figures.shares import shares_figure
-    from rramsim.figures.style import save_figure
-    from rramsim.figures.tolerance import tolerance_figure
-    from rramsim.figures.waveforms import waveform_figure
-    from rramsim.figures.widths import width_figure
+    from rramsim.figures.devices import probability_figure, programming_figure, pulse_figure
+    from rramsim.figures.draw_matplotlib import matplotlib_figure, save_figure, save_one
+    from rramsim.figures.draw_svg import svg_figure
+    from rramsim.figures.networks import (
+        chips_figure,
+        gradient_bias_figure,
+        noise_robustness_figure,
+        tolerance_figure,
+        training_figure,
+        wear_figure,
+        width_figure,
+    )
+    from rramsim.figures.rates import (
+        agreement_figure,
+        ber_map_figure,
+        error_rates_figure,
+        error_table_figure,
+        sensitivity_figure,
+        shares_figure,
+    )
+    from rramsim.figures.senses import (
+        boundary_figure,
+        energy_figure,
+        nominal_waveforms_figure,
+        read_map_figure,
+        sense_parts_figure,
+        time_figure,
+        waveform_figure,
+    )
+    from rramsim.figures.tradeoffs import (
+        efficiency_figure,
+        energy_accuracy_figure,
+        front_figure,
+        loss_figure,
+    )
 else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
-    "accuracy_figure",
-    "agreement_figure",
-    "ber_map_figure",
-    "boundary_figure",
-    "chips_figure",
-    "energy_accuracy_figure",
-    "error_rates_figure",
-    "error_table_figure",
-    "front_figure",
-    "gradient_bias_figure",
-    "learning_curves_figure",
-    "noise_robustness_figure",
-    "probability_figure",
-    "programming_figure",
-    "pulse_figure",
-    "save_figure",
-    "sense_figure",
-    "sensitivity_figure",
-    "shares_figure",
-    "tolerance_figure",
-    "waveform_figure",
-    "width_figure",
-]
+    "COLOURS", "Axis", "Band", "Bars", "Cells", "Chart", "Panel", "Point", "Rule", "Series",
+    "agreement_figure", "ber_map_figure", "boundary_figure", "chips_figure", "efficiency_figure",
+    "energy_accuracy_figure", "energy_figure", "error_rates_figure", "error_table_figure",
+    "front_figure", "gradient_bias_figure", "loss_figure", "matplotlib_figure",
+    "noise_robustness_figure", "nominal_waveforms_figure", "probability_figure",
+    "programming_figure", "pulse_figure", "read_map_figure", "save_figure", "save_one",
+    "sense_parts_figure", "sensitivity_figure", "shares_figure", "svg_figure", "time_figure",
+    "tolerance_figure", "training_figure", "waveform_figure", "wear_figure", "width_figure",
+]  # fmt: skip

@@ -46,7 +46,7 @@ def boundary_stage(
         table["seed"] = experiment.errors.seed
         with atomic_path(folder.boundary) as temporary:
             table.to_csv(temporary, index=False)
-        save_figure(boundary_figure(table), folder.path, "boundary")
+        save_figure(boundary_figure(list(table.itertuples())), folder.path, "boundary")
     return table
 
 

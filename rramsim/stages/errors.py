@@ -39,13 +39,5 @@ def errors_stage(folder: RunFolder) -> dict[str, Any]:
     folder.write_json(folder.errors, value)
     source = f"Simulated, {dataset.attrs['engine'].split(' (')[0]}."
     save_figure(error_table_figure(rows, source=source), folder.path, "errors_table")
-    first = rows[0][0]
-    same = [
-        (c, s)
-        for c, s in rows
-        if (c.temperature_c, c.corner, c.window_s)
-        == (first.temperature_c, first.corner, first.window_s)
-    ]
-    source = f"{source} {first.temperature_c:g} °C, {first.corner}, {first.window_s * 1e9:g} ns"
-    save_figure(error_rates_figure(same, source=source), folder.path, "errors")
+    save_figure(error_rates_figure(rows, source=source), folder.path, "errors")
     return value

@@ -9,16 +9,26 @@ from pathlib import Path
 
 import xarray as xr
 
-from rramsim import __version__
+from rramsim import __version__, figures
 from rramsim.circuits import SenseCircuit
 from rramsim.exceptions import InputError, MachineError
 from rramsim.figures import report as parts
+from rramsim.figures.networks import chips_table, training_table, wear_table
+from rramsim.figures.numbers import engineering
+from rramsim.figures.rates import count_table, error_table, fall_table
+from rramsim.figures.senses import boundary_table, waveform_label
+from rramsim.figures.table import Table
+from rramsim.figures.tradeoffs import front_details, front_table
 from rramsim.files import atomic_path
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.nominal import nominal_stage
 from rramsim.stages.results import RunResults, read_results
 
 __all__ = ["WrittenReport", "report_stage"]
+
+
+_ASKED_LOSS = 0.005
+"""The loss of accuracy that the report's answer is for: half a point."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +57,6 @@ def report_stage(
     page = parts.render_page(
         title=f"rramsim report: {folder.path.resolve().name}",
         subtitle=_subtitle(results),
-        facts=_glance(results),
         sections=sections,
         version=__version__,
     )
@@ -90,13 +99,6 @@ def _glance(results: RunResults) -> list[tuple[str, str]]:
             ("senses simulated", f"{int(count.sum()):,}, of which {unconverged} did not converge"),
             ("engine", str(results.sense.attrs["engine"])),
         ]
-    if results.tradeoff is not None:
-        best = max(results.tradeoff, key=lambda row: row.accuracy)
-        facts.append(
-            ("highest accuracy with read errors",
-             parts.percent_interval(best.accuracy, best.accuracy_low, best.accuracy_high)
-             + f": {best.network} at {best.vdd_v:g} V")
-        )  # fmt: skip
     return facts
 
 
@@ -113,10 +115,14 @@ class _Sections:
     def all(self) -> list[parts.Section]:
         """Every section in the order of the page; boundary and wear only where they are."""
         return [
-            self._run(), self._waveforms(), self._map(), self._sense(), self._errors(),
-            self._shares(), *self._boundary(), self._training(), *self._wear(), self._accuracy(),
-            self._chips(), self._front(),
+            *self._answer(), self._accuracy(), self._front(), self._errors(), self._sense(),
+            self._shares(), *self._boundary(), self._waveforms(), self._map(), self._training(),
+            *self._wear(), self._chips(), self._run(),
         ]  # fmt: skip
+
+    def _answer(self) -> list[parts.Section]:
+        rows = self._results.tradeoff
+        return [] if rows is None else [parts.answer_section(rows, max_loss=_ASKED_LOSS)]
 
     def _command(self, stage: str) -> str:
         return f"Not there yet. Make it with: rramsim {stage} EXPERIMENT.toml --out {self._dir}"
@@ -146,7 +152,7 @@ class _Sections:
             key="run",
             title="What was run",
             notes=tuple(notes),
-            facts=tuple(self._run_facts(circuit)),
+            facts=(*_glance(results), *self._run_facts(circuit)),
             figures=() if circuit is None else (parts.schematic_figure(circuit),),
             tables=tuple(self._hashes()),
             listings=tuple(listings),
@@ -210,12 +216,12 @@ class _Sections:
         states = []
         for name, state in (("LRS", model.lrs), ("HRS", model.hrs)):
             low, middle, high = (
-                parts.engineering(float(state.quantile(u)), "Ω") for u in (-1.0, 0.0, 1.0)
+                engineering(float(state.quantile(u)), "Ω") for u in (-1.0, 0.0, 1.0)
             )
             states.append(f"{name} {middle} ({low} – {high})")
         return f"{', '.join(states)}; median and middle 68 %, {source}"
 
-    def _hashes(self) -> list[parts.ReportTable]:
+    def _hashes(self) -> list[Table]:
         found = self._results.provenance
         if found is None:
             return []
@@ -230,7 +236,7 @@ class _Sections:
                 state = "as written" if same else "changed since"
             rows.append((name, state, digest))
         return [
-            parts.ReportTable(
+            Table(
                 title="Files with their SHA-256, as provenance.json recorded them",
                 header=("file", "now", "SHA-256"),
                 rows=tuple(rows),
@@ -239,7 +245,7 @@ class _Sections:
         ]
 
     def _nominal_section(
-        self, key: str, title: str, draw: Callable[[xr.Dataset], parts.ReportFigure]
+        self, key: str, title: str, draw: Callable[[xr.Dataset], figures.Chart]
     ) -> parts.Section:
         if self._nominal is not None:
             return parts.Section(key=key, title=title, figures=(draw(self._nominal),))
@@ -247,18 +253,18 @@ class _Sections:
         return parts.Section(key=key, title=title, missing=missing)
 
     def _waveforms(self) -> parts.Section:
-        return self._nominal_section("waveforms", "Waveforms", parts.waveform_figure)
+        return self._nominal_section("waveforms", "Waveforms", figures.nominal_waveforms_figure)
 
     def _map(self) -> parts.Section:
-        return self._nominal_section("map", "Read map", parts.read_map_figure)
+        return self._nominal_section("map", "Read map", figures.read_map_figure)
 
     def _sense(self) -> parts.Section:
         key, title = "sense", "Time and energy of a sense"
         dataset = self._results.sense
         if dataset is None:
             return parts.Section(key=key, title=title, missing=self._command("sweep"))
-        figures = (parts.time_figure(dataset), parts.energy_figure(dataset))
-        return parts.Section(key=key, title=title, figures=figures)
+        drawn = (figures.time_figure(dataset), figures.energy_figure(dataset))
+        return parts.Section(key=key, title=title, figures=drawn)
 
     def _errors(self) -> parts.Section:
         key, title = "errors", "Bit errors"
@@ -275,8 +281,12 @@ class _Sections:
                 "Simulated. Rates are over converged senses: types 1 and 2 of written ±1, type 3 "
                 "of written 0."
             ),
-            figures=(parts.error_figure(record),),
-            tables=(parts.error_table(record), parts.count_table(record)),
+            figures=(
+                figures.error_rates_figure(
+                    [(row, row) for row in record.conditions], source=f"Simulated, {record.engine}"
+                ),
+            ),
+            tables=(error_table(record.conditions), count_table(record.conditions)),
         )
 
     def _shares(self) -> parts.Section:
@@ -288,8 +298,8 @@ class _Sections:
             key=key,
             title=title,
             text="Simulated: the same senses with one source of variation switched off at a time.",
-            figures=(parts.shares_figure(record),),
-            tables=(parts.fall_table(record),),
+            figures=(figures.shares_figure(record),),
+            tables=(fall_table(record),),
             notes=tuple(f"{f.senses} senses gave no result: {f.task}" for f in record.failed),
         )
 
@@ -301,8 +311,8 @@ class _Sections:
         return parts.Section(
             key=key,
             title=title,
-            figures=(parts.training_figure(rows),),
-            tables=(parts.training_table(rows),),
+            figures=(figures.training_figure(rows),),
+            tables=(training_table(rows),),
         )
 
     def _boundary(self) -> list[parts.Section]:
@@ -313,8 +323,8 @@ class _Sections:
             parts.Section(
                 key="boundary",
                 title="Boundary between 0 and ±1",
-                figures=(parts.boundary_figure(rows),),
-                tables=(parts.boundary_table(rows),),
+                figures=(figures.boundary_figure(rows),),
+                tables=(boundary_table(rows),),
             )
         ]
 
@@ -326,8 +336,8 @@ class _Sections:
             parts.Section(
                 key="wear",
                 title="Wear",
-                figures=(parts.wear_figure(rows),),
-                tables=(parts.wear_table(rows),),
+                figures=(figures.wear_figure(rows),),
+                tables=(wear_table(rows),),
             )
         ]
 
@@ -343,11 +353,11 @@ class _Sections:
         return f"Not there yet. Make it with: rramsim tradeoff {self._dir}"
 
     def _accuracy(self) -> parts.Section:
-        key, title = "accuracy", "Accuracy"
+        key, title = "accuracy", "Accuracy lost to read errors"
         rows = self._results.tradeoff
         if rows is None:
             return parts.Section(key=key, title=title, missing=self._lacks_tradeoff())
-        return parts.Section(key=key, title=title, figures=(parts.accuracy_figure(rows),))
+        return parts.Section(key=key, title=title, figures=(figures.loss_figure(rows),))
 
     def _chips(self) -> parts.Section:
         key, title = "chips", "Chips"
@@ -358,8 +368,12 @@ class _Sections:
         return parts.Section(
             key=key,
             title=title,
-            figures=(parts.chips_figure(rows, record),),
-            tables=(parts.chips_table(record),),
+            figures=(
+                figures.chips_figure(
+                    rows, data=record.data, images=record.images, conditions=record.conditions
+                ),
+            ),
+            tables=(chips_table(record.ensembles),),
         )
 
     def _front(self) -> parts.Section:
@@ -367,14 +381,15 @@ class _Sections:
         rows = self._results.tradeoff
         if rows is None:
             return parts.Section(key=key, title=title, missing=self._lacks_tradeoff())
+        errors = self._results.errors.conditions if self._results.errors else []
         drawn = frozenset(
-            parts.waveform_label(v)
+            waveform_label(v)
             for v in ([] if self._nominal is None else self._nominal.vdd.values.tolist())
         )
         return parts.Section(
             key=key,
             title=title,
-            figures=(parts.front_figure(rows, self._results.errors),),
-            details=parts.front_details(rows, self._results.errors, drawn),
-            tables=(parts.front_table(rows),),
+            figures=(figures.energy_accuracy_figure(rows, errors),),
+            details=front_details(rows, errors, drawn),
+            tables=(front_table(rows),),
         )

@@ -18,6 +18,7 @@ from rramsim.devices import WRITTEN, LogNormal, ResistanceModel
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.figures import save_figure, shares_figure
+from rramsim.figures.report import SharesRecord
 from rramsim.files import folder_lock
 from rramsim.schemas import FILE_SCHEMAS
 from rramsim.stages.folder import RunFolder
@@ -66,7 +67,7 @@ def shares_stage(
     with folder_lock(folder.path):
         value = _count(experiment, folder, report)
         folder.write_json(folder.shares, value)
-        save_figure(shares_figure(value), folder.path, "shares")
+        save_figure(shares_figure(SharesRecord.model_validate(value)), folder.path, "shares")
     return value
 
 

@@ -13,7 +13,7 @@ from rramsim.counting.dataset import AXES
 from rramsim.devices import WRITTEN
 from rramsim.engines import Waveforms
 from rramsim.experiment import Experiment
-from rramsim.figures import save_figure, sense_figure, waveform_figure
+from rramsim.figures import energy_figure, save_figure, time_figure, waveform_figure
 from rramsim.files import folder_lock
 from rramsim.stages.certify import certify_campaign
 from rramsim.stages.folder import RunFolder
@@ -120,7 +120,8 @@ def _sweep(
         "failed": json.dumps([_failure(failed) for failed in tallies.failed]),
     }
     save_dataset(dataset, folder.sense)
-    save_figure(sense_figure(dataset), folder.path, "sense")
+    save_figure(time_figure(dataset), folder.path, "resolve_time")
+    save_figure(energy_figure(dataset), folder.path, "sense_energy")
     shown = min(conditions, key=lambda c: (abs(c.vdd_v - 1.2), abs(c.temperature_c - 27)))
     figure = waveform_figure(_waveforms(experiment, shown), shown, engine=engine.name)
     save_figure(figure, folder.path, "waveforms")

@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 
 from rramsim.costs import (
-    ANCHORS,
     DATA_FLOWS,
     GATES_FILE,
     TRADEOFF_COLUMNS,
@@ -23,7 +22,13 @@ from rramsim.costs import (
 )
 from rramsim.counting import conditions_of, load_dataset, statistics_at
 from rramsim.experiment import Experiment
-from rramsim.figures import accuracy_figure, energy_accuracy_figure, front_figure, save_figure
+from rramsim.figures import (
+    efficiency_figure,
+    energy_accuracy_figure,
+    front_figure,
+    loss_figure,
+    save_figure,
+)
 from rramsim.files import atomic_path, folder_lock
 from rramsim.learning import ImageData
 from rramsim.networks import errors_of_statistics, layer_census
@@ -147,8 +152,9 @@ def _test(
     with atomic_path(folder.costs) as temporary:
         placed.to_csv(temporary, index=False)
     if placed.total_j.notna().any():
-        save_figure(front_figure(placed, anchors=ANCHORS), folder.path, "front")
-    save_figure(accuracy_figure(table), folder.path, "accuracy")
+        save_figure(front_figure(placed), folder.path, "front")
+        save_figure(efficiency_figure(placed), folder.path, "efficiency")
+    save_figure(loss_figure(table), folder.path, "loss")
     save_figure(energy_accuracy_figure(table), folder.path, "energy_accuracy")
     return table
 

@@ -35,7 +35,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "vdd_v": vdd_v, "temperature_c": temperature_c, "corner": "tt", "window_s": window_s,
             "type1": 0, "type2": 0, "type3": 0.1, "accuracy": accuracy - less,
             "accuracy_low": accuracy - less - 0.02, "accuracy_high": accuracy - less + 0.01,
-            "accuracy_without_errors": 0.9, "draws": 4, "energy_once_j": 1e-9,
+            "accuracy_without_errors": 0.9, "draws": 4, "images": 450,
+            "loss": 0.9 - accuracy + less, "loss_low": 0.0, "loss_high": 0.9,
+            "loss_deviation": 0.01, "loss_image_error": 0.01, "energy_once_j": 1e-9,
             "energy_once_low_j": 1e-9, "energy_once_high_j": 1e-9, "energy_per_use_j": 1e-6,
             "energy_per_use_low_j": 1e-6, "energy_per_use_high_j": 1e-6,
         }

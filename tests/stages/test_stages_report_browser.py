@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from rramsim.figures import COLOURS
 from rramsim.stages import RunFolder, report_stage
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -13,7 +14,10 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt install chromium")
 
-WAVES = "Waveforms at 1 V, 27 °C, tt, window 50 ns"
+WAVES = "Waveforms of the three weights, 1 V"
+LIGHT = {"rgb(28, 36, 48)", "rgb(90, 100, 114)"} | {
+    f"rgb{tuple(int(colour[k : k + 2], 16) for k in (1, 3, 5))}" for colour in COLOURS
+}
 FRONT = "#figure-front .variant:not([hidden])"
 
 
@@ -75,7 +79,7 @@ def test_a_point_of_the_front_tells_and_leads_to_its_errors_and_waveforms(visit)
     assert tip.is_hidden()
     page.mouse.move(*centre(page, point.locator(".target")))
     assert tip.is_visible() and tip.inner_text().startswith(point.get_attribute("data-tip"))
-    for part in ("\n1 V", "J (", "type 1: ", "type 2: ", "type 3: ", "Waveforms at 1 V, 27 °C, tt"):
+    for part in ("\n1 V", "J (", "type 1: ", "type 2: ", "type 3: ", WAVES):
         assert part in tip.inner_text()
     drawn = tip.locator("svg").bounding_box()
     assert drawn["height"] > 100 and drawn["y"] >= 0
@@ -98,7 +102,7 @@ def test_the_keyboard_reaches_everything(visit):
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "content"
     points = page.locator(f"{FRONT} .point")
-    assert [points.nth(k).get_attribute("tabindex") for k in range(4)] == ["0", "-1", "-1", "-1"]
+    assert [points.nth(k).get_attribute("tabindex") for k in range(3)] == ["0", "-1", "-1"]
     page.locator("#figure-front input:checked").focus()
     page.keyboard.press("Tab")
     tip = page.locator("#tip")
@@ -146,8 +150,7 @@ def test_many_choices_are_one_list(visit, results, tmp_path):
     assert figure.locator("input").count() == 0 and figure.locator("option").count() == 8
     figure.locator("select").focus()
     page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
-    assert "read once an image, 40 °C, tt" in figure.locator("svg:visible").get_attribute(
+    assert "read once an image; 40 °C, tt" in figure.locator("svg:visible").get_attribute(
         "aria-label"
     )
 
@@ -183,7 +186,7 @@ def test_what_is_seen_can_be_downloaded(visit, tmp_path, part):
         assert svg.tag == "{http://www.w3.org/2000/svg}svg"
         texts = [e for e in svg.iter() if e.tag.endswith("}text")]
         # On its own it is drawn in the light colours, without a style sheet.
-        assert texts and {e.get("fill") for e in texts} <= {"rgb(28, 36, 48)", "rgb(90, 100, 114)"}
+        assert texts and {e.get("fill") for e in texts} <= LIGHT
         assert len(list(csv.reader(download(figure, "csv").open()))) > 1
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 

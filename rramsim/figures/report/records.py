@@ -4,8 +4,7 @@ Keys that a file has beside these are left alone, and what an older file lacks h
 that the results of other versions are read too.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -26,8 +25,6 @@ __all__ = [
     "TrainingRow",
     "WearRow",
     "WithoutRecord",
-    "by_network",
-    "network_label",
 ]
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -76,11 +73,6 @@ class _Conditions(_Record):
     temperature_c: float
     corner: str
     window_s: Annotated[float, Field(gt=0)]
-
-    @property
-    def environment(self) -> str:
-        """All but the supply, as a short text."""
-        return f"{self.temperature_c:g} °C, {self.corner}, {self.window_s * 1e9:g} ns"
 
 
 class ErrorsRow(_Conditions):
@@ -211,19 +203,18 @@ class TradeoffRow(_Conditions):
     accuracy_high: Share
     accuracy_without_errors: Share
     draws: Count
+    images: Count
+    loss: float
+    loss_low: float
+    loss_high: float
+    loss_deviation: Annotated[float | None, BeforeValidator(lambda v: None if v == "" else v)]
+    loss_image_error: float
     energy_once_j: float
     energy_once_low_j: float
     energy_once_high_j: float
     energy_per_use_j: float
     energy_per_use_low_j: float
     energy_per_use_high_j: float
-
-    def energy_j(self, flow: str) -> tuple[float, float, float]:
-        """Energy per image of a data flow, and the ends of its interval."""
-        value, low, high = (
-            float(getattr(self, f"energy_{flow}{end}_j")) for end in ("", "_low", "_high")
-        )
-        return value, low, high
 
 
 class ChipRow(_Record):
@@ -271,29 +262,3 @@ class WearRow(_Record):
     def mean_writes(self) -> float:
         """Writes of a device in the mean."""
         return (self.sets + self.resets) / self.devices
-
-
-class _OfNetwork(Protocol):
-    @property
-    def network(self) -> str: ...
-
-    @property
-    def trained_with_errors(self) -> str: ...
-
-
-Row = TypeVar("Row", bound=_OfNetwork)
-
-
-def network_label(row: _OfNetwork) -> str:
-    """A network's name with the errors that it was trained with."""
-    if row.trained_with_errors == "none":
-        return row.network
-    return f"{row.network}, trained with errors of {row.trained_with_errors} V"
-
-
-def by_network(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of each network, in the order in which the networks appear."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(network_label(row), []).append(row)
-    return groups

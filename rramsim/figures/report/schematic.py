@@ -8,9 +8,10 @@ import re
 
 from rramsim.circuits import SenseCircuit
 from rramsim.circuits.netlist import read_netlist
-from rramsim.figures.report.figure import ReportFigure, Variant, csv_text
-from rramsim.figures.report.numbers import engineering
-from rramsim.figures.report.svg import Element, add, root, text, to_string
+from rramsim.figures.chart import csv_text
+from rramsim.figures.numbers import engineering
+from rramsim.figures.report.page import Picture
+from rramsim.figures.svg import Element, add, root, text, to_string
 from rramsim.processes.process import netlists_folder
 
 __all__ = ["is_shipped_topology", "schematic_figure"]
@@ -43,7 +44,7 @@ def is_shipped_topology(circuit: SenseCircuit) -> bool:
     return _wiring(lines) == _wiring([line for _, line in shipped.elements])
 
 
-def schematic_figure(circuit: SenseCircuit) -> ReportFigure:
+def schematic_figure(circuit: SenseCircuit) -> Picture:
     """The circuit that was sensed, with the sizes of its transistors and its capacitances."""
     drawn = is_shipped_topology(circuit)
     svg = _drawing(circuit) if drawn else _block(circuit)
@@ -59,11 +60,11 @@ def schematic_figure(circuit: SenseCircuit) -> ReportFigure:
         else "The amplifier's transistors are connected otherwise than in the plain PCSA: it is "
         "shown as a block, and the netlist below is what was simulated."
     )
-    return ReportFigure(
+    return Picture(
         key="circuit",
         title=f"The circuit: {circuit.name}",
         caption=caption + behind,
-        variants=(Variant(label="", svg=svg),),
+        variants={"": svg},
         csv=csv_text(
             ["transistor", "device", "width_m", "length_m"],
             ([t.name, t.device, t.width_m, t.length_m] for t in circuit.transistors),

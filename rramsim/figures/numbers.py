@@ -1,17 +1,32 @@
 """Numbers as people read them: engineering units, percentages, rates with their intervals."""
 
 import math
-
-from rramsim.figures.report.records import RateRecord
+from typing import Protocol
 
 __all__ = [
+    "CountedRate",
     "engineering",
     "engineering_error",
     "engineering_interval",
     "percent",
     "percent_interval",
+    "points_interval",
     "rate_text",
 ]
+
+
+class CountedRate(Protocol):
+    """A rate as counted: `events` of `trials`, with the ends of its 95 % interval."""
+
+    @property
+    def low(self) -> float: ...  # noqa: D102
+    @property
+    def high(self) -> float: ...  # noqa: D102
+    @property
+    def events(self) -> int: ...  # noqa: D102
+    @property
+    def trials(self) -> int: ...  # noqa: D102
+
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"),
              (1e-12, "p"), (1e-15, "f"))  # fmt: skip
@@ -77,16 +92,26 @@ def percent_interval(value: float, low: float, high: float, digits: int = 1) -> 
     return f"{percent(value, digits)} ({100 * low:.{digits}f}–{percent(high, digits)})"
 
 
-def rate_text(rate: RateRecord) -> str:
+def points_interval(value: float, low: float, high: float, digits: int = 2) -> str:
+    """A difference of shares in percentage points, with the interval around it.
+
+    >>> points_interval(0.0125, -0.001, 0.026)
+    '1.25 (−0.10 to 2.60)'
+    """
+    texts = (f"{100 * share + 0.0:.{digits}f}".replace("-", "−") for share in (value, low, high))
+    return "{} ({} to {})".format(*texts)
+
+
+def rate_text(rate: CountedRate) -> str:
     """A rate with its 95 % interval, or its upper end where no event was seen.
 
-    >>> rate_text(RateRecord(rate=0.05, low=0.02, high=0.11, events=5, trials=100))
-    '5 % (2–11 %)'
-    >>> rate_text(RateRecord(rate=0.0, low=0.0, high=0.0368, events=0, trials=98))
-    'none seen (< 3.7 %)'
+    >>> from rramsim.counting import Rate
+    >>> rate_text(Rate(events=5, trials=100)), rate_text(Rate(events=0, trials=98))
+    ('5 % (1.6–11 %)', 'none seen (< 3.7 %)')
     """
-    if rate.rate is None:
+    if not rate.trials:
         return "no read"
     if not rate.events:
         return f"none seen (< {100 * rate.high:.2g} %)"
-    return f"{100 * rate.rate:.3g} % ({100 * rate.low:.2g}–{100 * rate.high:.2g} %)"
+    value = rate.events / rate.trials
+    return f"{100 * value:.3g} % ({100 * rate.low:.2g}–{100 * rate.high:.2g} %)"

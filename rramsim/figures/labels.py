@@ -1,0 +1,77 @@
+"""Where labels go: beside their marks, and on nothing else."""
+
+from collections.abc import Sequence
+
+__all__ = ["Box", "crowded", "place_labels", "segment_boxes", "wrapped"]
+
+Box = tuple[float, float, float, float]
+"""Left, lower, right, upper end, in any unit that both axes share."""
+
+
+def crowded(box: Box, others: Sequence[Box]) -> bool:
+    """Whether a box lies over another one."""
+    return any(
+        box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+        for other in others
+    )
+
+
+def place_labels(
+    marks: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]],
+    obstacles: Sequence[Box], frame: Box, *, reach: float,
+) -> list[Box | None]:  # fmt: skip
+    """A box for each label beside its mark (x, y), clear of all obstacles and of each other.
+
+    `sizes` are the labels' widths and heights, `reach` the distance from a mark's centre. None
+    where no place of twelve around the mark is free; inside `frame` all of them stay.
+
+    >>> place_labels([(5, 5)], [(2, 1)], [], (0, 0, 10, 10), reach=1)
+    [(4.0, 6, 6.0, 7)]
+    >>> place_labels([(5, 5)], [(2, 1)], [(0, 0, 10, 10)], (0, 0, 10, 10), reach=1)
+    [None]
+    """
+    taken = list(obstacles)
+    found: list[Box | None] = []
+    for (x, y), (width, height) in zip(marks, sizes, strict=True):
+        best = None
+        for far in (reach, 2.2 * reach):
+            left, right, below = x - far - width, x + far, y - far - height
+            # Above, below, right, left, then the corners.
+            for x_at, y_at in (
+                (x - width / 2, y + far), (x - width / 2, below), (right, y - height / 2),
+                (left, y - height / 2), (right, y + far / 2), (left, y + far / 2),
+            ):  # fmt: skip
+                box = (x_at, y_at, x_at + width, y_at + height)
+                inside = (
+                    box[0] >= frame[0] and box[2] <= frame[2]
+                    and box[1] >= frame[1] and box[3] <= frame[3]
+                )  # fmt: skip
+                if best is None and inside and not crowded(box, taken):
+                    best = box
+        if best is not None:
+            taken.append(best)
+        found.append(best)
+    return found
+
+
+def segment_boxes(
+    begin: tuple[float, float], end: tuple[float, float], *, step: float, half: float
+) -> list[Box]:
+    """Small boxes along a straight line, for what a label must keep clear of."""
+    (x0, y0), (x1, y1) = begin, end
+    count = max(1, int(max(abs(x1 - x0), abs(y1 - y0)) / step))
+    places = [(x0 + (x1 - x0) * k / count, y0 + (y1 - y0) * k / count) for k in range(count + 1)]
+    return [(x - half, y - half, x + half, y + half) for x, y in places]
+
+
+def wrapped(text: str, letters: int) -> list[str]:
+    """Lines of at most so many letters; words that are longer are broken.
+
+    >>> wrapped("a name-that-is-long here", 10)
+    ['a name-', 'that-is-', 'long here']
+    >>> wrapped("x" * 12, 5)
+    ['xxxxx', 'xxxxx', 'xx']
+    """
+    from textwrap import wrap
+
+    return [line for part in text.split("\n") for line in wrap(part, max(letters, 4)) or [""]]

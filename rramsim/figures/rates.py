@@ -1,0 +1,398 @@
+"""Error rates: against the supply, as tables, by source, as maps, and by one method or another."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from rramsim.figures.chart import Axis, Bars, Cells, Chart, Panel, Point, Rule, Series
+from rramsim.figures.numbers import CountedRate, percent, rate_text
+from rramsim.figures.table import Table
+
+if TYPE_CHECKING:
+    from rramsim.rare import PartSensitivity, RareRate
+
+__all__ = [
+    "TYPES", "agreement_figure", "ber_map_figure", "count_table", "environment",
+    "error_rates_figure", "error_table", "error_table_figure", "fall_table", "rate_bars",
+    "sensitivity_figure", "shares_figure",
+]  # fmt: skip
+
+TYPES = {
+    "type1": "type 1: sign flip",
+    "type2": "type 2: ±1 read as 0",
+    "type3": "type 3: 0 read as ±1",
+}
+_EXACT = "exact 95 % intervals; arrows: no error seen, upper end of the interval"
+_CLIFF = 10.0
+"""Neighbours whose rates differ by more than this factor are not joined: between them nothing is
+known."""
+
+_FLOOR = 1e-9
+
+
+def environment(row: Any) -> str:
+    """All conditions but the supply, as a short text."""
+    return f"{row.temperature_c:g} °C, {row.corner}, {row.window_s * 1e9:g} ns"
+
+
+def _value(rate: CountedRate) -> float:
+    return rate.events / rate.trials if rate.trials else math.nan
+
+
+def _rate_point(place: float, rate: CountedRate, name: str, *, along: str) -> Point:
+    """A rate at a place of the other axis; `along` is the axis of the rate."""
+    bound: Any = "" if rate.events else "down" if along == "y" else "left"
+    at = _value(rate) if rate.events or not rate.trials else rate.high
+    x, y = (place, at) if along == "y" else (at, place)
+    bar: dict[str, Any] = {f"{along}_bar": (rate.low, rate.high)}
+    tip = f"{name}\n{rate_text(rate)}\n{rate.events} of {rate.trials} senses"
+    return Point(x=x, y=y, bound=bound, tip=tip, **bar)
+
+
+def _rate_axis(label: str = "error rate") -> Axis:
+    return Axis(label=label, unit="", log=True)
+
+
+def error_rates_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart:
+    """The three rates against VDD, a panel for each temperature, corner and window.
+
+    `rows` pair conditions (`vdd_v`, `temperature_c`, `corner`, `window_s`) with what was counted
+    (`type1`, `type2`, `type3`).
+    """
+    groups: dict[str, list[tuple[Any, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row[0].vdd_v):
+        groups.setdefault(environment(row[0]), []).append(row)
+    several = len(groups) > 1
+    panels = []
+    for where, mine in groups.items():
+        series = []
+        for index, (kind, name) in enumerate(TYPES.items()):
+            points: list[Point] = []
+            for at, counted in mine:
+                rate = getattr(counted, kind)
+                point = _rate_point(at.vdd_v, rate, f"{at.vdd_v:g} V, {name}", along="y")
+                points.append(_with_gap(point, points))
+            series.append(Series(points=points, label=name, colour=index, mark=index, line="solid"))
+        panels.append(
+            Panel(
+                x=Axis(label="supply VDD", unit="V"), y=_rate_axis(), series=series, dodge=True,
+                choice=where if several else "",
+            )
+        )  # fmt: skip
+    at = "" if several else f", {next(iter(groups))}"
+    return Chart(
+        key="error-rates",
+        title="Error rates against the supply",
+        panels=panels,
+        footer=f"{source.rstrip('. ')}{at}. Neighbours that differ by more than a factor of "
+        f"{_CLIFF:g} are not joined.",
+        bars=_EXACT,
+        choice="Conditions",
+    )
+
+
+def _with_gap(point: Point, before: Sequence[Point]) -> Point:
+    known = [p for p in before[-1:] if not p.bound and p.y > 0 and point.y > 0]
+    steep = any(abs(math.log(p.y / point.y)) > math.log(_CLIFF) for p in known)
+    return replace(point, gap=steep)
+
+
+def error_table_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart:
+    """Counts written x read for each set of conditions, errors shaded by their rate.
+
+    `rows` pair conditions with what was counted (`counts`, shape (3, 4)).
+    """
+    panels = []
+    for conditions, counted in rows:
+        counts = np.asarray(counted.counts)
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        wrong = share.copy()
+        np.fill_diagonal(wrong, 0)
+        texts = [
+            [f"{n}\n{percent(s)}" if n else "0" for n, s in zip(line, shares, strict=True)]
+            for line, shares in zip(counts.tolist(), share.tolist(), strict=True)
+        ]
+        panels.append(
+            Panel(
+                x=Axis.names(["−1", "0", "+1", "none"], label="read"),
+                y=Axis.names(["−1", "0", "+1"], label="written", downwards=True),
+                cells=Cells(
+                    x=range(4), y=range(3), shades=(-0.8 * wrong).tolist(), texts=texts,
+                    strong=frozenset((k, k) for k in range(3)),
+                ),
+                choice=f"{conditions.vdd_v:g} V, {environment(conditions)}",
+            )
+        )  # fmt: skip
+    return Chart(
+        key="error-counts",
+        title="What was read of what was written",
+        panels=panels,
+        footer=f"{source.rstrip('. ')}. Numbers of senses and their share of the row; none: the "
+        "simulation did not converge.",
+        choice="Conditions",
+        columns=min(4, len(panels)),
+    )
+
+
+def shares_figure(record: Any) -> Chart:
+    """Rates of each type with everything on and with one source off, from a `SharesRecord`."""
+    panels = []
+    for row in record.conditions:
+        entries = {"everything on": row.all}
+        entries |= {f"without {name}": entry for name, entry in row.without.items()}
+        series = []
+        for index, (kind, name) in enumerate(TYPES.items()):
+            points = [
+                _rate_point(k + 0.22 * (index - 1), getattr(entry, kind), f"{label}, {name}",
+                            along="x")
+                for k, (label, entry) in enumerate(entries.items())
+            ]  # fmt: skip
+            series.append(Series(points=points, label=name, colour=index, mark=index))
+        panels.append(
+            Panel(
+                x=_rate_axis(), y=Axis.names(list(entries), downwards=True), series=series,
+                choice=row.label,
+            )
+        )  # fmt: skip
+    return Chart(
+        key="error-shares",
+        title="Error rates with one source of variation switched off",
+        panels=panels,
+        footer=f"Simulated, {record.engine.split(' (')[0]}, {record.circuit}. The farther left of "
+        "“everything on”, the more of the errors come from that source.",
+        bars=_EXACT,
+        choice="Conditions",
+        columns=min(2, len(panels)),
+    )
+
+
+def ber_map_figure(table: pd.DataFrame) -> Chart:
+    """A map for each error type, temperature and window: supply across, corners down.
+
+    `table` holds the columns of `ber_map.csv`. Fields carry the rate's power of ten.
+    """
+    corners = list(dict.fromkeys(table.corner))
+    supplies = sorted(table.vdd_v.unique())
+    panels = []
+    for (window_s, temperature, kind), mine in table.groupby(["window_s", "temperature_c", "type"]):
+        found = {(row.corner, row.vdd_v): _field(row) for row in mine.itertuples()}
+        fields = [[found.get((c, v), (math.nan, "")) for v in supplies] for c in corners]
+        panels.append(
+            Panel(
+                x=Axis.names([f"{v:g}" for v in supplies], label="supply VDD (V)"),
+                y=Axis.names(corners, label="corner"),
+                title=TYPES[f"type{kind}"],
+                choice=f"{temperature:g} °C, {1e9 * float(str(window_s)):g} ns",
+                cells=Cells(
+                    x=range(len(supplies)), y=range(len(corners)),
+                    shades=[[shade for shade, _ in line] for line in fields],
+                    texts=[[text for _, text in line] for line in fields],
+                ),
+            )
+        )  # fmt: skip
+    unknown = int((~table.settled).sum())
+    return Chart(
+        key="ber-map",
+        title="Error rates over supply, corner and temperature",
+        panels=panels,
+        footer=f"Simulated, {table.engine.iloc[0]}. Numbers: power of ten of the error rate; <: "
+        f"below 1e-9; ?: no answer, the methods disagree. {len(table) - unknown} of {len(table)} "
+        "rates are known to the error asked for or lie below 1e-9; intervals of all are in "
+        "ber_map.csv.",
+        choice="Conditions",
+        columns=table.type.nunique(),
+    )
+
+
+def _field(row: Any) -> tuple[float, str]:
+    """The shade and the text of one rate."""
+    if row.status == "refused":
+        return math.nan, "?"
+    if row.status == "bounded" or row.high < _FLOOR or row.rate < _FLOOR:
+        return 0.0, "<"
+    power = math.log10(row.rate)
+    # Adding 0 takes the sign of a rounded -0.0.
+    text = f"{round(power, 1) + 0.0:.1f}".replace("-", "−")
+    return -max(0.02, 1 - power / math.log10(_FLOOR)), text
+
+
+def agreement_figure(rows: Sequence[tuple[str, "RareRate", "RareRate"]], *, source: str) -> Chart:
+    """Importance sampling against plain Monte-Carlo: both with intervals, and their ratio.
+
+    `rows`: (case, importance sampling, plain Monte-Carlo).
+    """
+    names = [" ".join(name.split()) for name, _, _ in rows]
+    series = []
+    for index, label in enumerate(("importance sampling", "plain Monte-Carlo")):
+        answers: list[Any] = [row[index + 1] for row in rows]
+        points = [
+            Point(
+                x=a.value, y=k + 0.2 * (index - 0.5), x_bar=(a.low, a.high), label=f"{a.calls:,}",
+                tip=f"{names[k]}, {label}\n{a.value:.3g} ({a.low:.3g}–{a.high:.3g})",
+            )
+            for k, a in enumerate(answers)
+            if a.value is not None
+        ]  # fmt: skip
+        series.append(Series(points=points, label=label, colour=index, mark=index))
+    ratios = [
+        Point(x=ratio[0], y=k, x_bar=ratio[1:], tip=f"{names[k]}\n{ratio[0]:.3f}")
+        for k, (_, one, other) in enumerate(rows)
+        if (ratio := _ratio(one, other)) is not None
+    ]
+    places = Axis.names(names, downwards=True)
+    return Chart(
+        key="rare-agreement",
+        title="Rare rates by two methods",
+        panels=(
+            Panel(x=_rate_axis(), y=places, series=series),
+            Panel(
+                x=Axis(label="importance / plain", unit=""), y=places,
+                series=(Series(points=ratios, colour=6, mark=3),), rules=(Rule(x=1.0),),
+            ),
+        ),
+        footer=f"{source.rstrip('. ')}. Numbers beside the marks: senses simulated.",
+        bars="95 % intervals",
+        columns=2,
+    )  # fmt: skip
+
+
+def _ratio(one: "RareRate", other: "RareRate") -> tuple[float, float, float] | None:
+    if not one.value or not other.value:
+        return None
+    ratio = one.value / other.value
+    spread = math.hypot(one.coefficient_of_variation, other.coefficient_of_variation)
+    return ratio, ratio / math.exp(1.96 * spread), ratio * math.exp(1.96 * spread)
+
+
+def sensitivity_figure(
+    parts: Sequence["PartSensitivity"], *, title: str, source: str, most: int = 9
+) -> Chart:
+    """Bars of the importance factors (left) and the parameters' way to the failure (right)."""
+    shown = list(parts)[:most]
+    rows = [
+        (f"{_short(part.part)}: {name}", design, mean, error)
+        for part in shown
+        for name, design, mean, error in part.parameters
+    ]
+    rows = sorted(rows, key=lambda row: -abs(row[1]))[:most]
+    places = range(len(rows))
+    means = [
+        Point(x=mean, y=k, x_bar=(mean - 1.96 * error, mean + 1.96 * error), tip=name)
+        for k, (name, _, mean, error) in enumerate(rows)
+    ]
+    factors = [100 * part.importance for part in shown]
+    return Chart(
+        key="sensitivity",
+        title=title,
+        panels=(
+            Panel(
+                title="share of the way to failure",
+                x=Axis(label="importance factor", unit="%", zero=True, high=118, low=0),
+                y=Axis.names([_short(part.part) for part in shown], downwards=True),
+                bars=(
+                    Bars(
+                        at=range(len(shown)), length=factors, lying=True,
+                        texts=[f"{value:.1f} %" for value in factors],
+                    ),
+                ),
+            ),
+            Panel(
+                title="where the failure lies",
+                x=Axis(label="distance from the mean", unit="σ"),
+                y=Axis.names([row[0] for row in rows], downwards=True),
+                bars=(
+                    Bars(
+                        at=places, length=[row[1] for row in rows], lying=True, colour=5,
+                        label="design point",
+                    ),
+                ),
+                series=(Series(points=means, colour=6, mark=0, label="mean of the failures"),),
+                rules=(Rule(x=0.0),),
+            ),
+        ),
+        footer=f"{title}. {source}",
+        bars="95 % intervals of the mean",
+        columns=2,
+    )  # fmt: skip
+
+
+def _short(part: str) -> str:
+    """A transistor's name without its subcircuit's."""
+    _, _, last = part.rpartition("_")
+    return last.upper() if "_" in part else part
+
+
+def rate_bars(rates: Mapping[str, CountedRate], *, least: float = 1e-4) -> Chart:
+    """The three rates with their intervals on an axis that stands still while a slider moves."""
+    names = [name.partition(":")[0] for name in TYPES.values()]
+    series = [
+        Series(points=(_rate_point(k, rates[kind], name, along="x"),), colour=k, mark=k)
+        for k, (kind, name) in enumerate(TYPES.items())
+    ]
+    axis = Axis(label="error rate", unit="", log=True, low=least, high=1.0)
+    panel = Panel(x=axis, y=Axis.names(names, downwards=True), series=series)
+    return Chart(
+        key="rates", title="Error rates", panels=(panel,), footer="Simulated.", bars=_EXACT,
+        height=100,
+    )  # fmt: skip
+
+
+def error_table(rows: Sequence[Any]) -> Table:
+    """Every rate with its interval; `rows`: conditions with what was counted."""
+    return Table(
+        title="Error rates with 95 % intervals",
+        header=(
+            "VDD", "T, corner, window", *TYPES.values(), "binary: ±1 not read right", "unconverged"
+        ),
+        rows=tuple(
+            (
+                f"{row.vdd_v:g} V", environment(row),
+                *(rate_text(getattr(row, kind)) for kind in (*TYPES, "binary")),
+                f"{row.unconverged.events} of {row.unconverged.trials}",
+            )
+            for row in rows
+        ),
+        numeric=(0, 2, 3, 4, 5, 6),
+    )  # fmt: skip
+
+
+def count_table(rows: Sequence[Any]) -> Table:
+    """Counts of written against read weights."""
+    return Table(
+        title="Counts: written against read",
+        header=("VDD", "T, corner, window", "written", "read −1", "read 0", "read +1",
+                "unconverged"),
+        rows=tuple(
+            (f"{row.vdd_v:g} V", environment(row), name, *(str(n) for n in counts))
+            for row in rows
+            for name, counts in zip(("−1", "0", "+1"), row.counts, strict=True)
+        ),
+        numeric=(0, 2, 3, 4, 5, 6),
+        folded=True,
+    )  # fmt: skip
+
+
+def fall_table(record: Any) -> Table:
+    """What each source's absence takes from each rate."""
+    return Table(
+        title="What a rate loses without a source, in percentage points, with 95 % intervals",
+        header=("conditions", "without", *TYPES.values()),
+        rows=tuple(
+            (row.label, name, *(_fall(getattr(entry, f"{kind}_fall")) for kind in TYPES))
+            for row in record.conditions
+            for name, entry in row.without.items()
+        ),
+        numeric=(2, 3, 4),
+    )
+
+
+def _fall(fall: Any) -> str:
+    if fall.value is None or fall.low is None or fall.high is None:
+        return "–"
+    part = "" if fall.share is None else f"; {percent(fall.share, 0)} of it"
+    numbers = f"{100 * fall.value:.3g} ({100 * fall.low:.2g} to {100 * fall.high:.2g})"
+    return numbers.replace("-", "−") + part

@@ -1,0 +1,128 @@
+"""Axes: their ends, their ticks, and from values to places on a drawing."""
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from rramsim.figures.chart import Axis
+
+__all__ = ["Scale", "axis_scale", "thinned"]
+
+Ticks = tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """An axis from `low` to `high` drawn from `start` to `end`; ticks are (value, label)."""
+
+    low: float
+    high: float
+    log: bool
+    ticks: Ticks
+    start: float = 0.0
+    end: float = 1.0
+
+    def at(self, value: float) -> float:
+        """Where a value stands; what lies outside is drawn at the edge."""
+        low, high = min(self.low, self.high), max(self.low, self.high)
+        value = min(max(value, low), high)
+        low, high, inside = (math.log(v) if self.log else v for v in (self.low, self.high, value))
+        return self.start + (inside - low) / (high - low) * (self.end - self.start)
+
+    def between(self, start: float, end: float) -> "Scale":
+        """The same axis drawn elsewhere."""
+        return replace(self, start=start, end=end)
+
+
+def axis_scale(axis: Axis, values: Iterable[float], *, margin: float = 0.06) -> Scale:
+    """The axis around finite values, with about five round ticks or one at each decade.
+
+    >>> scale = axis_scale(Axis(label="supply", unit="V"), [0.9, 1.3], margin=0)
+    >>> [label for _, label in scale.ticks], round(scale.between(0, 100).at(1.1))
+    (['0.9', '1', '1.1', '1.2', '1.3'], 50)
+    >>> axis = Axis(label="resistance", unit="Ω", log=True)
+    >>> [label for _, label in axis_scale(axis, [2e3, 3e6]).ticks]
+    ['10k', '100k', '1M']
+    """
+    low, high = _ends(axis, [v for v in values if math.isfinite(v)], margin)
+    if axis.ticks:
+        inside = (min(low, high), max(low, high))
+        shown = tuple((v, name) for v, name in axis.ticks if inside[0] <= v <= inside[1])
+        return Scale(low=low, high=high, log=axis.log, ticks=shown)
+    ticks = _decades(low, high, axis.unit) if axis.log else _round(low, high, axis.whole)
+    return Scale(low=low, high=high, log=axis.log, ticks=ticks)
+
+
+def _ends(axis: Axis, known: list[float], margin: float) -> tuple[float, float]:
+    if axis.log:
+        known = [v for v in known if v > 0] or [1.0, 10.0]
+        low, high = min(known), max(known)
+        room = max(high / low, 2.0) ** margin
+        low, high = low / room, high * room
+    else:
+        known = known or [0.0, 1.0]
+        low, high = min([*known, 0.0] if axis.zero else known), max(known)
+        span = (high - low) or abs(high) or 1.0
+        if high == low:
+            low, high = low - span / 2, high + span / 2
+        low, high = (low if axis.zero and low == 0 else low - margin * span), high + margin * span
+    return (low if axis.low is None else axis.low), (high if axis.high is None else axis.high)
+
+
+def _round(low: float, high: float, whole: bool) -> Ticks:
+    low, high = min(low, high), max(low, high)
+    ideal = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(ideal))
+    step = min((m * power for m in (1, 2, 5, 10)), key=lambda s: abs(math.log(s / ideal)))
+    if whole:
+        step = max(1.0, step)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple((k * step, f"{k * step:.6g}".replace("-", "−")) for k in range(first, last + 1))
+
+
+def _decades(low: float, high: float, unit: str) -> Ticks:
+    """A tick a decade; with fewer than two of them also at 2 and 5."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    every = 1 if last - first < 8 else 2
+    if last - first >= 1:
+        powers = first < -3 or last > 3
+        return tuple(
+            (10.0**k, _decade(10.0**k, unit, powers)) for k in range(first, last + 1, every)
+        )
+    values: list[float] = []
+    for steps in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), [k / 10 for k in range(10, 100)]):
+        if len(values) < 3:
+            values = [m * 10.0**k for k in range(first - 1, last + 1) for m in steps]
+            values = [v for v in values if low <= v <= high]
+    return tuple((v, _decade(v, unit)) for v in values)
+
+
+def _decade(value: float, unit: str, powers: bool = False) -> str:
+    """With SI prefixes where the axis has a base unit, else plain or as a power of ten."""
+    if unit == "Ω":
+        for scale, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")):
+            if value >= scale * 0.999:
+                return f"{value / scale:.3g}{prefix}"
+    if value == 1 or (1e-3 * 0.999 <= value < 1e4 and not powers):
+        return f"{value:.4g}"
+    power = math.floor(math.log10(value) + 1e-9)
+    lead = f"{value / 10.0**power:.2g}"
+    raised = "".join("⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".index(c)] for c in str(power))
+    return ("" if lead == "1" else f"{lead}·") + f"10{raised}"
+
+
+def thinned(scale: Scale, letter: float) -> Ticks:
+    """Every tick, or every second, third ... one, so that names of this letter width stay apart."""
+    if len(scale.ticks) < 2:
+        return scale.ticks
+    places = [scale.at(value) for value, _ in scale.ticks]
+    for every in range(1, len(places) + 1):
+        shown = list(zip(places, scale.ticks, strict=True))[::every]
+        room = all(
+            abs(b - a) >= letter * ((len(one[1]) + len(other[1])) / 2 + 1)
+            for (a, one), (b, other) in itertools.pairwise(shown)
+        )
+        if room:
+            break
+    return tuple(tick for _, tick in shown)
