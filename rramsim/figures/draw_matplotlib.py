@@ -1,40 +1,24 @@
 """A chart drawn by matplotlib: for files, notebooks and papers."""
 
 import itertools
-import os
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.transforms import ScaledTranslation
 
-from rramsim.caches import cache_folder
 from rramsim.figures.chart import COLOURS, Bars, Cells, Chart, Panel, Point, Rule, Series
 from rramsim.figures.labels import Box, place_labels, segment_boxes, wrapped
 from rramsim.figures.scales import axis_scale, thinned
 from rramsim.files import atomic_path
-
-
-def _fonts_have_a_place() -> None:
-    """Without a home, matplotlib complains, and lists the fonts anew at every start."""
-    try:
-        writable = os.access(Path.home(), os.W_OK)
-    except RuntimeError:
-        writable = False
-    if not writable:
-        os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
-
-
-_fonts_have_a_place()
-
-import matplotlib as mpl  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.colors import to_rgba  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.lines import Line2D  # noqa: E402
-from matplotlib.patches import Patch  # noqa: E402
-from matplotlib.transforms import ScaledTranslation  # noqa: E402
 
 __all__ = [
     "legend", "matplotlib_figure", "new_figure", "note", "png_bytes", "save_figure", "save_one",
