@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
     from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
     from rramsim.costs.loss import AccuracyLoss, accuracy_loss
+    from rramsim.costs.points import census_on, cost_rows, gates_of_process, tradeoff_row
     from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
     from rramsim.costs.supply import Design, SupplyAnswer, SupplyTarget, lowest_supply
     from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, MeanAccuracy, mean_accuracy, read_tradeoff
@@ -35,8 +36,11 @@ __all__ = [
     "SupplyAnswer",
     "SupplyTarget",
     "accuracy_loss",
+    "census_on",
     "cost_row",
+    "cost_rows",
     "front_places",
+    "gates_of_process",
     "inference_energy",
     "lowest_supply",
     "mean_accuracy",
@@ -44,5 +48,6 @@ __all__ = [
     "read_gates",
     "read_tradeoff",
     "sense_energy_at",
+    "tradeoff_row",
     "with_places",
 ]

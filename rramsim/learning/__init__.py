@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rramsim.learning.data_sets import DATA_SETS, load_images
     from rramsim.learning.download import CIFAR10_URL, download_cifar10
     from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
-    from rramsim.learning.evaluation import Accuracy, accuracy, classified_right
+    from rramsim.learning.evaluation import Accuracy, accuracy, classified_right, right_with_errors
     from rramsim.learning.image_data import ImageData
     from rramsim.learning.progress import EpochMetrics
     from rramsim.learning.settings import TrainingSettings
@@ -36,6 +36,7 @@ __all__ = [
     "ensemble_accuracy",
     "load_images",
     "load_network",
+    "right_with_errors",
     "save_network",
     "tolerance_factor",
     "tolerated_rate",

@@ -9,8 +9,10 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
+from rramsim.learning.image_data import ImageData
+from rramsim.networks import WeightErrors, set_weight_errors
 
-__all__ = ["Accuracy", "accuracy", "classified_right"]
+__all__ = ["Accuracy", "accuracy", "classified_right", "right_with_errors"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,21 @@ def accuracy(
     """
     right = classified_right(network, images, labels, batch=batch)
     return Accuracy(correct=int(right.sum()), total=len(right))
+
+
+def right_with_errors(
+    network: nn.Module, data: ImageData, errors: WeightErrors | None, *, images: int, seed: int,
+    draw: int,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Which of the first `images` test images are right, (images,), with one draw of read errors.
+
+    The errors are drawn once and stay for all images (a programmed array); None: no errors.
+    """
+    set_weight_errors(network, errors, seed=seed * 1_000_003 + draw, mode="frozen")
+    try:
+        return classified_right(network, data.test_images[:images], data.test_labels[:images])
+    finally:
+        set_weight_errors(network, None)
 
 
 def classified_right(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.files import append_line, whole_lines
-from rramsim.learning import ImageData, classified_right
-from rramsim.networks import WeightErrors, set_weight_errors
+from rramsim.learning import ImageData, right_with_errors
+from rramsim.networks import WeightErrors
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.train import TrainedNetwork
 
@@ -75,15 +75,9 @@ class Evaluations:
         if key in self._known:
             return self._unpacked(self._known[key])
         trained.network.to(trained.plan.settings.device)
-        set_weight_errors(
-            trained.network, errors, seed=self._seed * 1_000_003 + draw, mode="frozen"
+        right = right_with_errors(
+            trained.network, self._data, errors, images=self.images, seed=self._seed, draw=draw
         )
-        right = classified_right(
-            trained.network,
-            self._data.test_images[: self.images],
-            self._data.test_labels[: self.images],
-        )
-        set_weight_errors(trained.network, None)
         packed = base64.b64encode(np.packbits(right).tobytes()).decode()
         row = {
             "key": key,

@@ -1,0 +1,122 @@
+"""A point of the trade-off: one network under one set of conditions, its accuracy and its costs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rramsim.circuits import Column, SenseConditions
+from rramsim.costs.breakdown import cost_row
+from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
+from rramsim.costs.inference import DATA_FLOWS, inference_energy
+from rramsim.costs.loss import accuracy_loss
+from rramsim.costs.sense_energy import SenseEnergy
+from rramsim.costs.tradeoff import mean_accuracy
+from rramsim.counting import ErrorStatistics
+from rramsim.processes import Process
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rramsim.learning import ImageData
+    from rramsim.networks import LayerCensus, NetworkSpec
+
+__all__ = ["census_on", "cost_rows", "gates_of_process", "tradeoff_row"]
+
+_SHARED = (
+    "network", "width", "weights", "trained_with_errors", "data", "vdd_v", "temperature_c",
+    "corner", "window_s", "accuracy", "accuracy_low", "accuracy_high", "accuracy_without_errors",
+)  # fmt: skip
+"""Columns of the trade-off that a row of the costs repeats."""
+_CENSUS_IMAGES = 64
+"""Test images that show what the activations are: their bits, and how many are 0."""
+
+
+def census_on(network: "nn.Module", data: "ImageData") -> "tuple[LayerCensus, ...]":
+    """The layers of a network as the first test images go through it."""
+    import torch
+
+    from rramsim.networks import layer_census
+
+    return layer_census(network, torch.from_numpy(data.test_images[:_CENSUS_IMAGES]))
+
+
+def tradeoff_row(
+    *,
+    spec: "NetworkSpec",
+    trained_with: str,
+    data: str,
+    conditions: SenseConditions,
+    statistics: ErrorStatistics,
+    sense: SenseEnergy,
+    census: "Sequence[LayerCensus]",
+    clean: NDArray[np.bool_],
+    noisy: NDArray[np.bool_],
+) -> dict[str, Any]:
+    """A row of `TRADEOFF_COLUMNS`.
+
+    `clean`, shape (images,): which images are right without read errors; `noisy`, shape (draws,
+    images): with each draw of them. `data` names the images, `trained_with` the supply whose errors
+    were injected in training ("none"). Raises `InputError` for shapes that do not fit.
+    """
+    draws, images = noisy.shape
+    mean = mean_accuracy([int(right.sum()) for right in noisy], images=images)
+    loss = accuracy_loss(clean, noisy)
+    row = {
+        "network": spec.name,
+        "architecture": spec.architecture,
+        "width": spec.width,
+        "weights": spec.weights,
+        "activations": spec.activations,
+        "trained_with_errors": trained_with,
+        "data": data,
+        "vdd_v": conditions.vdd_v,
+        "temperature_c": conditions.temperature_c,
+        "corner": conditions.corner,
+        "window_s": conditions.window_s,
+        **{n: getattr(statistics, n).value for n in ("type1", "type2", "type3", "binary")},
+        "accuracy": mean.value,
+        "accuracy_low": mean.low,
+        "accuracy_high": mean.high,
+        "accuracy_without_errors": float(clean.mean()),
+        "draws": draws,
+        "images": images,
+        "loss": loss.value,
+        "loss_low": loss.low,
+        "loss_high": loss.high,
+        "loss_deviation": loss.deviation,
+        "loss_image_error": loss.image_error,
+    }
+    for flow in ("once", "per_use"):
+        energy = inference_energy(census, sense, flow=flow)
+        row[f"energy_{flow}_j"] = energy.value_j
+        row[f"energy_{flow}_low_j"] = energy.low_j
+        row[f"energy_{flow}_high_j"] = energy.high_j
+    return row
+
+
+def cost_rows(
+    row: dict[str, Any],
+    census: "Sequence[LayerCensus]",
+    sense: SenseEnergy,
+    *,
+    column: Column,
+    gates: GateTable | None,
+) -> list[dict[str, Any]]:
+    """What a row of the trade-off costs, a row for each data flow."""
+    shared = {name: row[name] for name in _SHARED}
+    return [
+        {**shared, "flow": flow}
+        | cost_row(
+            census, sense, flow=flow, column=column,
+            vdd_v=row["vdd_v"], window_s=row["window_s"], gates=gates,
+        )
+        for flow in DATA_FLOWS
+    ]  # fmt: skip
+
+
+def gates_of_process(process: Process) -> GateTable | None:
+    """The gates' constants, if they were simulated in this process."""
+    table = read_gates(GATES_FILE)
+    return table if table.provenance.get("process_sha256") == process.sha256 else None
