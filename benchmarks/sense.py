@@ -29,7 +29,7 @@ from numba import njit
 
 from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseOutcome, SenseSamples
-from rramsim.engines.batch.elements import flatten
+from rramsim.engines.batch.elements import flat_circuit
 from rramsim.engines.batch.topology import build_topology
 from rramsim.processes import load_process
 from rramsim.processes.process import netlists_folder
@@ -220,7 +220,7 @@ def node_scaling(samples: int) -> list[dict[str, float]]:
             batch.sense(circuit, conditions, few)  # compiles
             ours = 1e6 / rate(lambda: batch.sense(circuit, conditions, many), samples)  # noqa: B023
             theirs = 1e6 / rate(lambda: ngspice.sense(circuit, conditions, few), 16)  # noqa: B023
-            nodes = len(build_topology(flatten(circuit.deck(conditions))).unknown)
+            nodes = len(build_topology(flat_circuit(circuit.elaborated(conditions))).unknown)
             found.append({"nodes": nodes, "batch_us": ours, "ngspice_us": theirs})
     return found
 

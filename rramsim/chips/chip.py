@@ -27,7 +27,6 @@ from rramsim.exceptions import InputError
 __all__ = ["Chip", "ChipModel", "ChipRead"]
 
 Weights = Mapping[str, NDArray[np.int8]]
-_SYNAPSE = "synapse_2t2r_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +112,7 @@ class Chip:
         # Corners share their sites: the transistors are the same, only their centre moves.
         corner = next(iter(model.circuit.process.corners))
         self.sites = model.circuit.mismatch_sites(corner)
-        self._columns = [
-            i for i, s in enumerate(self.sites) if not s.transistor.startswith(_SYNAPSE)
-        ]
+        self._columns = [i for i, s in enumerate(self.sites) if s.part != "synapse"]
         self._layers = [
             self._program(layer, np.ascontiguousarray(weights[layer.name], dtype=np.int8))
             for layer in self.mapping.layers
@@ -215,11 +212,10 @@ class Chip:
 
     def _access_sites(self) -> list[int]:
         """For each access transistor the site that the surface uses: its oxide, drawn first."""
-        found: dict[str, int] = {}
+        first: dict[str, int] = {}
         for index, site in enumerate(self.sites):
-            if site.transistor.startswith(_SYNAPSE):
-                found.setdefault(site.transistor, index)
-        return list(found.values())
+            first.setdefault(site.transistor, index)
+        return [first[name] for name in self.model.circuit.access if name in first]
 
     def _resistances(
         self, layer: _Layer, number: int, age_s: float

@@ -21,7 +21,10 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.circuits.symmetry import mirrored_transistors
 from rramsim.compiled import compiled
+from rramsim.exceptions import InputError
 
 __all__ = ["ReadSurface", "decide"]
 
@@ -128,20 +131,21 @@ def decide(
                 read[o, k] = 1 if to_plus >= to_minus else -1
 
 
-def mirror_of(names: list[tuple[str, str]]) -> NDArray[np.int64]:
-    """The site that each (transistor, parameter) becomes when BL and BLB change places.
+def mirror_of(circuit: SenseCircuit, conditions: SenseConditions) -> NDArray[np.int64]:
+    """The site that each site becomes when BL and BLB change places.
 
-    By the netlists' naming, a transistor whose name ends in 1 is mirrored by the one in 2.
-
-    >>> mirror_of([("mn1", "toxe"), ("mn2", "toxe"), ("mfoot", "toxe")]).tolist()
-    [1, 0, 2]
+    Raises `InputError` for a circuit that is not its own mirror image: its reads of +1 and of -1
+    have boundaries of their own, which a surface does not hold.
     """
-    swap = {"1": "2", "2": "1"}
-    place = {name: index for index, name in enumerate(names)}
-    found = []
-    for transistor, parameter in names:
-        other = transistor[:-1] + swap.get(transistor[-1], transistor[-1])
-        found.append(place.get((other, parameter), place[(transistor, parameter)]))
+    image = mirrored_transistors(circuit, conditions)
+    if image is None:
+        raise InputError(
+            f"{circuit.name}: the circuit is not its own mirror image (its two sides differ in a "
+            "transistor, its size or its wiring); chips need one whose sides are alike"
+        )
+    sites = circuit.mismatch_sites(conditions.corner)
+    place = {(site.transistor, site.parameter): index for index, site in enumerate(sites)}
+    found = [place[image[site.transistor], site.parameter] for site in sites]
     return np.array(found, dtype=np.int64)
 
 

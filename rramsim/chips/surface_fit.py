@@ -43,6 +43,7 @@ def fit_surface(
     sites = circuit.mismatch_sites(conditions.corner)
     if points < 350:
         raise InputError(f"points = {points}: a surface needs 350 or more")
+    mirror = mirror_of(circuit, conditions)
     counter = _Counter(engine, circuit, conditions, len(sites))
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x5EA5]))
     top = counter.critical(np.array([_TOP_LN]), np.zeros((1, len(sites))), None)[0]
@@ -92,7 +93,7 @@ def fit_surface(
         cube=bow_axis(grid) @ cube,
         shapes=gain_axis(grid),
         gains=gains,
-        mirror=mirror_of([(site.transistor, site.parameter) for site in sites]),
+        mirror=mirror,
         residual_ln=0.0,
         senses=counter.senses,
     )

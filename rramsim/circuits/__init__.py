@@ -7,7 +7,6 @@ from rramsim.lazy import names_on_demand
 if TYPE_CHECKING:
     from rramsim.circuits.column import Column
     from rramsim.circuits.conditions import SenseConditions
-    from rramsim.circuits.netlist import Netlist, read_netlist
     from rramsim.circuits.readouts import READ_OUTS, ReadOut
     from rramsim.circuits.sense import MismatchSite, SenseCircuit, sense_circuit
 else:
@@ -17,10 +16,8 @@ __all__ = [
     "READ_OUTS",
     "Column",
     "MismatchSite",
-    "Netlist",
     "ReadOut",
     "SenseCircuit",
     "SenseConditions",
-    "read_netlist",
     "sense_circuit",
 ]

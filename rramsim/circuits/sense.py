@@ -1,20 +1,19 @@
-"""A sense circuit: the netlists, the process and the column made into one deck.
+"""A sense circuit: netlists, process and column made into one circuit of elements.
 
-Each transistor gets a copy of its card under a name of its own, so that an engine can give every
-transistor its own mismatch by altering the copy (the foundry's mismatch acts on model parameters,
-not on instances).
+Each transistor has a copy of its card, so that an engine can give every transistor its own mismatch
+by altering the copy (the foundry's mismatch acts on model parameters, not on instances). Sizes,
+cards, supplies and what belongs to what all come from the elaborated circuit; the one thing that
+names tell is which instance of our own testbench a transistor stands in.
 """
 
 import hashlib
 import math
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from rramsim.circuits.column import Column
 from rramsim.circuits.conditions import SenseConditions
-from rramsim.circuits.netlist import Netlist, Subcircuit, read_netlist
 from rramsim.circuits.readouts import (
     ReadOut,
     check_column,
@@ -23,29 +22,64 @@ from rramsim.circuits.readouts import (
     wire_lines,
 )
 from rramsim.exceptions import InputError
-from rramsim.numbers import spice_number
-from rramsim.processes import ModelCard, Process
+from rramsim.processes import Process
 from rramsim.processes.process import netlists_folder
+from rramsim.spice import (
+    Circuit,
+    Deck,
+    Element,
+    ModelCard,
+    Names,
+    Subcircuit,
+    canonical,
+    circuit_lines,
+    elaborate,
+    logical_lines,
+    parse_deck,
+    read_deck,
+    read_text,
+)
 
 __all__ = ["MismatchSite", "SenseCircuit", "Transistor", "sense_circuit"]
 
 _BOLTZMANN_J_K = 1.380649e-23
-_NEIGHBOUR = "neighbour_card"
+_AMPLIFIER = "xpcsa"
+_PARTS = {_AMPLIFIER: "amplifier", "xsynapse": "synapse", "xcolumn": "synapse", "xgxnor": "gate"}
+"""What the instances of our testbench are."""
+_NEIGHBOUR = "mn"
+"""How the other rows' transistors begin, which leak and have no mismatch."""
 _CAPACITANCES = (
     "cgso", "cgdo", "cgbo", "cgsl", "cgdl", "cf",
     "cjs", "cjd", "cjsws", "cjswd", "cjswgs", "cjswgd",
 )  # fmt: skip
-_ALIASES = {"nch": "nmos", "pch": "pmos"}
+_GROUND = ("vss", "gnd", "0")
+_MOST_KEPT = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transistor:
-    """A transistor of the deck: its name, the device it is made of, its geometry in metre."""
+    """A transistor: its name, the part it belongs to, its device and its geometry in metre.
+
+    `part` is "amplifier", "synapse" or "gate"; `kind` "nmos" or "pmos"; `nodes` are drain, gate,
+    source and bulk. `width_m` is that of all its fingers; `parallel` (m and mult) counts
+    transistors side by side; `fingers` is nf.
+    """
 
     name: str
+    part: str
     device: str
+    kind: str
+    nodes: tuple[str, ...]
     width_m: float
     length_m: float
+    parallel: float = 1.0
+    fingers: float = 1.0
+
+    @property
+    def label(self) -> str:
+        """Width over length in micrometre, as schematics have it."""
+        times = f" ×{self.parallel:g}" if self.parallel != 1 else ""
+        return f"{self.width_m * 1e6:g}/{self.length_m * 1e6:g}{times}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +87,7 @@ class MismatchSite:
     """One parameter of one transistor's card that varies: nominal value and deviation."""
 
     transistor: str
-    model: str
+    part: str
     parameter: str
     nominal: float
     sigma: float
@@ -63,24 +97,25 @@ class MismatchSite:
 class SenseCircuit:
     """A read testbench around a PCSA and a synapse; what an engine is asked to solve.
 
-    `text` holds the subcircuits and the testbench with every transistor's model renamed to its
-    own copy; `transistors` lists them. `neighbours` are the resistances (r_bl_ohm, r_blb_ohm) of
-    each row of a column that is written out; those of the selected row are the sample's.
+    `bench` is our testbench, with the synapse; `amplifier` the file in which its instance `xpcsa`
+    is described. `neighbours` are the resistances (r_bl_ohm, r_blb_ohm) of each row of a column
+    that is written out; those of the selected row are the sample's.
     """
 
     name: str
     process: Process
     column: Column
-    text: str
-    transistors: tuple[Transistor, ...]
+    bench: Deck
+    amplifier: Deck
     read_out: ReadOut = field(default_factory=ReadOut)
     neighbours: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
-        # Wires and leakage stand in the text: a column that is exchanged later has none of them.
+        # Wires and leakage stand in the bench: a column that is exchanged later has none of them.
+        names = {statement.name for statement in self.bench.body.elements}
         wires = self.read_out.name != "column" and self.column.r_row_ohm > 0
         leaks = self.column.leakage and self.column.rows > 1
-        if wires != ("rwirebl" in self.text) or leaks != self._leaks:
+        if wires != ("rwirebl" in names) or leaks != any(n.startswith("mn") for n in names):
             raise InputError(
                 "a column with other wires or leakage needs a circuit of its own: "
                 "sense_circuit(column=...)"
@@ -88,11 +123,11 @@ class SenseCircuit:
 
     @property
     def devices(self) -> tuple[str, str]:
-        """ngspice's names of the two resistors that are read."""
+        """The names of the two resistors that are read."""
         if self.read_out.name == "column":
             row = self.column.row
-            return f"r.xcolumn.rbl{row}", f"r.xcolumn.rblb{row}"
-        return "r.xsynapse.rbl", "r.xsynapse.rblb"
+            return f"xcolumn.rbl{row}", f"xcolumn.rblb{row}"
+        return "xsynapse.rbl", "xsynapse.rblb"
 
     def threshold_v(self, conditions: SenseConditions) -> float:
         """The voltage at which the gates behind the outputs switch."""
@@ -109,19 +144,90 @@ class SenseCircuit:
         kelvin = conditions.temperature_c + 273.15
         return math.sqrt(2 * 2 * _BOLTZMANN_J_K * kelvin / self.column.c_out_f)
 
+    def elaborated(self, conditions: SenseConditions) -> Circuit:
+        """Every element under some conditions; raises `InputError` for what is not known."""
+        key = (conditions.corner, conditions.vdd_v, conditions.window_s)
+        if key not in self._kept:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            values = self.column.parameters | {
+                "vdd_v": conditions.vdd_v,
+                "window_s": conditions.window_s,
+            }
+            for row, pair in enumerate(self.neighbours, start=1):
+                values |= {f"r_bl_{row}_ohm": pair[0], f"r_blb_{row}_ohm": pair[1]}
+            self._kept[key] = self._elaborated(conditions.corner, values)
+        return self._kept[key]
+
+    def _elaborated(self, corner: str, values: dict[str, float] | None) -> Circuit:
+        found = elaborate(
+            self.bench.body,
+            self.process.library(corner),
+            values=values,
+            global_nodes={n: "0" if n in _GROUND else n for n in self.amplifier.nodes},
+            inside={_AMPLIFIER: self.amplifier.body},
+            sizes_only=values is None,
+        )
+        return replace(found, elements=tuple(_without_charges(e) for e in found.elements))
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, float, float], Circuit]:
+        return {}
+
+    @cached_property
+    def access(self) -> tuple[str, str]:
+        """The names of the transistors that stand behind the two devices."""
+        elements = self._elaborated(next(iter(self.process.corners)), None).elements
+        node = {e.name: e.nodes[1] for e in elements if e.name in self.devices}
+        bl, blb = (
+            next(
+                t.name for t in self.transistors
+                if t.part == "synapse" and node[device] in (t.nodes[0], t.nodes[2])
+            )
+            for device in self.devices
+        )  # fmt: skip
+        return bl, blb
+
+    def elements(self, part: str) -> tuple[Element, ...]:
+        """What a part of the circuit is made of; resistors, capacitors and sources by name only."""
+        found = self._elaborated(next(iter(self.process.corners)), None).elements
+        return tuple(e for e in found if _part(e) == part)
+
+    def listing(self, conditions: SenseConditions) -> str:
+        """The elements of the deck, with the user's names, without the cards."""
+        circuit = self.elaborated(conditions)
+        lines = circuit_lines(circuit, Names.users(circuit), repr)
+        return "\n".join(line for line in lines if not line.startswith((".model", "+")))
+
+    @cached_property
+    def _sized(self) -> dict[str, tuple[Element, ...]]:
+        """By corner, the transistors that vary: those of the amplifier first."""
+        order = list(_PARTS)
+        found = {}
+        for corner in self.process.corners:
+            elements = [
+                e for e in self._elaborated(corner, None).elements if e.kind == "m" and _part(e)
+            ]
+            elements.sort(key=lambda e: order.index(e.name.split(".")[0]))
+            found[corner] = tuple(elements)
+        return found
+
+    @cached_property
+    def transistors(self) -> tuple[Transistor, ...]:
+        """Those of the amplifier, then the synapse's, then those behind the outputs."""
+        return tuple(_transistor(e) for e in next(iter(self._sized.values())))
+
     def cards(self, corner: str) -> dict[str, ModelCard]:
         """The card of each transistor in a corner."""
-        return {
-            t.name: self.process.card(
-                corner=corner, device=t.device, width_m=t.width_m, length_m=t.length_m
-            )
-            for t in self.transistors
-        }
+        self.process.library(corner)
+        return {e.name: e.card for e in self._sized[corner] if e.card}
 
     def mismatch_sites(self, corner: str) -> tuple[MismatchSite, ...]:
         """Every varying parameter of every transistor, in the order in which it is drawn."""
+        cards = self.cards(corner)
         sites = []
-        for transistor, card in zip(self.transistors, self.cards(corner).values(), strict=True):
+        for transistor in self.transistors:
+            card = cards[transistor.name]
             for coefficient in self.process.coefficients(card):
                 nominal = card.parameter(coefficient.parameter)
                 if nominal is None:
@@ -132,61 +238,40 @@ class SenseCircuit:
                 sites.append(
                     MismatchSite(
                         transistor=transistor.name,
-                        model=_copy_name(transistor.name),
+                        part=transistor.part,
                         parameter=coefficient.parameter,
                         nominal=nominal,
                         sigma=coefficient.sigma(
                             nominal=nominal,
-                            width_m=transistor.width_m,
+                            width_m=transistor.width_m * transistor.parallel,
                             length_m=transistor.length_m,
                         ),
                     )
                 )
         return tuple(sites)
 
+    def supplies(self, conditions: SenseConditions) -> tuple[Element, ...]:
+        """The sources inside the amplifier, whose energy a read pays for as well."""
+        elements = self.elaborated(conditions).elements
+        return tuple(e for e in elements if e.kind in "vieg" and _part(e) == "amplifier")
+
     def deck(self, conditions: SenseConditions) -> str:
-        """The SPICE text for some conditions: title, parameters, cards, circuit; no analysis."""
-        values = self.column.parameters | {
-            "vdd_v": conditions.vdd_v,
-            "window_s": conditions.window_s,
-        }
-        for row, pair in enumerate(self.neighbours, start=1):
-            values |= {f"r_bl_{row}_ohm": pair[0], f"r_blb_{row}_ohm": pair[1]}
-        parameters = " ".join(f"{name}={value!r}" for name, value in values.items())
-        cards = [
-            card.renamed(_copy_name(name)) for name, card in self.cards(conditions.corner).items()
-        ]
-        if self._leaks:
-            cards.append(self._neighbour_card(conditions.corner))
+        """The elaborated circuit as SPICE text with the user's names; no analysis."""
+        circuit = self.elaborated(conditions)
         return "\n".join(
             [
                 "rramsim: read of a synapse",
-                f".param {parameters}",
-                *cards,
-                self.text,
+                *circuit_lines(circuit, Names.users(circuit), repr),
                 f".options temp={conditions.temperature_c!r}",
             ]
         )
 
-    @property
-    def _leaks(self) -> bool:
-        return _NEIGHBOUR in self.text
-
-    def _neighbour_card(self, corner: str) -> str:
-        """The card of the other rows' access transistors: their currents without their charges.
-
-        What they add in capacitance is in the column's `c_row_f` already.
-        """
-        access = next(t for t in self.transistors if t.name.startswith("synapse_2t2r_"))
-        card = self.process.card(
-            corner=corner, device=access.device, width_m=access.width_m, length_m=access.length_m
-        )
-        return card.with_values(dict.fromkeys(_CAPACITANCES, "0")).renamed(_NEIGHBOUR)
-
     @cached_property
     def sha256(self) -> str:
         """Hash of netlists, column and process: the circuit's part of a task's id."""
-        value = f"{self.text}\n{self.column!r}\n{self.process.sha256}\n{self.neighbours!r}"
+        said = (canonical(self.bench.body), canonical(self.amplifier.body))
+        value = f"{said!r}\n{sorted(self.amplifier.nodes)}\n{self.column!r}\n"
+        value += f"{self.process.sha256}\n{self.neighbours!r}"
         return hashlib.sha256(value.encode()).hexdigest()
 
 
@@ -200,54 +285,35 @@ def sense_circuit(
 ) -> SenseCircuit:
     """Build the read of a synapse from rramsim's netlists, or around the user's own PCSA.
 
-    `netlist`, if given, is a file with a `.subckt pcsa` that has the pins q, qb, bl, blb, sl,
-    sen, vdd and vss in any order (and `pcsa_xnor` x and xb for that read-out). `neighbours` gives
-    the resistances of the 32 rows of the read-out "column"; None: `neighbour_ohm` everywhere.
+    `netlist`, if given, is a file with a subcircuit that has the pins q, qb, bl, blb, sl, sen, vdd
+    and vss in any order (and x and xb for the read-out `pcsa_xnor`). `neighbours` gives the
+    resistances of the 32 rows of the read-out "column"; None: `neighbour_ohm` everywhere.
     Raises `InputError` for a netlist without the pins, or one whose transistors the process does
     not have.
     """
     read_out, column = read_out or ReadOut(), column or Column()
     check_column(read_out, column)
     folder = netlists_folder()
-    own = read_netlist(folder / f"{read_out.amplifier}.spice" if netlist is None else Path(netlist))
-    if own.top:
-        number, line = own.top[0]
+    path = folder / f"{read_out.amplifier}.spice" if netlist is None else Path(netlist)
+    own = read_deck(path)
+    outside = [(s.where, s.name) for s in own.body.elements]
+    outside += [(text.where, what) for what, _, text in own.body.initial]
+    if outside:
+        where, word = outside[0]
         raise InputError(
-            f"{own.path} line {number}: {line.split()[0]!r} stands outside a subcircuit; "
-            "the sense amplifier's file holds .subckt blocks only"
+            f"{where}: {word!r} stands outside a subcircuit; the sense amplifier's file holds "
+            ".subckt blocks only"
         )
-    pcsa = _pcsa(own, read_out)
+    pcsa = _amplifier(own, read_out)
     is_column = read_out.name == "column"
-    synapse = read_netlist(folder / ("column.spice" if is_column else "synapse_2t2r.spice"))
-    behind = [read_netlist(folder / "gxnor.spice")] if read_out.name == "gxnor" else []
-    testbench = read_netlist(folder / "read_testbench.spice")
-    blocks: list[str] = []
-    transistors: list[Transistor] = []
-    for path, sub in [(own.path, s) for s in _used(own, pcsa)] + [
-        (netlist.path, s) for netlist in (synapse, *behind) for s in netlist.subcircuits.values()
-    ]:
-        text, found = _named_transistors(sub, process, path)
-        blocks.append(text)
-        transistors += found
-    access = next((line for line in blocks[-1 - len(behind)].splitlines() if line[0] == "m"), "")
-    geometry = " ".join(field for field in access.split()[6:])
-    instance = f"xpcsa {' '.join({'vss': '0'}.get(pin, pin) for pin in pcsa.pins)} {pcsa.name}"
-    for _, line in testbench.top:
-        if line.lower().startswith("xpcsa "):
-            blocks += [instance, *input_lines(read_out)]
-        else:
-            blocks += [
-                each.replace("NEIGHBOUR", f"{_NEIGHBOUR} {geometry}")
-                for each in wire_lines(line, read_out, column)
-            ]
     if is_column and neighbours is None:
         neighbours = ((column.neighbour_ohm, column.neighbour_ohm),) * column.rows
     circuit = SenseCircuit(
-        name=own.path.stem if read_out.name in ("pcsa", "pcsa_xnor") else read_out.name,
+        name=path.stem if read_out.name in ("pcsa", "pcsa_xnor") else read_out.name,
         process=process,
         column=column,
-        text="\n".join(blocks),
-        transistors=tuple(transistors),
+        bench=_bench(folder, pcsa, read_out, column),
+        amplifier=own,
         read_out=read_out,
         neighbours=check_neighbours(read_out, neighbours),
     )
@@ -256,117 +322,95 @@ def sense_circuit(
     return circuit
 
 
-def _copy_name(transistor: str) -> str:
-    return f"{transistor}_card"
+def _bench(folder: Path, pcsa: Subcircuit, read_out: ReadOut, column: Column) -> Deck:
+    """The testbench around the amplifier, with the subcircuits of what else stands in it."""
+    path = folder / "read_testbench.spice"
+    used = ["column" if read_out.name == "column" else "synapse_2t2r"]
+    used += ["gxnor"] if read_out.name == "gxnor" else []
+    lines = [read_text(folder / f"{name}.spice", "a netlist") for name in used]
+    access = next(
+        s for s in read_deck(folder / f"{used[0]}.spice").body.subcircuits[used[0]].body.elements
+        if s.letter == "m"
+    )  # fmt: skip
+    geometry = " ".join(f"{name}={value}" for name, value in access.assigned.items())
+    for _, line in logical_lines(read_text(path, "a netlist"), path):
+        if line.startswith(f"{_AMPLIFIER} "):
+            nodes = " ".join("0" if pin in _GROUND else pin for pin in pcsa.pins)
+            lines += [f"{_AMPLIFIER} {nodes} {pcsa.name}", *input_lines(read_out)]
+        else:
+            lines += [
+                each.replace("NEIGHBOUR", f"{access.model} {geometry}")
+                for each in wire_lines(line, read_out, column)
+            ]
+    return parse_deck("\n".join(lines), path)
 
 
-def _pcsa(netlist: Netlist, read_out: ReadOut) -> Subcircuit:
-    name, pins = read_out.amplifier, read_out.pins
-    pcsa = netlist.subcircuits.get(name)
-    if pcsa is None:
-        raise InputError(
-            f"{netlist.path}: no '.subckt {name}'; it has "
-            f"{', '.join(netlist.subcircuits) or 'no subcircuit'}"
-        )
-    if sorted(pcsa.pins) != sorted(pins):
-        missing = [pin for pin in pins if pin not in pcsa.pins]
-        extra = [pin for pin in pcsa.pins if pin not in pins]
-        raise InputError(
-            f"{netlist.path}: .subckt {name} "
-            + " and ".join(
-                part
-                for part in (
-                    f"lacks the pins {', '.join(missing)}" if missing else "",
-                    f"has unknown pins {', '.join(extra)}" if extra else "",
-                    "" if missing or extra else "names a pin twice",
-                )
-                if part
-            )
-            + f"; it needs {', '.join(pins)}, in any order"
-        )
-    return pcsa
+def _part(element: Element) -> str:
+    """The part of the circuit that an element belongs to; empty for the testbench itself."""
+    return _PARTS.get(element.name.split(".")[0], "")
 
 
-def _used(netlist: Netlist, root: Subcircuit) -> list[Subcircuit]:
-    """The subcircuits that `root` needs, itself last; each may be used once.
+def _without_charges(element: Element) -> Element:
+    """The other rows' access transistors have their currents without their charges.
 
-    A transistor's card is altered by name, so two instances of one subcircuit would share their
-    mismatch: that is refused rather than simulated wrongly.
+    What they add in capacitance is in the column's `c_row_f` already.
     """
-    order: list[Subcircuit] = []
-
-    def visit(sub: Subcircuit, trail: tuple[str, ...]) -> None:
-        for number, line in sub.elements:
-            if line[0].lower() != "x":
-                continue
-            name = [f for f in line.lower().split() if "=" not in f][-1]
-            inner = netlist.subcircuits.get(name)
-            if inner is None:
-                raise InputError(f"{netlist.path} line {number}: no .subckt {name!r}")
-            if name in trail or inner in order:
-                raise InputError(
-                    f"{netlist.path} line {number}: .subckt {name!r} is used more than once; "
-                    "write its transistors out, so that each has a mismatch of its own"
-                )
-            visit(inner, (*trail, name))
-        order.append(sub)
-
-    visit(root, (root.name,))
-    return order
+    if element.kind != "m" or not element.card or not element.name.startswith(_NEIGHBOUR):
+        return element
+    return replace(element, card=element.card.with_values(dict.fromkeys(_CAPACITANCES, "0")))
 
 
-def _named_transistors(
-    sub: Subcircuit, process: Process, path: Path
-) -> tuple[str, list[Transistor]]:
-    """Write a subcircuit with each transistor's model renamed, and list its transistors."""
-    defaults = "".join(f" {name}={value}" for name, value in sub.parameters)
-    lines = [f".subckt {sub.name} {' '.join(sub.pins)}{defaults}"]
-    found: list[Transistor] = []
-    values = dict(sub.parameters)
-    for number, line in sub.elements:
-        where = f"{path} line {number}"
-        if line.split()[0].lower() == ".param":
-            values |= dict(re.findall(r"(\w+)\s*=\s*(\S+)", line.lower()))
-        if line[0].lower() == "m":
-            line, transistor = _transistor(line, sub.name, values, process, where)
-            found.append(transistor)
-        lines.append(line)
-    return "\n".join([*lines, f".ends {sub.name}"]), found
+def _transistor(element: Element) -> Transistor:
+    sizes = dict(element.parameters)
+    return Transistor(
+        name=element.name,
+        part=_part(element),
+        device=element.card.name if element.card else "",
+        kind=element.card.kind if element.card else "",
+        nodes=element.nodes,
+        width_m=sizes["w"],
+        length_m=sizes["l"],
+        parallel=sizes.get("m", 1.0) * element.parallel,
+        fingers=sizes.get("nf", 1.0),
+    )
 
 
-def _transistor(
-    line: str, subcircuit: str, values: dict[str, str], process: Process, where: str
-) -> tuple[str, Transistor]:
-    fields = re.sub(r"\s*=\s*", "=", line.lower()).split()
-    if len(fields) < 6 or any("=" in field for field in fields[:6]):
-        raise InputError(f"{where}: expected 'M<name> drain gate source bulk model W=.. L=..'")
-    given = dict(field.split("=", 1) for field in fields[6:] if "=" in field)
-
-    def size(key: str) -> float:
-        text = given.get(key, "").strip("{}' ")
-        try:
-            value = spice_number(values.get(text, text))
-        except ValueError as error:
-            raise InputError(
-                f"{where}: {key.upper()} = {given.get(key, '(missing)')}: "
-                "must be a number, such as 1u, or the name of a .param"
-            ) from error
-        if not value > 0:
-            raise InputError(f"{where}: {key.upper()} = {value:g}: must be above 0 m")
-        return value
-
-    role = _ALIASES.get(fields[5])
-    device = getattr(process, role) if role else fields[5]
-    name = f"{subcircuit}_{fields[0]}"
-    transistor = Transistor(name=name, device=device, width_m=size("w"), length_m=size("l"))
-    try:
-        process.card(
-            corner=next(iter(process.corners)),
-            device=device,
-            width_m=transistor.width_m,
-            length_m=transistor.length_m,
+def _amplifier(netlist: Deck, read_out: ReadOut) -> Subcircuit:
+    """The subcircuit with the pins of the read-out; supplies may be global nodes instead."""
+    subcircuits = netlist.body.subcircuits
+    pins = read_out.pins
+    optional = netlist.nodes & {"vdd", "vss"}
+    optional |= {"vss"} if netlist.nodes & {"gnd"} else set()
+    needed = [pin for pin in pins if pin not in optional]
+    fitting = [
+        sub for sub in subcircuits.values()
+        if len(set(sub.pins)) == len(sub.pins) and set(needed) <= set(sub.pins) <= set(pins)
+    ]  # fmt: skip
+    named = subcircuits.get(read_out.amplifier)
+    if named in fitting:
+        return named
+    if len(fitting) == 1:
+        return fitting[0]
+    if len(fitting) > 1:
+        raise InputError(
+            f"{netlist.path}: {', '.join(s.name for s in fitting)} all have the pins of a sense "
+            f"amplifier; call the one to be read {read_out.amplifier}"
         )
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    fields[5] = _copy_name(name)
-    return " ".join(fields), transistor
+    if not subcircuits:
+        raise InputError(f"{netlist.path}: no .subckt with the pins {', '.join(pins)}")
+    closest = named or max(subcircuits.values(), key=lambda sub: len({*sub.pins} & {*pins}))
+    missing = [pin for pin in needed if pin not in closest.pins]
+    extra = [pin for pin in closest.pins if pin not in pins]
+    raise InputError(
+        f"{closest.where}: .subckt {closest.name} "
+        + " and ".join(
+            part
+            for part in (
+                f"lacks the pins {', '.join(missing)}" if missing else "",
+                f"has unknown pins {', '.join(extra)}" if extra else "",
+                "" if missing or extra else "names a pin twice",
+            )
+            if part
+        )
+        + f"; a sense amplifier has {', '.join(pins)}, in any order"
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rramsim.circuits import Column
+from rramsim.circuits import SenseCircuit
 from rramsim.costs.area import network_area_m2
 from rramsim.costs.buffers import buffer_energy_j, sram_bit_j
 from rramsim.costs.comparison import secded_weight_j
@@ -49,7 +49,7 @@ _ENVIRONMENT = ["flow", "data", "temperature_c", "corner"]
 
 
 def cost_row(
-    census: "Sequence[LayerCensus]", sense: SenseEnergy, *, flow: DataFlow, column: Column,
+    census: "Sequence[LayerCensus]", sense: SenseEnergy, *, flow: DataFlow, circuit: SenseCircuit,
     vdd_v: float, window_s: float, gates: GateTable | None, columns: int = 32,
 ) -> dict[str, Any]:  # fmt: skip
     """The costs of one image by a network under one set of conditions.
@@ -57,6 +57,7 @@ def cost_row(
     The total's 95 % interval is that of the simulated reads; the
     estimates have none.
     """
+    column = circuit.column
     reads = inference_energy(census, sense, flow=flow)
     written = senses_by_written(census, flow)
     clock_j = sum(number * sense.clock_j[w] for w, number in written.items())
@@ -95,7 +96,7 @@ def cost_row(
         "latency_s": inference_latency_s(
             census, flow=flow, column=column, window_s=window_s, columns=columns
         ),
-        "area_m2": network_area_m2(census, rows=column.rows, columns=columns),
+        "area_m2": network_area_m2(census, circuit, columns=columns),
         # Two operations, a product and an addition, for every use of a weight.
         "tops_per_w": 2 * uses / total_j / 1e12,
         "programming_j": programming_energy_j(census),

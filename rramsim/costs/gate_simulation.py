@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.circuits import read_netlist
 from rramsim.engines.decision import charge_c
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import MachineError
 from rramsim.processes import Process
 from rramsim.processes.process import netlists_folder
+from rramsim.spice import read_deck, read_text
 
 __all__ = ["GATES", "Gate", "GateResult", "simulate_gate", "state_walk"]
 
@@ -168,18 +168,15 @@ def _deck(
     gate: Gate, process: Process, walk: list[State], *, vdd_v: float, period_s: float,
     temperature_c: float, corner: str,
 ) -> tuple[str, int]:  # fmt: skip
-    netlist = read_netlist(netlists_folder() / gate.file)
-    inverter = read_netlist(netlists_folder() / "gates" / "inv.spice")
+    path = netlists_folder() / gate.file
+    sub = read_deck(path).body.subcircuits[gate.name]
+    files = dict.fromkeys((path, netlists_folder() / "gates" / "inv.spice"))
     cards = [
         process.card(corner=corner, device=device, width_m=width_m, length_m=0.5e-6).renamed(name)
         for device, width_m, name in ((process.nmos, 1e-6, "nch"), (process.pmos, 2e-6, "pch"))
     ]
-    blocks = {**netlist.subcircuits, **inverter.subcircuits}
     lines = ["rramsim: energy of a gate", *cards]
-    for sub in blocks.values():
-        elements = [line for _, line in sub.elements]
-        lines += [f".subckt {sub.name} {' '.join(sub.pins)}", *elements, f".ends {sub.name}"]
-    sub = netlist.subcircuits[gate.name]
+    lines += [read_text(file, "a netlist") for file in files]
     lines += [
         f"vdut vdut 0 {vdd_v!r}",
         f"vload vload 0 {vdd_v!r}",
@@ -205,7 +202,7 @@ def _deck(
         f".tran 1n {stop_s!r} 0 {period_s / 40!r}",
         ".end",
     ]
-    return "\n".join(lines), sum(line[0].lower() == "m" for _, line in sub.elements)
+    return "\n".join(lines), sum(s.letter == "m" for s in sub.body.elements)
 
 
 def _steps(bits: list[int], vdd_v: float, period_s: float) -> str:

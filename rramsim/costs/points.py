@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.circuits import Column, SenseConditions
+from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.costs.breakdown import cost_row
 from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
 from rramsim.costs.inference import DATA_FLOWS, inference_energy
@@ -101,7 +101,7 @@ def cost_rows(
     census: "Sequence[LayerCensus]",
     sense: SenseEnergy,
     *,
-    column: Column,
+    circuit: SenseCircuit,
     gates: GateTable | None,
 ) -> list[dict[str, Any]]:
     """What a row of the trade-off costs, a row for each data flow."""
@@ -109,7 +109,7 @@ def cost_rows(
     return [
         {**shared, "flow": flow}
         | cost_row(
-            census, sense, flow=flow, column=column,
+            census, sense, flow=flow, circuit=circuit,
             vdd_v=row["vdd_v"], window_s=row["window_s"], gates=gates,
         )
         for flow in DATA_FLOWS

@@ -7,8 +7,7 @@ latch draws while it regenerates. Each part is integrated from currents of its o
 up to the supply's energy is a check (no path was forgotten), not a definition.
 """
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.engines.decision import charge_c
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError, MachineError
+from rramsim.spice import Names, circuit_lines, parse_deck
 
 __all__ = ["SenseParts", "sense_parts"]
 
@@ -53,19 +53,26 @@ def sense_parts(
 
     Raises `InputError` for a circuit without the PCSA's testbench, `MachineError` if ngspice fails.
     """
-    text, pins = _with_ammeters(circuit.deck(conditions))
+    metered, pins = _with_ammeters(circuit)
+    elements = metered.elaborated(conditions)
+    names = Names.own(elements)
     column, vdd_v = circuit.column, conditions.vdd_v
     start_s = column.precharge_s - column.wl_setup_s
     fall_s = column.precharge_s + conditions.window_s
     stop_s = fall_s + column.precharge_s
-    bl, blb = circuit.devices
+    bl, blb = (names.elements[name] for name in circuit.devices)
     nodes = ("q", "qb", "bl", "blb")
+    inner = metered.supplies(conditions)
+    if any(source.kind != "v" or source.wave[0] != "dc" for source in inner):
+        raise InputError(f"{circuit.name}: the amplifier's own sources must be constant voltages")
+    sources = ["vdd", "vsen", "vwl", *(f"vm_{pin}" for pin in pins), *(e.name for e in inner)]
     deck = "\n".join(
         [
-            text,
-            ".options reltol=1e-4 trtol=1",
-            f".save {' '.join(f'v({n})' for n in nodes)} i(vdd) i(vsen) i(vwl) "
-            + " ".join(f"i(vm_{pin})" for pin in pins),
+            "rramsim: parts of a sense",
+            *circuit_lines(elements, names),
+            f".options temp={conditions.temperature_c!r} reltol=1e-4 trtol=1",
+            f".save {' '.join(f'v({names.nodes[n]})' for n in nodes)} "
+            + " ".join(f"i({names.elements[name]})" for name in sources),
             f".tran {column.edge_s!r} {stop_s!r} 0 2e-9",
             ".end",
         ]
@@ -83,16 +90,19 @@ def sense_parts(
         raise MachineError(f"{circuit.name} at {conditions.label}: ngspice stopped early")
 
     def energy_j(name: str, start: float, stop: float) -> float:
-        return vdd_v * charge_c(time, session.vector(name), start_s=start, stop_s=stop)
+        current = session.vector(f"{names.elements[name]}#branch")
+        return vdd_v * charge_c(time, current, start_s=start, stop_s=stop)
 
     def out_j(*names: str) -> float:
         """VDD times the charge that leaves the amplifier's pins in the recharge."""
-        return -sum(energy_j(f"vm_{pin}#branch", fall_s, stop_s) for pin in names)
+        return -sum(energy_j(f"vm_{pin}", fall_s, stop_s) for pin in names)
 
-    clock_j = -energy_j("vsen#branch", start_s, fall_s)
-    word_line_j = -energy_j("vwl#branch", start_s, fall_s)
+    clock_j = -energy_j("vsen", start_s, fall_s)
+    word_line_j = -energy_j("vwl", start_s, fall_s)
     others = [pin for pin in pins if pin not in ("bl", "blb", "q", "qb", "vdd")]
-    waves = {node: session.vector(node) for node in nodes}
+    waves = {node: session.vector(names.nodes[node]) for node in nodes}
+    # The amplifier's own supplies feed its transistors.
+    inner_j = -sum(energy_j(e.name, start_s, stop_s) * e.wave[1][0] / vdd_v for e in inner)
     swing_j = 0.0
     for node, wave in waves.items():
         capacitance = column.c_out_f if node in ("q", "qb") else column.c_bit_line_f
@@ -102,24 +112,28 @@ def sense_parts(
         vdd_v=vdd_v,
         bit_lines_j=out_j("bl", "blb"),
         outputs_j=out_j("q", "qb"),
-        latch_j=energy_j("vm_vdd#branch", start_s, fall_s) + out_j(*others),
+        latch_j=energy_j("vm_vdd", start_s, fall_s) + out_j(*others) + inner_j,
         clock_j=clock_j,
         word_line_j=word_line_j,
-        supply_j=clock_j + word_line_j - energy_j("vdd#branch", start_s, stop_s),
+        supply_j=clock_j + word_line_j - energy_j("vdd", start_s, stop_s) + inner_j,
         swing_j=swing_j,
     )
     session.discard_results()
     return parts
 
 
-def _with_ammeters(deck: str) -> tuple[str, list[str]]:
-    """The deck with a source of 0 V at every pin of the amplifier, and the pins' names."""
-    lines = deck.splitlines()
-    at = [i for i, line in enumerate(lines) if re.match(r"xpcsa\s", line, re.IGNORECASE)]
-    if len(at) != 1:
-        raise InputError("the circuit has no testbench of a PCSA to put ammeters into")
-    name, *nodes, subcircuit = lines[at[0]].split()
-    pins = [{"0": "vss"}.get(node, node) for node in nodes]
-    lines[at[0]] = " ".join([name, *(f"{pin}_m" for pin in pins), subcircuit])
-    meters = [f"vm_{p} {n} {p}_m 0" for p, n in zip(pins, nodes, strict=True)]
-    return "\n".join([*lines[: at[0] + 1], *meters, *lines[at[0] + 1 :]]), pins
+def _with_ammeters(circuit: SenseCircuit) -> tuple[SenseCircuit, list[str]]:
+    """The circuit with a source of 0 V at every pin of the amplifier, and the pins' names."""
+    body = circuit.bench.body
+    place = next(k for k, s in enumerate(body.elements) if s.name == "xpcsa")
+    instance = body.elements[place]
+    pins = [{"0": "vss"}.get(node, node) for node in instance.nodes]
+    meters = parse_deck(
+        "\n".join(f"vm_{p} {n} {p}_m 0" for p, n in zip(pins, instance.nodes, strict=True)),
+        instance.where.path,
+    ).body.elements
+    inside = instance._replace(nodes=tuple(f"{pin}_m" for pin in pins))
+    elements = [*body.elements[:place], inside, *meters, *body.elements[place + 1 :]]
+    return replace(
+        circuit, bench=replace(circuit.bench, body=replace(body, elements=elements))
+    ), pins

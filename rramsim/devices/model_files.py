@@ -13,7 +13,7 @@ from rramsim.devices.measurements import Measurements
 from rramsim.devices.resistances import ResistanceModel
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
-from rramsim.processes.cards import read_text
+from rramsim.spice import read_text
 
 __all__ = ["fit_record", "load_model_file", "write_model_file"]
 

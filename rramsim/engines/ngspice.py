@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.engines.decision import charge_c, decide, decide_product
@@ -15,12 +16,14 @@ from rramsim.engines.ngspice_library import (
     ngspice_version,
 )
 from rramsim.engines.protocol import SenseOutcome, SenseSamples, Waveforms
+from rramsim.engines.refusals import explained
 from rramsim.exceptions import InputError
+from rramsim.spice import Circuit, Element, Names, circuit_lines
 
 __all__ = ["NgspiceEngine"]
 
 _SAVED = ("q", "qb", "bl", "blb", "sl", "sen", "wl")
-_SOURCES = ("vdd#branch", "vsen#branch", "vwl#branch")
+_SOURCES = ("vdd", "vsen", "vwl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +68,21 @@ class NgspiceEngine:
                 f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
                 f"{len(sites)} varying parameters"
             )
-        deck = self._deck(circuit, conditions, noise=samples.noise_v is not None)
+        elements = circuit.elaborated(conditions)
+        names = Names.own(elements)
+        plan = _Plan.of(circuit, conditions, names, every_node=waveforms)
+        deck = self._deck(circuit, conditions, plan, noise=samples.noise_v is not None)
         try:
             session.load(deck)
         except CircuitError as error:
-            raise InputError(f"{circuit.name}: {error}") from error
+            raise explained(error, circuit.name, elements, names) from error
         generation = session.generation
         columns = _Columns(len(samples))
-        bl, blb = circuit.devices
+        bl, blb = (names.elements[name] for name in circuit.devices)
         traces: list[Waveforms] = []
-        drawn = sites[: samples.mismatch.shape[1]]
+        drawn = [
+            (names.cards[site.transistor], site) for site in sites[: samples.mismatch.shape[1]]
+        ]
         for index in range(len(samples)):
             if session.generation != generation:
                 # ngspice gave up on the sample before and was attached anew, without the circuit.
@@ -86,33 +94,75 @@ class NgspiceEngine:
                 if samples.noise_v is not None:
                     pulse = _noise_pulse(circuit, samples.noise_v[index])
                     session.command(f"alter @inoise[pulse] = [ {pulse} ]")
-                for site, deviate in zip(drawn, samples.mismatch[index], strict=True):
+                for (card, site), deviate in zip(drawn, samples.mismatch[index], strict=True):
                     value = site.nominal + deviate * site.sigma
-                    session.command(f"altermod {site.model} {site.parameter} = {value:.9g}")
+                    session.command(f"altermod {card} {site.parameter} = {value:.9g}")
                 session.run()
             except CircuitError:
                 continue  # stays unconverged: nothing can be said about this sample
-            trace = _read_out(session, circuit, conditions, columns, index)
+            trace = _read_out(session, circuit, conditions, plan, columns, index)
             if waveforms and trace is not None:
                 traces.append(trace)
             session.discard_results()
         return columns.outcome(tuple(traces))
 
     def _deck(
-        self, circuit: SenseCircuit, conditions: SenseConditions, *, noise: bool = False
+        self,
+        circuit: SenseCircuit,
+        conditions: SenseConditions,
+        plan: "_Plan",
+        *,
+        noise: bool = False,
     ) -> str:
         stop_s = 2 * circuit.column.precharge_s + conditions.window_s
-        saved = (*_SAVED, *(n for n in circuit.read_out.outputs if n not in _SAVED))
+        q, qb = (plan.names.nodes[node] for node in ("q", "qb"))
         return "\n".join(
             [
-                circuit.deck(conditions),
-                *([f"inoise q qb pulse({_noise_pulse(circuit, 0.0)})"] if noise else []),
+                "rramsim: read of a synapse",
+                *circuit_lines(plan.elements, plan.names),
+                f".options temp={conditions.temperature_c!r}",
+                *([f"inoise {q} {qb} pulse({_noise_pulse(circuit, 0.0)})"] if noise else []),
                 f".options reltol={self.reltol!r} trtol={self.trtol!r} {self.extra_options}",
-                f".save {' '.join(f'v({node})' for node in saved)} i(vdd) i(vsen) i(vwl)",
+                f".save {' '.join(plan.saved)}",
                 f".tran {circuit.column.edge_s!r} {stop_s!r} 0 {self.max_step_s!r}",
                 ".end",
             ]
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is saved of a circuit: nodes by the user's names, and its sources."""
+
+    elements: Circuit
+    names: Names
+    nodes: tuple[str, ...]
+    sources: tuple[str, ...]
+    supplies: tuple[Element, ...]
+
+    @staticmethod
+    def of(
+        circuit: SenseCircuit, conditions: SenseConditions, names: Names, *, every_node: bool
+    ) -> "_Plan":
+        supplies = circuit.supplies(conditions)
+        wanted = [*_SAVED, *circuit.read_out.outputs, *(n for e in supplies for n in e.nodes)]
+        wanted += names.nodes if every_node else []
+        return _Plan(
+            elements=circuit.elaborated(conditions),
+            names=names,
+            nodes=tuple(n for n in dict.fromkeys(wanted) if n != "0"),
+            sources=(*_SOURCES, *(e.name for e in supplies if e.kind in "ve")),
+            supplies=supplies,
+        )
+
+    @property
+    def saved(self) -> list[str]:
+        """The words of the .save line."""
+        names = self.names
+        return [
+            *(f"v({names.nodes[node]})" for node in self.nodes),
+            *(f"i({names.elements[name]})" for name in self.sources),
+        ]
 
 
 def _noise_pulse(circuit: SenseCircuit, noise_v: float) -> str:
@@ -156,6 +206,7 @@ def _read_out(
     session: NgspiceSession,
     circuit: SenseCircuit,
     conditions: SenseConditions,
+    plan: _Plan,
     columns: _Columns,
     index: int,
 ) -> Waveforms | None:
@@ -165,10 +216,10 @@ def _read_out(
     stop_s = 2 * column.precharge_s + window_s
     if time.size < 2 or time[-1] < stop_s * (1 - 1e-9):
         return None
-    names = dict.fromkeys((*_SAVED, *circuit.read_out.outputs))
-    nodes = {name: session.vector(name) for name in names}
-    currents = [session.vector(name) for name in _SOURCES]
-    if not all(np.isfinite(v).all() for v in (*nodes.values(), *currents)):
+    own = plan.names
+    nodes = {name: session.vector(own.nodes[name]) for name in plan.nodes}
+    currents = {n: session.vector(f"{own.elements[n]}#branch") for n in plan.sources}
+    if not all(np.isfinite(v).all() for v in (*nodes.values(), *currents.values())):
         return None
     since_edge = time - column.precharge_s - column.edge_s / 2
     judge = decide_product if circuit.read_out.name == "gxnor" else decide
@@ -179,19 +230,40 @@ def _read_out(
     # hangs on the supply while its line is high and on ground otherwise, so the supply pays for
     # the net charge of the high phase; what flows back at the falling edge is lost.
     start_s, fall_s = column.precharge_s - column.wl_setup_s, column.precharge_s + window_s
-    supply = vdd_v * charge_c(time, -currents[0], start_s=start_s, stop_s=stop_s)
+    supply = vdd_v * charge_c(time, -currents["vdd"], start_s=start_s, stop_s=stop_s)
     clock, word_line = (
-        vdd_v * charge_c(time, -current, start_s=start_s, stop_s=fall_s) for current in currents[1:]
+        vdd_v * charge_c(time, -currents[name], start_s=start_s, stop_s=fall_s)
+        for name in ("vsen", "vwl")
+    )
+    inner = sum(
+        charge_c(time, _power_w(e, nodes, currents), start_s=start_s, stop_s=stop_s)
+        for e in plan.supplies
     )
     columns.converged[index] = True
     columns.read[index] = decision.read
     values = (
         decision.resolve_time_s,
         decision.margin_v,
-        supply + clock + word_line,
+        supply + clock + word_line + inner,
         clock,
         word_line,
     )
     for name, value in zip(columns.floats, values, strict=True):
         columns.floats[name][index] = value
     return Waveforms(time_s=since_edge, voltages_v=nodes)
+
+
+def _power_w(
+    source: Element, nodes: dict[str, NDArray[np.float64]], currents: dict[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """What a source of the amplifier's own gives; its energy is that power's integral."""
+
+    def across(plus: str, minus: str) -> NDArray[np.float64]:
+        return np.asarray(nodes.get(plus, 0.0) - nodes.get(minus, 0.0), dtype=np.float64)
+
+    over = across(*source.nodes[:2])
+    if source.kind in "ve":
+        return -over * currents[source.name]
+    if source.kind == "g":
+        return -over * source.value * across(*source.nodes[2:])
+    return -over * source.wave[1][0]

@@ -17,6 +17,7 @@
 
 import ctypes
 import ctypes.util
+import itertools
 import logging
 import os
 import re
@@ -34,7 +35,14 @@ from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError, MachineError
 
-__all__ = ["INSTALL_HINT", "CircuitError", "NgspiceSession", "ngspice_session", "ngspice_version"]
+__all__ = [
+    "INSTALL_HINT",
+    "CircuitError",
+    "NgspiceSession",
+    "UnknownParameter",
+    "ngspice_session",
+    "ngspice_version",
+]
 
 INSTALL_HINT = (
     "ngspice's shared library was not found; install it with one of: "
@@ -49,11 +57,20 @@ _FAULT = re.compile(
     re.I,
 )
 
+_UNRECOGNISED = re.compile(r"unrecognized parameter \((\S+)\)")
 _GAVE_UP = "fatal error: ngspice gave up"
 
 
 class CircuitError(RuntimeError):
     """ngspice refused a circuit or a command; the message holds its own words."""
+
+
+class UnknownParameter(CircuitError):
+    """A card sets what its model does not know, and ngspice would go on without it."""
+
+    def __init__(self, model: str, parameter: str) -> None:
+        super().__init__(f"model {model} has no parameter {parameter}")
+        self.model, self.parameter = model, parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +107,9 @@ class NgspiceSession:
         self._has_circuit = True
         self._guarded(lambda: self._library.shared.load_circuit(deck), "the circuit")
         self._check("the circuit")
+        for before, said in itertools.pairwise(self._library.messages):
+            if (found := _UNRECOGNISED.search(said)) and before.startswith(".model"):
+                raise UnknownParameter(before.split()[1], found[1])
 
     def command(self, text: str) -> None:
         """Run one command; raises `CircuitError` if ngspice reports a fault."""

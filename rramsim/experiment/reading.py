@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from rramsim.exceptions import InputError
 from rramsim.experiment.whole import Experiment
-from rramsim.processes.cards import read_text
+from rramsim.spice import read_text
 
 __all__ = ["load_experiment", "parse_experiment"]
 

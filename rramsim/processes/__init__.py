@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.processes.cards import ModelCard, read_cards
+    from rramsim.processes.cards import read_cards, read_library
     from rramsim.processes.process import (
         CORNERS,
         MismatchCoefficient,
@@ -20,10 +20,10 @@ else:
 __all__ = [
     "CORNERS",
     "MismatchCoefficient",
-    "ModelCard",
     "Process",
     "load_process",
     "load_process_folder",
     "process_from_cards",
     "read_cards",
+    "read_library",
 ]

@@ -5,12 +5,23 @@ import math
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
 from rramsim.exceptions import InputError
-from rramsim.processes.cards import ModelCard, read_cards
+from rramsim.processes.cards import read_library, sections
+from rramsim.spice import (
+    Body,
+    Element,
+    Library,
+    ModelCard,
+    Scope,
+    canonical,
+    elaborate,
+    merged,
+    parse_deck,
+)
 
 __all__ = [
     "CORNERS",
@@ -63,23 +74,30 @@ class MismatchCoefficient:
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """Model cards of one transistor pair, by corner, with its mismatch coefficients."""
+    """Models of one transistor pair, by corner, with their mismatch coefficients.
+
+    `corners` holds what each corner's file says. `size_unit_m` is the unit of the sizes on X lines
+    that name a plain model, as a PDK's netlists have it (None: X lines of models are refused).
+    """
 
     name: str
     nmos: str
     pmos: str
-    corners: dict[str, tuple[ModelCard, ...]]
+    corners: dict[str, Body]
     mismatch: tuple[MismatchCoefficient, ...]
+    size_unit_m: float | None = None
 
     def __post_init__(self) -> None:
-        for corner, cards in self.corners.items():
-            kinds = {card.name.lower(): card.kind for card in cards}
+        for corner in self.corners:
+            kinds = {card.name: card.kind for card in self.cards(corner)}
+            wrapped = self.corners[corner].subcircuits
             for role, device in (("nmos", self.nmos), ("pmos", self.pmos)):
-                kind = kinds.get(device.lower())
+                kind = role if device.lower() in wrapped else kinds.get(device.lower())
                 if kind is None:
+                    known = sorted({*kinds, *wrapped})
                     raise InputError(
                         f"process {self.name}, corner {corner}: the cards lack the {role} device "
-                        f"{device!r}; they hold {', '.join(sorted(set(kinds))) or 'nothing'}"
+                        f"{device!r}; they hold {', '.join(known) or 'nothing'}"
                     )
                 if kind != role:
                     raise InputError(
@@ -87,34 +105,48 @@ class Process:
                         f"but named as the {role} device"
                     )
 
-    def card(self, *, corner: str, device: str, width_m: float, length_m: float) -> ModelCard:
-        """The card of `device` that covers a geometry.
+    @cached_property
+    def _libraries(self) -> dict[str, Library]:
+        aliases = {
+            "nch": self.nmos.lower(), "pch": self.pmos.lower(),
+        }  # fmt: skip
+        return {
+            corner: Library(scope=Scope(body).opened(), aliases=aliases, unit_m=self.size_unit_m)
+            for corner, body in self.corners.items()
+        }
 
-        Raises `InputError` for a corner, a device or a geometry that the process does not have.
-        """
+    def library(self, corner: str) -> Library:
+        """The names that a netlist finds at a corner; raises `InputError` if there is none."""
         if corner not in self.corners:
             raise InputError(
                 f"corner = {corner!r}: process {self.name} has {', '.join(self.corners)}"
             )
-        named = [card for card in self.corners[corner] if card.name.lower() == device.lower()]
-        if not named:
-            known = sorted({card.name for card in self.corners[corner]})
-            raise InputError(
-                f"process {self.name} has no device {device!r}; it has {', '.join(known)}"
-            )
-        for card in named:
-            if card.covers(width_m, length_m):
-                return card
-        raise InputError(
-            f"process {self.name}: no card of {device} covers W = {width_m * 1e6:g} um, "
-            f"L = {length_m * 1e6:g} um; it has "
-            + "; ".join(
-                f"W {c.limits_m[2] * 1e6:g} to {c.limits_m[3] * 1e6:g} um, "
-                f"L {c.limits_m[0] * 1e6:g} to {c.limits_m[1] * 1e6:g} um"
-                for c in named
-                if c.limits_m
-            )
-        )
+        return self._libraries[corner]
+
+    def cards(self, corner: str) -> tuple[ModelCard, ...]:
+        """The models of a corner that stand outside of subcircuits."""
+        scope = self.library(corner).scope
+        return tuple(scope.card(statement) for statement in scope.body.models.values())
+
+    def transistor(
+        self, *, corner: str, device: str, width_m: float, length_m: float, sizes: str = ""
+    ) -> Element:
+        """A transistor of `device` (or `nch`, `pch`) with its card; `sizes` as on an M line.
+
+        Raises `InputError` for a corner, a device or a geometry that the process does not have.
+        """
+        line = f"m1 d g s 0 {device.lower()} w={width_m!r} l={length_m!r} {sizes}"
+        deck = parse_deck("\n".join([line, *(f"r{n} {n} 0 1" for n in "dgs")]), Path(self.name))
+        elements = elaborate(deck.body, self.library(corner)).elements
+        return next(element for element in elements if element.kind == "m")
+
+    def card(self, *, corner: str, device: str, width_m: float, length_m: float) -> ModelCard:
+        """The card of `device` that covers a geometry; raises as `transistor` does."""
+        found = self.transistor(
+            corner=corner, device=device, width_m=width_m, length_m=length_m
+        ).card
+        assert found is not None
+        return found
 
     def coefficients(self, card: ModelCard) -> tuple[MismatchCoefficient, ...]:
         """The mismatch coefficients that apply to a card."""
@@ -126,12 +158,14 @@ class Process:
 
     @property
     def sha256(self) -> str:
-        """Hash of every card and coefficient: the process's part of a task's id."""
+        """Hash of every model and coefficient: the process's part of a task's id."""
         digest = hashlib.sha256(f"{self.name} {self.nmos} {self.pmos}".encode())
         for corner in sorted(self.corners):
-            for card in self.corners[corner]:
+            for card in self.cards(corner):
                 digest.update(f"{corner} {card.bin_name} {card.kind} {card.limits_m}".encode())
                 digest.update(card.body.encode())
+            if self.corners[corner].subcircuits:
+                digest.update(canonical(self.corners[corner]).encode())
         for coefficient in self.mismatch:
             digest.update(repr(coefficient).encode())
         return digest.hexdigest()
@@ -196,8 +230,9 @@ def load_process_folder(folder: Path) -> Process:
         name=folder.name,
         nmos=description["nmos"],
         pmos=description["pmos"],
-        corners={corner: read_cards(folder / name) for corner, name in corners.items()},
+        corners={corner: read_library(folder / name) for corner, name in corners.items()},
         mismatch=mismatch,
+        size_unit_m=description.get("size_unit_m"),
     )
 
 
@@ -208,10 +243,21 @@ def process_from_cards(
     pmos: str,
     mismatch: tuple[MismatchCoefficient, ...] = (),
 ) -> Process:
-    """Make a process of the user's own cards; they count as its only corner, `tt`.
+    """Make a process of the user's own cards.
+
+    Its corners are the `.lib` sections of the files; without any, it has the one corner `tt`.
 
     Raises `InputError` when a file cannot be read or the cards lack a device.
     """
-    cards = tuple(card for path in paths for card in read_cards(path))
+    named = [(path, sections(path)) for path in paths]
+    corners: dict[str, Body] = {}
+    for corner in dict.fromkeys(name for _, names in named for name in names) or ("tt",):
+        corners[corner] = merged(
+            [
+                read_library(p, corner if names else None)
+                for p, names in named
+                if not names or corner in names
+            ]
+        )
     name = "+".join(path.name for path in paths)
-    return Process(name=name, nmos=nmos, pmos=pmos, corners={"tt": cards}, mismatch=mismatch)
+    return Process(name=name, nmos=nmos, pmos=pmos, corners=corners, mismatch=mismatch)

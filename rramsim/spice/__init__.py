@@ -7,10 +7,11 @@ and word (docs/netlists.md).
 """
 
 from rramsim.spice.elaboration import Circuit, Element, Library, elaborate
-from rramsim.spice.lines import Where, read_text
+from rramsim.spice.lines import Where, logical_lines, read_text
 from rramsim.spice.models import ModelCard
-from rramsim.spice.parser import Body, Deck, Subcircuit, parse_deck, read_deck
+from rramsim.spice.parser import Body, Deck, Subcircuit, canonical, merged, parse_deck, read_deck
 from rramsim.spice.scope import Scope
+from rramsim.spice.writer import Names, circuit_lines
 
 __all__ = [
     "Body",
@@ -19,10 +20,15 @@ __all__ = [
     "Element",
     "Library",
     "ModelCard",
+    "Names",
     "Scope",
     "Subcircuit",
     "Where",
+    "canonical",
+    "circuit_lines",
     "elaborate",
+    "logical_lines",
+    "merged",
     "parse_deck",
     "read_deck",
     "read_text",

@@ -14,7 +14,16 @@ from rramsim.exceptions import InputError
 from rramsim.spice.lines import Where, logical_lines, read_text
 
 __all__ = [
-    "Body", "Deck", "Function", "ModelStatement", "Statement", "Subcircuit", "Text", "parse_deck",
+    "Body",
+    "Deck",
+    "Function",
+    "ModelStatement",
+    "Statement",
+    "Subcircuit",
+    "Text",
+    "canonical",
+    "merged",
+    "parse_deck",
     "read_deck",
 ]  # fmt: skip
 
@@ -149,6 +158,43 @@ def parse_deck(text: str, path: Path) -> Deck:
     reader = _Reader(path, "a netlist", path.parent)
     reader.text(text, path, None)
     return reader.finished()
+
+
+def canonical(body: Body) -> str:
+    """All that a body says, without where it stands and how it is set: for a hash."""
+    inner = [
+        (sub.name, sub.pins, sorted(sub.defaults.items()), canonical(sub.body))
+        for _, sub in sorted(body.subcircuits.items())
+    ]
+    said = (
+        [tuple(s[:6]) for s in body.elements],
+        sorted((name, text.text) for name, text in body.parameters.items()),
+        sorted((m.name, m.kind, list(m.assigned.items())) for m in body.models.values()),
+        sorted((name, f.arguments, f.text) for name, f in body.functions.items()),
+        sorted((name, text.text) for name, text in body.options.items()),
+        [(what, node, text.text) for what, node, text in body.initial],
+        inner,
+    )
+    return repr(said)
+
+
+def merged(bodies: list[Body]) -> Body:
+    """Several files as one; raises `InputError` for a model or a subcircuit that two define."""
+    whole = Body()
+    for body in bodies:
+        for what in ("models", "subcircuits"):
+            held = getattr(whole, what)
+            for name, found in getattr(body, what).items():
+                if name in held:
+                    raise InputError(
+                        f"{found.where}: {name} is defined twice (first in {held[name].where})"
+                    )
+                held[name] = found
+        whole.elements += body.elements
+        whole.initial += body.initial
+        for what in ("parameters", "functions", "options"):
+            getattr(whole, what).update(getattr(body, what))
+    return whole
 
 
 class _Reader:

@@ -146,8 +146,9 @@ class _Sections:
             values = experiment.model_dump(mode="json", exclude={"folder"})
             shown = json.dumps(values, indent=1, ensure_ascii=False)
             listings.append(("The experiment, every key", shown))
-        if circuit is not None:
-            listings.append(("The netlist that was simulated", circuit.text))
+        if circuit is not None and experiment is not None:
+            at = experiment.make_conditions()[0]
+            listings.append((f"The netlist that was simulated, at {at.label}", circuit.listing(at)))
         return parts.Section(
             key="run",
             title="What was run",

@@ -99,7 +99,7 @@ def _test(
                 noisy=np.array(noisy),
             )
             rows.append(row)
-            costs += cost_rows(row, census, sense, column=circuit.column, gates=gates)
+            costs += cost_rows(row, census, sense, circuit=circuit, gates=gates)
     table = pd.DataFrame(rows, columns=list(TRADEOFF_COLUMNS))
     with atomic_path(folder.tradeoff) as temporary:
         table.to_csv(temporary, index=False)

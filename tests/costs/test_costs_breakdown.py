@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rramsim.circuits import Column
+from rramsim.circuits import sense_circuit
 from rramsim.costs import DATA_FLOWS, GATES_FILE, SenseEnergy, cost_row, read_gates, with_places
 from rramsim.costs.comparison import secded_bit_j, secded_weight_j
 from rramsim.costs.inference import inference_energy
@@ -15,8 +15,10 @@ from rramsim.costs.logic import logic_energy, tree_adders
 from rramsim.costs.programming import RESET_J, SET_J
 from rramsim.costs.timing import sense_cycles
 from rramsim.networks import LayerCensus
+from rramsim.processes import load_process
 
 FEMTO = 1e-15
+CIRCUIT = sense_circuit(process=load_process("sky130-5v"))
 SENSE = SenseEnergy(
     mean_j={-1: 380 * FEMTO, 0: 120 * FEMTO, 1: 390 * FEMTO},
     standard_error_j={-1: 3 * FEMTO, 0: 2 * FEMTO, 1: 4 * FEMTO},
@@ -34,7 +36,7 @@ LAYER = LayerCensus(
 
 def row(flow, layers=(LAYER,)):
     return cost_row(
-        layers, SENSE, flow=flow, column=Column(), vdd_v=1.2, window_s=50e-9,
+        layers, SENSE, flow=flow, circuit=CIRCUIT, vdd_v=1.2, window_s=50e-9,
         gates=GATES,
     )  # fmt: skip
 
@@ -131,7 +133,7 @@ def test_error_correction_by_hand():
 
 def test_a_process_without_gates_has_no_total_and_no_place():
     bare = cost_row(
-        [LAYER], SENSE, flow="once", column=Column(), vdd_v=1.2, window_s=50e-9,
+        [LAYER], SENSE, flow="once", circuit=CIRCUIT, vdd_v=1.2, window_s=50e-9,
         gates=None,
     )  # fmt: skip
     assert math.isnan(bare["total_j"]) and bare["amplifier_j"] > 0

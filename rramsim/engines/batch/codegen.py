@@ -7,9 +7,9 @@ zeros are left out when the code is written. Nothing is specific to one circuit.
 
 from collections import defaultdict
 
-from rramsim.engines.batch.elements import Mosfet
 from rramsim.engines.batch.layout import GROUP, MODEL, Frame
 from rramsim.engines.batch.topology import Topology
+from rramsim.spice import Element
 
 __all__ = ["system_source"]
 
@@ -118,13 +118,13 @@ class _Writer:
         """A transistor's (vgs, vds, vsb), as of an n-channel one."""
         mosfet = self.topology.circuit.mosfets[k]
         vd, vg, vs, vb = (self.voltage(self.node(name)) for name in mosfet.nodes)
-        if self.topology.circuit.models[mosfet.model][0] == "pmos":
+        if mosfet.card and mosfet.card.kind == "pmos":
             return f"{vs} - {vg}", f"{vs} - {vd}", f"{vb} - {vs}"
         return f"{vg} - {vs}", f"{vd} - {vs}", f"{vs} - {vb}"
 
-    def mosfet(self, k: int, mosfet: Mosfet) -> None:
+    def mosfet(self, k: int, mosfet: Element) -> None:
         drain, gate, source, bulk = (self.node(name) for name in mosfet.nodes)
-        kind, _ = self.topology.circuit.models[mosfet.model]
+        kind = mosfet.card.kind if mosfet.card else ""
         tied = mosfet.nodes[2] == mosfet.nodes[3]
         vd, vb = self.voltage(drain), self.voltage(bulk)
         names = [(0, [f"i{k}{x}" for x in ("", "_g", "_d", "_s")])]

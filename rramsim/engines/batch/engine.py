@@ -189,6 +189,8 @@ def outcome_of(
     supply = conditions.vdd_v * charge("vdd", end)
     clock = conditions.vdd_v * charge("vsen", fall)
     word_line = conditions.vdd_v * charge("vwl", fall)
+    for name, volt in problem.supplies.items():
+        supply = supply + volt * charge(name, end)
     unknown = np.where(converged, 0.0, np.nan)
     resolve = np.where(converged & (out[:, 0] != 0), out[:, 1], np.nan)
     return SenseOutcome(

@@ -198,8 +198,10 @@ class Layout:
     @staticmethod
     def site_of(flat: FlatCircuit, sites: tuple[MismatchSite, ...]) -> NDArray[np.int64]:
         """The first mismatch site of each transistor."""
-        models = [site.model for site in sites]
-        return np.array([models.index(m.model) if m.model in models else 0 for m in flat.mosfets])
+        first: dict[str, int] = {}
+        for number, site in enumerate(sites):
+            first.setdefault(site.transistor, number)
+        return np.array([first.get(m.name, 0) for m in flat.mosfets])
 
 
 make_layout = lru_cache(maxsize=32)(Layout)

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import MismatchSite, SenseCircuit, SenseConditions
-from rramsim.engines.batch.elements import FlatCircuit, Mosfet, flatten
+from rramsim.engines.batch.elements import flat_circuit, pulse_of
 from rramsim.engines.batch.layout import Stride, make_layout
 from rramsim.engines.batch.library import device_table
 from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.batch.topology import Topology, build_topology
+from rramsim.engines.ngspice_library import UnknownParameter
+from rramsim.engines.refusals import unknown_parameter
 from rramsim.exceptions import InputError
+from rramsim.spice import Element
 
 __all__ = [
     "Problem",
@@ -26,7 +29,6 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-_DEVICES = ("xsynapse.rbl", "xsynapse.rblb")
 _MARGIN_V = 0.9
 """Nodes may swing this far beyond the supplies (charge injected by clock edges), as far as the
 junctions let them."""
@@ -81,6 +83,7 @@ class Problem:
     before: tuple[Any, ...]
     after: tuple[Any, ...]
     sources: dict[str, int]
+    supplies: dict[str, float]
     corners: Floats
     tables: tuple[DeviceTable, ...]
     edge_s: float
@@ -109,18 +112,23 @@ def make_problem(
             "the latch, circuit = 'pcsa' or 'pcsa_xnor'; use ngspice"
         )
     try:
-        flat = flatten(circuit.deck(conditions))
+        flat = flat_circuit(circuit.elaborated(conditions))
         topology = build_topology(flat)
+        sources = {s.name: pulse_of(s) for s in flat.sources}
     except InputError as error:
         raise InputError(f"{circuit.name}: {error}") from error
+    supplies = circuit.supplies(conditions)
+    for source in supplies:
+        if source.wave[0] != "dc":
+            raise InputError(
+                f"{source.where}: {source.name}: the batch engine counts the energy of constant "
+                "sources only; use ngspice"
+            )
     resistors = [r.name for r in flat.resistors]
-    for name in _DEVICES:
-        if name not in resistors:
-            raise InputError(f"{circuit.name}: no resistor {name}, the synapse's device")
     for output in ("q", "qb"):
         if output not in topology.unknown:
             raise InputError(f"{circuit.name}: node {output!r} is not solved for")
-    levels = [level for source in flat.sources for level in source.pulse[:2]]
+    levels = [level for pulse in sources.values() for level in pulse[:2]]
     if min(levels) < 0:
         raise InputError(
             f"{circuit.name}: a source goes down to {min(levels):g} V; the batch engine takes "
@@ -130,14 +138,14 @@ def make_problem(
     reach_v = table_limit_v(high_v) + _REACH_V
     sites = circuit.mismatch_sites(conditions.corner)
     tables = [
-        table_of(transistor_kind(flat, mosfet, sites, conditions.temperature_c, reach_v))
+        _table(table_of, mosfet, sites, conditions.temperature_c, reach_v)
         for mosfet in flat.mosfets
     ]
     column, window_s = circuit.column, conditions.window_s
     edge_s = column.precharge_s + column.edge_s / 2
     start_s, fall_s = column.precharge_s - column.wl_setup_s, column.precharge_s + window_s
     strobe_s, stop_s = edge_s + window_s, 2 * column.precharge_s + window_s
-    pulses = np.array([[0.0, 0, 0, 1, 1, 1, 1e9], *(s.pulse for s in flat.sources)])
+    pulses = np.array([[0.0, 0, 0, 1, 1, 1, 1e9], *sources.values()])
     corners, kinks = _corners(pulses, [edge_s, strobe_s, start_s, fall_s, stop_s], stop_s)
     setup = np.array(
         [
@@ -160,7 +168,7 @@ def make_problem(
             corners[int(np.argmin(np.abs(corners - column.precharge_s - column.edge_s)))],
         ]
     )
-    order = [resistors.index(name) for name in _DEVICES]
+    order = [resistors.index(name) for name in circuit.devices]
     order += [k for k in range(len(resistors)) if k not in order]
     layout = make_layout(tuple(tables))
     held, hold, start = _initial(topology)
@@ -191,7 +199,8 @@ def make_problem(
             layout.shift,
             layout.whole,
         ),
-        sources={s.name: k for k, s in enumerate(flat.sources, start=1)},
+        sources={name: k for k, name in enumerate(sources, start=1)},
+        supplies={source.name: source.wave[1][0] for source in supplies},
         corners=corners,
         tables=tuple(tables),
         edge_s=edge_s,
@@ -206,19 +215,16 @@ def make_problem(
 
 
 def transistor_kind(
-    flat: FlatCircuit,
-    mosfet: Mosfet,
+    mosfet: Element,
     sites: tuple[MismatchSite, ...],
     temperature_c: float,
     reach_v: float,
 ) -> TransistorKind:
-    """What the table of a transistor depends on; raises `InputError` if its model is missing."""
-    if mosfet.model not in flat.models:
-        raise InputError(f"'{mosfet.line}': no model {mosfet.model!r}")
-    kind, card = flat.models[mosfet.model]
+    """What the table of a transistor depends on."""
+    assert mosfet.card is not None
     return TransistorKind(
-        kind=kind,
-        card=card,
+        kind=mosfet.card.kind,
+        card=mosfet.card.body,
         parameters=mosfet.parameters,
         temperature_c=temperature_c,
         reach_v=reach_v,
@@ -226,9 +232,22 @@ def transistor_kind(
         varying=tuple(
             (site.parameter, site.nominal, site.sigma)
             for site in sites
-            if site.model == mosfet.model
+            if site.transistor == mosfet.name
         ),
     )
+
+
+def _table(
+    table_of: Callable[[TransistorKind], DeviceTable], mosfet: Element,
+    sites: tuple[MismatchSite, ...], temperature_c: float, reach_v: float,
+) -> DeviceTable:  # fmt: skip
+    """A transistor's table; raises `InputError` that names it where its card gives none."""
+    try:
+        return table_of(transistor_kind(mosfet, sites, temperature_c, reach_v))
+    except InputError as error:
+        if mosfet.card and isinstance(error.__cause__, UnknownParameter):
+            raise unknown_parameter(mosfet.card, error.__cause__.parameter) from error
+        raise InputError(f"{mosfet.name}: {error}") from error
 
 
 def _with_resistors(topology: Topology, order: list[int]) -> Topology:

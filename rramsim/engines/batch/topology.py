@@ -31,33 +31,26 @@ class Topology:
 
 
 def build_topology(circuit: FlatCircuit) -> Topology:
-    """Sort a circuit's nodes; raises `InputError` for floating nodes and loops of sources."""
+    """Sort a circuit's nodes; raises `InputError` for loops of sources."""
     driven = ["0"]
     for source in circuit.sources:
         plus, minus = source.nodes
         if minus != "0":
             raise InputError(
-                f"'{source.line}': the batch engine wants a source's second node to be ground; "
-                "use ngspice for this circuit"
+                f"{source.where}: {source.name}: the batch engine wants a source's second node to "
+                "be ground; use ngspice for this circuit"
             )
         if plus in driven:
-            raise InputError(f"'{source.line}': node {plus!r} is driven already (loop of sources)")
+            raise InputError(
+                f"{source.where}: {source.name}: node {plus!r} is driven already (loop of sources)"
+            )
         driven.append(plus)
-    seen: dict[str, None] = {}
-    touching: dict[str, int] = {}
-    paths: list[tuple[str, str]] = []
-    for two in (*circuit.resistors, *circuit.capacitors):
-        for node in two.nodes:
-            seen[node] = None
-            touching[node] = touching.get(node, 0) + 1
-    paths += [r.nodes for r in circuit.resistors]
-    for mosfet in circuit.mosfets:
-        for node in mosfet.nodes:
-            seen[node] = None
-            touching[node] = touching.get(node, 0) + 1
-        paths.append((mosfet.nodes[0], mosfet.nodes[2]))
+    seen = dict.fromkeys(
+        node
+        for element in (*circuit.resistors, *circuit.capacitors, *circuit.mosfets)
+        for node in element.nodes
+    )
     unknown = tuple(node for node in seen if node not in driven)
-    _refuse_floating(unknown, set(driven), paths)
     if not unknown:
         raise InputError("the circuit has no node to solve for")
     if len(unknown) > MAX_NODES:
@@ -69,23 +62,3 @@ def build_topology(circuit: FlatCircuit) -> Topology:
         if node not in seen:
             raise InputError(f".ic v({node}): the circuit has no node {node!r}")
     return Topology(circuit=circuit, unknown=unknown, driven=tuple(driven))
-
-
-def _refuse_floating(
-    unknown: tuple[str, ...], driven: set[str], paths: list[tuple[str, str]]
-) -> None:
-    """Every unknown node must reach a driven one through resistors and channels."""
-    reached = set(driven)
-    grew = True
-    while grew:
-        grew = False
-        for a, b in paths:
-            if (a in reached) != (b in reached):
-                reached |= {a, b}
-                grew = True
-    for node in unknown:
-        if node not in reached:
-            raise InputError(
-                f"node {node!r} floats: no resistor or transistor channel leads from it to a "
-                "source or to ground"
-            )

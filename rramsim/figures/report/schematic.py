@@ -4,50 +4,51 @@ The drawing is of rramsim's own PCSA. It stands for a netlist only where the net
 transistors the same way, whatever their sizes; any other one is drawn as a block.
 """
 
-import re
-
 from rramsim.circuits import SenseCircuit
-from rramsim.circuits.netlist import read_netlist
+from rramsim.circuits.sense import Transistor
 from rramsim.figures.chart import csv_text
 from rramsim.figures.numbers import engineering
 from rramsim.figures.report.page import Picture
 from rramsim.figures.svg import Element, add, root, text, to_string
 from rramsim.processes.process import netlists_folder
+from rramsim.spice import read_deck
 
 __all__ = ["is_shipped_topology", "schematic_figure"]
 
-Wiring = frozenset[tuple[str, frozenset[str], str, str]]
+Place = tuple[str, frozenset[str], str, str]
 
 
-def _wiring(lines: list[str]) -> Wiring:
-    """Each transistor as (name, its two ends, gate, bulk): what a drawing depends on."""
-    found = []
-    for line in lines:
-        name, drain, gate, source, bulk = line.lower().split()[:5]
-        found.append((name, frozenset((drain, source)), gate, bulk))
-    return frozenset(found)
+def _roles(circuit: SenseCircuit) -> dict[str, Transistor] | None:
+    """The amplifier's transistors by their names in `pcsa.spice`, if it is wired as that one is."""
+    shipped = read_deck(netlists_folder() / "pcsa.spice").body.subcircuits["pcsa"].body.elements
+    kinds = {"nch": "nmos", "pch": "pmos"}
+    roles = {_place(kinds[s.model], s.nodes): s.name for s in shipped}
+    found: dict[str, Transistor] = {}
+    for transistor in circuit.transistors:
+        if transistor.part == "amplifier":
+            role = roles.get(_place(transistor.kind, transistor.nodes))
+            if role is None or role in found:
+                return None
+            found[role] = transistor
+    alone = all(element.kind == "m" for element in circuit.elements("amplifier"))
+    return found if alone and len(found) == len(shipped) else None
 
 
-def _amplifier_lines(circuit: SenseCircuit) -> list[str] | None:
-    """The elements of the deck's amplifier."""
-    name = circuit.read_out.amplifier
-    block = re.search(rf"^\.subckt {name} .*?\n(.*?)^\.ends", circuit.text, re.M | re.S)
-    return block[1].splitlines() if block else None
+def _place(kind: str, nodes: tuple[str, ...]) -> Place:
+    """A transistor's type, its two ends, gate and bulk: what a drawing depends on."""
+    drain, gate, source, bulk = ("0" if node == "vss" else node for node in nodes)
+    return kind, frozenset((drain, source)), gate, bulk
 
 
 def is_shipped_topology(circuit: SenseCircuit) -> bool:
     """Whether the amplifier's transistors are connected as in rramsim's `pcsa.spice`."""
-    lines = _amplifier_lines(circuit)
-    if lines is None or any(line[0].lower() != "m" for line in lines):
-        return False
-    shipped = read_netlist(netlists_folder() / "pcsa.spice").subcircuits["pcsa"]
-    return _wiring(lines) == _wiring([line for _, line in shipped.elements])
+    return _roles(circuit) is not None
 
 
 def schematic_figure(circuit: SenseCircuit) -> Picture:
     """The circuit that was sensed, with the sizes of its transistors and its capacitances."""
-    drawn = is_shipped_topology(circuit)
-    svg = _drawing(circuit) if drawn else _block(circuit)
+    drawn = _roles(circuit)
+    svg = _drawing(circuit, drawn) if drawn else _block(circuit)
     behind = {
         "gxnor": " A gated XNOR stands behind the outputs (not drawn).",
         "column": " The synapse is one row of a column of 32 (the others are not drawn).",
@@ -66,8 +67,8 @@ def schematic_figure(circuit: SenseCircuit) -> Picture:
         caption=caption + behind,
         variants={"": svg},
         csv=csv_text(
-            ["transistor", "device", "width_m", "length_m"],
-            ([t.name, t.device, t.width_m, t.length_m] for t in circuit.transistors),
+            ["transistor", "device", "width_m", "length_m", "parallel"],
+            ([t.name, t.device, t.width_m, t.length_m, t.parallel] for t in circuit.transistors),
         ),
     )
 
@@ -121,9 +122,10 @@ class _Drawing:
         self.wire(f"M{x - 8} {y}h16M{x - 5} {y + 4}h10M{x - 2} {y + 8}h4")
 
 
-def _drawing(circuit: SenseCircuit) -> str:
-    size = {t.name: f"{t.width_m * 1e6:g}/{t.length_m * 1e6:g}" for t in circuit.transistors}
-    access = [s for n, s in size.items() if n.startswith("synapse_2t2r_")] or ["", ""]
+def _drawing(circuit: SenseCircuit, roles: dict[str, Transistor]) -> str:
+    size = {role: transistor.label for role, transistor in roles.items()}
+    every = {t.name: t.label for t in circuit.transistors}
+    access = [every[name] for name in circuit.access]
     column = circuit.column
     c_bl = engineering(column.rows * column.c_row_f + column.c_periphery_f, "F")
     d = _Drawing(560, 590, "Schematic of the precharge sense amplifier with its 2T2R synapse")
@@ -135,15 +137,15 @@ def _drawing(circuit: SenseCircuit) -> str:
             return x if side > 0 else 560 - x
 
         node = 180 if side > 0 else 205
-        d.transistor(at(105), 84, gate=-side, p=True, label=pre.upper(), size=size[f"pcsa_{pre}"],
+        d.transistor(at(105), 84, gate=-side, p=True, label=pre.upper(), size=size[pre],
                      label_side=side)  # fmt: skip
         d.wire(f"M{at(105)} 30V60M{at(105)} 108V{node}H{at(210)}")
         d.name(at(71), 88, "SEN", "end" if side > 0 else "start")
         d.transistor(at(210), 84, gate=side, p=True, label=f"MP{latch}",
-                     size=size[f"pcsa_mp{latch}"])  # fmt: skip
+                     size=size[f"mp{latch}"])  # fmt: skip
         d.wire(f"M{at(210)} 30V60M{at(210)} 108V238M{at(238)} 84V262")
         d.transistor(at(210), 262, gate=side, p=False, label=f"MN{latch}",
-                     size=size[f"pcsa_mn{latch}"])  # fmt: skip
+                     size=size[f"mn{latch}"])  # fmt: skip
         far = 205 if side > 0 else 180
         d.wire(f"M{at(238)} {far}H{at(350)}")
         for x, y in ((at(210), node), (at(238), far), (at(350), far), (at(105), node)):
@@ -163,7 +165,7 @@ def _drawing(circuit: SenseCircuit) -> str:
     d.dot(280, 462)
     d.name(288, 456, "SL")
     d.wire("M280 462V488")
-    d.transistor(280, 512, gate=-1, p=False, label="MFOOT", size=size["pcsa_mfoot"])
+    d.transistor(280, 512, gate=-1, p=False, label="MFOOT", size=size["mfoot"])
     d.name(246, 516, "SEN", "end")
     d.wire("M280 536v14")
     d.ground(280, 550)
@@ -174,7 +176,7 @@ def _drawing(circuit: SenseCircuit) -> str:
 def _block(circuit: SenseCircuit) -> str:
     d = _Drawing(520, 300, f"Block diagram of {circuit.name} with its synapse")
     box(d.svg, 150, 30, 220, 90)
-    own = [t for t in circuit.transistors if not t.name.startswith("synapse_2t2r_")]
+    own = [t for t in circuit.transistors if t.part != "synapse"]
     d.name(260, 66, circuit.name[:32], "middle")
     d.name(260, 88, f"{len(own)} transistors", "middle")
     for x, node in ((110, "Q"), (410, "QB")):

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.circuits.netlist import read_netlist
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
 from rramsim.learning.resistive.network import ResistiveNetwork
@@ -21,7 +20,6 @@ def deck(network: ResistiveNetwork) -> str:
     """The circuit as text: sources s*, hidden nodes h*, outputs o*, their targets t*."""
     spec = network.spec
     path = netlists_folder() / _NETLIST
-    read_netlist(path)
     lines = [
         "* resistive network",
         f".model dclip d(is={spec.diode.saturation_a!r} n={spec.diode.ideality!r})",
