@@ -58,7 +58,7 @@ def cases(folder: Path) -> tuple[Case, ...]:
     deck, script = folder / "pcsa.cir", folder / "bare.py"
     circuit = sense_circuit(process=load_process("sky130-5v"))
     # The very text that ngspice gets from us.
-    deck.write_text(NgspiceEngine()._deck(circuit, SenseConditions(vdd_v=1.2)))
+    deck.write_text(NgspiceEngine().deck(circuit, SenseConditions(vdd_v=1.2)))
     script.write_text(PYSPICE)
     typer = ("-c", "import typer")
     return (

@@ -68,14 +68,13 @@ class NgspiceEngine:
                 f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
                 f"{len(sites)} varying parameters"
             )
-        elements = circuit.elaborated(conditions)
-        names = Names.own(elements)
-        plan = _Plan.of(circuit, conditions, names, every_node=waveforms)
-        deck = self._deck(circuit, conditions, plan, noise=samples.noise_v is not None)
+        plan = _Plan.of(circuit, conditions, every_node=waveforms)
+        names = plan.names
+        deck = self._text(circuit, conditions, plan, noise=samples.noise_v is not None)
         try:
             session.load(deck)
         except CircuitError as error:
-            raise explained(error, circuit.name, elements, names) from error
+            raise explained(error, circuit.name, plan.elements, names) from error
         generation = session.generation
         columns = _Columns(len(samples))
         bl, blb = (names.elements[name] for name in circuit.devices)
@@ -106,7 +105,11 @@ class NgspiceEngine:
             session.discard_results()
         return columns.outcome(tuple(traces))
 
-    def _deck(
+    def deck(self, circuit: SenseCircuit, conditions: SenseConditions) -> str:
+        """What ngspice is given to read: the circuit under names of our own, and the analysis."""
+        return self._text(circuit, conditions, _Plan.of(circuit, conditions))
+
+    def _text(
         self,
         circuit: SenseCircuit,
         conditions: SenseConditions,
@@ -142,13 +145,15 @@ class _Plan:
 
     @staticmethod
     def of(
-        circuit: SenseCircuit, conditions: SenseConditions, names: Names, *, every_node: bool
+        circuit: SenseCircuit, conditions: SenseConditions, *, every_node: bool = False
     ) -> "_Plan":
+        elements = circuit.elaborated(conditions)
+        names = Names.own(elements)
         supplies = circuit.supplies(conditions)
         wanted = [*_SAVED, *circuit.read_out.outputs, *(n for e in supplies for n in e.nodes)]
         wanted += names.nodes if every_node else []
         return _Plan(
-            elements=circuit.elaborated(conditions),
+            elements=elements,
             names=names,
             nodes=tuple(n for n in dict.fromkeys(wanted) if n != "0"),
             sources=(*_SOURCES, *(e.name for e in supplies if e.kind in "ve")),

@@ -343,6 +343,8 @@ class _Reader:
                 f"{where}: includes {name!r}, which lies outside the netlist's folder "
                 f"{self.root.name}/; put the file beside the netlist"
             )
+        if not target.is_file():
+            raise InputError(f"{where}: includes {name!r}, which is no file")
         self.file(target, section)
 
     def option(self, tokens: list[str], line: str, where: Where) -> None:
@@ -398,17 +400,19 @@ def _split(tokens: list[str], where: Where) -> tuple[list[str], dict[str, str]]:
     words: list[str] = []
     assigned: dict[str, str] = {}
     each = iter(tokens)
+    name = ""  # of the word before, if it may be one
     for token in each:
         if token == "=":
             value = next(each, "")
-            name = words.pop() if words else ""
-            if not name or not value or value in _SIGNS or not _IDENTIFIER.fullmatch(name):
-                raise InputError(f"{where}: '{name or tokens[0]}=': expected NAME=VALUE")
+            if not value or value in _SIGNS or not _IDENTIFIER.fullmatch(name):
+                raise InputError(f"{where}: '{name[:40]}=': expected NAME=VALUE")
             if name in assigned:
                 raise InputError(f"{where}: {name} is given twice")
-            assigned[name] = value
+            assigned[words.pop()] = value
+            name = ""
         elif token != ",":
             words.append(token)
+            name = token
     for word in words:
         if not _NAME.fullmatch(word) and (word[0] not in _QUOTES or len(word) < 2):
             raise InputError(

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rramsim.circuits import sense_circuit
-from rramsim.circuits.netlist import read_netlist
 from rramsim.exceptions import InputError
 from rramsim.processes.process import netlists_folder
+from rramsim.spice import read_deck
 
 PCSA = (netlists_folder() / "pcsa.spice").read_text()
 
@@ -24,15 +24,27 @@ def write(folder, text, name="own.spice"):
         (".control\nshell touch owned\n.endc", "'.control' is refused"),
         (".csparam x=1", "'.csparam' is refused"),
         (".exec 'x'", "'.exec' is refused"),
-        (".lib models.lib tt", "'.lib' is refused"),
+        (".lib models.lib tt", "'models.lib', which is no file"),
+        (".lib /etc/passwd tt", "outside the netlist's"),
+        (".lib tt\n.endl\n", "has the sections tt; name one"),
+        (".option temp=85", "option 'temp' is refused"),
+        (".tran 1n 1u", "'.tran' is refused"),
         (".include /etc/passwd", "outside the netlist's"),
         (".include ../other.spice", "outside the netlist's"),
         ("a1 1 2 model", "element 'a1' is refused"),
-        ("v1 1 0 pwl file=\"x\"", "'file=' is refused"),
-        ("r1 1 0 `reboot`", "backtick"),
+        ("v1 1 0 pwl file=\"x\"", "v1: expected"),
+        ("r1 1 0 `reboot`", "'`'"),
+        ("r1 1 0", "expected 'R<name> node node value'"),
+        ("r1 1 0 1k 2k", "'2k' has no place"),
+        ("m1 d g s b nch w=1u l=1u wide=2", "m1 has no parameter 'wide'"),
+        ("m1 d g s b nch w=1u w=2u", "w is given twice"),
+        ("m1 d g s b nch w= l=2u", "'=': expected NAME=VALUE"),
+        ("e1 a b poly(1) c 0", r"'\(' is refused"),
+        ("b1 a b i=v(a)", "element 'b1' is refused"),
+        ("My amplifier", "M<name> drain"),
         (".subckt a p q\nr1 p q 1", "has no .ends"),
         (".ends", ".ends without .subckt"),
-        (".subckt a p\n.subckt b p\n", ".subckt inside .subckt"),
+        (".subckt a p q\n.ends b", ".ends b ends .subckt a"),
         (".subckt a p q\n.ends\n.subckt a p q\n.ends", "defined twice"),
         (".subckt a\n.ends", "expected '.subckt NAME PIN"),
     ],
@@ -40,20 +52,22 @@ def write(folder, text, name="own.spice"):
 def test_what_could_run_something_is_refused_with_file_and_line(tmp_path, text, names):
     path = write(tmp_path, f"* title\n{text}\n")
     with pytest.raises(InputError, match=names) as refusal:
-        read_netlist(path)
+        read_deck(path)
     assert "own.spice" in str(refusal.value)
 
 
 def test_an_include_beside_the_netlist_is_read(tmp_path):
     write(tmp_path, PCSA, "amplifier.spice")
     path = write(tmp_path, ".include amplifier.spice\n")
-    assert read_netlist(path).subcircuits["pcsa"].pins[0] == "q"
+    assert read_deck(path).body.subcircuits["pcsa"].pins[0] == "q"
 
 
 def test_an_include_of_itself_ends(tmp_path):
     path = write(tmp_path, ".include own.spice\n")
-    with pytest.raises(InputError, match="nested more than"):
-        read_netlist(path)
+    with pytest.raises(
+        InputError, match=r"more than 1000 files are included, or more than 32 deep"
+    ):
+        read_deck(path)
 
 
 def test_a_symbolic_link_out_of_the_folder_is_refused(tmp_path):
@@ -62,7 +76,7 @@ def test_a_symbolic_link_out_of_the_folder_is_refused(tmp_path):
     folder.mkdir()
     (folder / "link.spice").symlink_to(outside)
     with pytest.raises(InputError, match="outside the netlist's"):
-        read_netlist(write(folder, ".include link.spice\n"))
+        read_deck(write(folder, ".include link.spice\n"))
 
 
 @given(st.text(max_size=200))
@@ -70,7 +84,7 @@ def test_any_text_is_read_or_refused_in_one_line(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("fuzz") / "any.spice"
     path.write_text(text, encoding="utf-8", errors="replace")
     try:
-        read_netlist(path)
+        read_deck(path)
     except InputError as refusal:
         assert str(path.name) in str(refusal)
 
@@ -78,12 +92,12 @@ def test_any_text_is_read_or_refused_in_one_line(tmp_path_factory, text):
 @pytest.mark.parametrize(
     ("change", "names"),
     [
-        ((".subckt pcsa", ".subckt amp"), "no '.subckt pcsa'; it has amp"),
+        ((".subckt pcsa", ".subckt amp"), ".ends pcsa ends .subckt amp"),
         (("q qb bl blb sl sen", "q qb bl blb sl clk"), "lacks the pins sen"),
-        (("pch w=1u", "pmos9 w=1u"), "has no device 'pmos9'"),
+        (("pch w=1u", "pmos9 w=1u"), "xpcsa.mpre1: no model 'pmos9'; there are "),
         (("pch w=1u", "pch w=50u"), "no card of .* covers W = 50 um"),
         (("pch w=1u", "pch w=-1u"), "W = -1e-06: must be above 0"),
-        (("pch w=1u", "pch w=wide"), "W = wide: must be a number"),
+        (("pch w=1u", "pch w=wide"), "no parameter 'wide'"),
         ((".ends pcsa", ".ends pcsa\nr9 1 0 1k"), "'r9' stands outside a subcircuit"),
     ],
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from rramsim.circuits import Column, SenseConditions
+from rramsim.circuits.symmetry import mirrored_transistors
 from rramsim.exceptions import InputError
 
 
@@ -12,7 +13,7 @@ def test_a_synapse_and_its_amplifier_have_nine_transistors(pcsa):
     sites = pcsa.mismatch_sites("tt")
     assert len(sites) == 27
     assert {site.parameter for site in sites} == {"toxe", "voff", "nfactor"}
-    assert len({(site.model, site.parameter) for site in sites}) == 27
+    assert len({(site.transistor, site.parameter) for site in sites}) == 27
 
 
 def test_the_wider_transistor_varies_less(pcsa):
@@ -20,14 +21,23 @@ def test_the_wider_transistor_varies_less(pcsa):
         (site.transistor, site.parameter): site.sigma / abs(site.nominal)
         for site in pcsa.mismatch_sites("tt")
     }
-    assert sigma["pcsa_mp1", "toxe"] < sigma["pcsa_mpre1", "toxe"]
+    assert sigma["xpcsa.mp1", "toxe"] < sigma["xpcsa.mpre1", "toxe"]
 
 
 def test_every_transistor_has_a_card_of_its_own(pcsa):
     deck = pcsa.deck(SenseConditions(vdd_v=1.2, corner="ss", temperature_c=60))
     for transistor in pcsa.transistors:
-        assert deck.count(f".model {transistor.name}_card ") == 1
-    assert "temp=60" in deck and "vdd_v=1.2" in deck
+        (line,) = (x for x in deck.splitlines() if x.startswith(f"m.{transistor.name} "))
+        assert deck.count(f".model {line.split()[5]} ") == 1
+    assert "temp=60" in deck and "vdd vdd 0 1.2" in deck
+
+
+def test_parts_access_and_mirror_come_from_the_elements(pcsa):
+    assert [t.part for t in pcsa.transistors] == ["amplifier"] * 7 + ["synapse"] * 2
+    assert pcsa.access == ("xsynapse.macc1", "xsynapse.macc2")
+    image = mirrored_transistors(pcsa, SenseConditions(vdd_v=1.2))
+    assert image["xpcsa.mp2"] == "xpcsa.mp1" and image["xpcsa.mfoot"] == "xpcsa.mfoot"
+    assert image["xsynapse.macc1"] == "xsynapse.macc2"
 
 
 def test_the_bit_line_follows_from_the_rows():

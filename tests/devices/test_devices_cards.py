@@ -27,6 +27,7 @@ def test_a_binned_card_knows_its_geometry_and_its_parameters(tmp_path):
     assert not card.covers(2e-6, 0.5e-6), "ngspice's upper limit is exclusive"
     assert card.parameter("toxe") == 5e-9
     assert card.parameter("voff") is None
+    assert card.where.line == 2
     assert "lmin" not in card.renamed("copy") and ".model copy nmos" in card.renamed("copy")
 
 
@@ -34,13 +35,15 @@ def test_a_binned_card_knows_its_geometry_and_its_parameters(tmp_path):
     ("text", "names"),
     [
         ("", "no '.model'"),
-        (".control\nshell rm x\n.endc\n", "'.control' is not allowed"),
-        (".include other\n", "line 1"),
+        (".control\nshell rm x\n.endc\n", "'.control' is refused"),
+        (".include other\n", "cannot read a model card"),
         (".model n\n", "expected '.model NAME TYPE"),
-        (".model n nmos vth0={agauss(0,1,1)}\n", "expression"),
-        (".model n nmos file=\"x\"\n", "string"),
+        (".model n nmos vth0={agauss(0,1,1)}\n", "draws variation itself"),
+        (".model n nmos file=\"x\"\n", "cannot evaluate"),
+        (".model n nmos level=54 vth0\n", "'vth0' sets nothing"),
+        ("m1 d g s b n w=1u l=1u\n.model n nmos\n", "line 1: 'm1' is not allowed"),
         ("+ level=54\n", "continues nothing"),
-        (CARD.replace("4e-7", "small"), "lmin = small"),
+        (CARD.replace("4e-7", "small"), "cannot evaluate 'small'"),
     ],
 )  # fmt: skip
 def test_anything_but_plain_models_is_refused_with_its_line(tmp_path, text, names):
@@ -52,7 +55,7 @@ def test_anything_but_plain_models_is_refused_with_its_line(tmp_path, text, name
 def test_a_card_that_is_no_text_or_not_there_is_refused(tmp_path):
     path = tmp_path / "binary"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="not UTF-8"):
+    with pytest.raises(InputError, match="is not text"):
         read_cards(path)
     with pytest.raises(InputError, match="cannot read a model card"):
         read_cards(tmp_path / "none")

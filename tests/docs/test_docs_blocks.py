@@ -17,10 +17,10 @@ import pytest
 import typer
 from blocks import BLOCKS, PAGES, ROOT, Block, blocks_of
 
-from rramsim.circuits.netlist import read_netlist
 from rramsim.cli.app import app
 from rramsim.experiment import load_experiment
 from rramsim.processes.cards import read_cards
+from rramsim.spice import read_deck
 
 PROGRAM = typer.main.get_command(app)
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -87,7 +87,7 @@ def _follow(blocks: list[Block], checkout: Path) -> None:
             load_experiment(checkout / "block.toml")
         elif block.language == "spice":
             (checkout / "block.spice").write_text(block.text)
-            (read_cards if ".model" in block.text else read_netlist)(checkout / "block.spice")
+            (read_cards if ".model" in block.text else read_deck)(checkout / "block.spice")
         elif block.mark == "run":
             _run(block)
         else:

@@ -198,7 +198,7 @@ def _used(problem, samples, time_s, voltages_v, inside):
         total += part.value * (across[-1] ** 2 - across[0] ** 2) / 2
     for mosfet, table in zip(circuit.mosfets, problem.tables, strict=True):
         drain, gate, source, bulk = (v[name] for name in mosfet.nodes)
-        sign = 1 if circuit.models[mosfet.model][0] == "nmos" else -1
+        sign = 1 if mosfet.card.kind == "nmos" else -1
         bias = np.array([gate - source, drain - source, source - bulk]) * sign
         flat = table.current.ndim == 2
         current, charge = np.empty(len(time_s)), np.empty((len(time_s), 3))

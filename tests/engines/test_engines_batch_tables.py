@@ -5,7 +5,6 @@ import pytest
 
 from rramsim.circuits import SenseConditions
 from rramsim.engines.batch.charges import ramp
-from rramsim.engines.batch.elements import flatten
 from rramsim.engines.batch.extraction import extract
 from rramsim.engines.batch.junctions import JUNCTION_GRID
 from rramsim.engines.batch.library import device_table, make_table
@@ -18,9 +17,8 @@ from rramsim.engines.ngspice_library import ngspice_session
 
 def kind_of(circuit, name, temperature_c=27.0, corner="tt"):
     conditions = SenseConditions(vdd_v=1.2, temperature_c=temperature_c, corner=corner)
-    flat = flatten(circuit.deck(conditions))
-    mosfet = next(m for m in flat.mosfets if m.name == name)
-    return transistor_kind(flat, mosfet, circuit.mismatch_sites(corner), temperature_c, 1.9)
+    mosfet = next(e for e in circuit.elaborated(conditions).elements if e.name == name)
+    return transistor_kind(mosfet, circuit.mismatch_sites(corner), temperature_c, 1.9)
 
 
 @pytest.mark.parametrize("degree", [2, 3])

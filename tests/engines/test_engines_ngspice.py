@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rramsim.circuits import SenseConditions, sense_circuit
+from rramsim.circuits import SenseConditions
 from rramsim.engines import NgspiceEngine, SenseSamples
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
-from rramsim.processes.process import netlists_folder
 
 LONG = 1e-6
 ROOT = Path(__file__).parents[2]
@@ -72,7 +71,7 @@ def test_mismatch_moves_the_read_and_leaves_nothing_behind(pcsa):
     deviates = np.zeros((3, len(sites)))
     # A thicker oxide under MN1 slows Q's branch: with equal resistances QB falls first, -1.
     column = next(
-        i for i, s in enumerate(sites) if (s.transistor, s.parameter) == ("pcsa_mn1", "toxe")
+        i for i, s in enumerate(sites) if (s.transistor, s.parameter) == ("xpcsa.mn1", "toxe")
     )
     deviates[1, column] = 3.0
     samples = SenseSamples(
@@ -117,15 +116,11 @@ def test_a_run_that_does_not_converge_is_its_own_class(pcsa):
     assert sense(pcsa, 10e3, 350e3).converged[0], "the session goes on after it"
 
 
-def test_a_circuit_that_ngspice_refuses_is_an_input_error(tmp_path, sky130, pcsa):
-    text = (netlists_folder() / "pcsa.spice").read_text()
-    path = tmp_path / "own.spice"
-    path.write_text(text.replace("* foot:", "rx q nowhere {not_there}\n* foot:"))
-    circuit = sense_circuit(process=sky130, netlist=path)
-    with pytest.raises(InputError, match=r"own: ngspice refused the circuit: .*not_there"):
-        sense(circuit, 10e3, 350e3)
-    before = ngspice_session().generation
-    assert before > 0, "ngspice asks to be detached after such a netlist"
+def test_a_deck_that_ngspice_gives_up_on_leaves_a_session_that_works(pcsa):
+    session = ngspice_session()
+    with pytest.raises(CircuitError, match=r"ngspice refused the circuit: .*not_there"):
+        session.load("title\nr1 a 0 {not_there}\nv1 a 0 1\n.end")
+    assert session.generation > 0, "ngspice asks to be detached after such a netlist"
     assert sense(pcsa, 10e3, 350e3).read[0] == 1
     assert sense(pcsa, 350e3, 10e3).read[0] == -1
 
