@@ -64,9 +64,7 @@ def test_an_include_beside_the_netlist_is_read(tmp_path):
 
 def test_an_include_of_itself_ends(tmp_path):
     path = write(tmp_path, ".include own.spice\n")
-    with pytest.raises(
-        InputError, match=r"more than 1000 files are included, or more than 32 deep"
-    ):
+    with pytest.raises(InputError, match=r"more than 1000 files are included, or more"):
         read_deck(path)
 
 

@@ -36,7 +36,7 @@ def test_a_binned_card_knows_its_geometry_and_its_parameters(tmp_path):
     [
         ("", "no '.model'"),
         (".control\nshell rm x\n.endc\n", "'.control' is refused"),
-        (".include other\n", "cannot read a model card"),
+        (".include other\n", "which is no file"),
         (".model n\n", "expected '.model NAME TYPE"),
         (".model n nmos vth0={agauss(0,1,1)}\n", "draws variation itself"),
         (".model n nmos file=\"x\"\n", "cannot evaluate"),
