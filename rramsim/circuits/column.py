@@ -53,6 +53,8 @@ class Column:
         if not (math.isfinite(self.r_row_ohm) and 0 <= self.r_row_ohm <= 1e4):
             raise InputError(f"r_row_ohm = {self.r_row_ohm:g}: must be between 0 and 10k ohm")
         for name, value in asdict(self).items():
+            if isinstance(value, float):  # a plain one: a numpy number's repr is none in a deck
+                object.__setattr__(self, name, float(value))
             if name in ("r_row_ohm", "selected_row", "leakage"):
                 continue
             if not (math.isfinite(value) and value > 0):

@@ -32,7 +32,9 @@ class SenseConditions:
 
     def __post_init__(self) -> None:
         for name, (low, high, unit, why) in _LIMITS.items():
-            value = getattr(self, name)
+            # A plain number whatever it came as: a numpy number's repr is no number to a simulator.
+            value = float(getattr(self, name))
+            object.__setattr__(self, name, value)
             if not (math.isfinite(value) and low <= value <= high):
                 raise InputError(
                     f"{name} = {value:g}: must lie between {low:g} and {high:g} {unit} ({why})"

@@ -6,7 +6,6 @@ cards, supplies and what belongs to what all come from the elaborated circuit; t
 names tell is which instance of our own testbench a transistor stands in.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,6 +21,7 @@ from rramsim.circuits.readouts import (
     wire_lines,
 )
 from rramsim.exceptions import InputError
+from rramsim.identity import identity
 from rramsim.processes import Process
 from rramsim.processes.process import netlists_folder
 from rramsim.spice import (
@@ -269,10 +269,15 @@ class SenseCircuit:
     @cached_property
     def sha256(self) -> str:
         """Hash of netlists, column and process: the circuit's part of a task's id."""
-        said = (canonical(self.bench.body), canonical(self.amplifier.body))
-        value = f"{said!r}\n{sorted(self.amplifier.nodes)}\n{self.column!r}\n"
-        value += f"{self.process.sha256}\n{self.neighbours!r}"
-        return hashlib.sha256(value.encode()).hexdigest()
+        return identity(
+            "sense circuit",
+            1,
+            elements=repr((canonical(self.bench.body), canonical(self.amplifier.body))),
+            nodes=sorted(self.amplifier.nodes),
+            column=self.column,
+            process=self.process.sha256,
+            neighbours=self.neighbours,
+        )
 
 
 def sense_circuit(

@@ -12,6 +12,7 @@ from rramsim.devices import WRITTEN, ResistanceModel
 from rramsim.durable import Job, Say
 from rramsim.engines import SenseEngine, SenseSamples
 from rramsim.exceptions import InputError
+from rramsim.identity import identity
 from rramsim.numbers import LARGEST_SEED
 
 __all__ = ["CHUNK_SAMPLES", "SenseTask", "draw_samples", "sense_chunk"]
@@ -41,18 +42,19 @@ class SenseTask:
 
     @cached_property
     def id(self) -> str:
-        """sha256 of everything that the results depend on."""
-        value = "\n".join(
-            (
-                self.circuit.sha256,
-                repr(self.conditions),
-                repr(self.resistances),
-                f"written {self.written}, seed {self.seed}, mismatch {self.mismatch}, "
-                f"noise {self.noise}",
-                self.engine.name,
-            )
+        """The identity of everything that the results depend on."""
+        return identity(
+            "sense task",
+            2,
+            circuit=self.circuit.sha256,
+            conditions=self.conditions,
+            resistances=self.resistances,
+            written=self.written,
+            seed=self.seed,
+            mismatch=self.mismatch,
+            noise=self.noise,
+            engine=self.engine.name,
         )
-        return hashlib.sha256(value.encode()).hexdigest()
 
     @property
     def name(self) -> str:

@@ -42,14 +42,17 @@ class NgspiceEngine:
 
     def __post_init__(self) -> None:
         for name in ("max_step_s", "reltol", "trtol"):
-            value = getattr(self, name)
+            value = float(getattr(self, name))
+            object.__setattr__(self, name, value)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} = {value:g}: must be above 0")
 
     @property
     def name(self) -> str:
         """Name, version and settings, as they enter a task's id."""
-        settings = f"step {self.max_step_s:g} s, reltol {self.reltol:g}, trtol {self.trtol:g}"
+        settings = (
+            f"step {self.max_step_s:.15g} s, reltol {self.reltol:.15g}, trtol {self.trtol:.15g}"
+        )
         return f"ngspice {ngspice_version()} ({settings}{self.extra_options})"
 
     def sense(

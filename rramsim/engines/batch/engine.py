@@ -47,7 +47,7 @@ class BatchEngine:
     @property
     def name(self) -> str:
         """Name, version and settings, as they enter a task's id."""
-        return f"batch {_METHOD_VERSION}.{TABLE_VERSION} (tolerance {self.tolerance_v:g} V)"
+        return f"batch {_METHOD_VERSION}.{TABLE_VERSION} (tolerance {self.tolerance_v:.15g} V)"
 
     def prepare(self, circuit: SenseCircuit, conditions: SenseConditions) -> None:
         """Extract and compile what `sense` will need; it does so itself otherwise."""
