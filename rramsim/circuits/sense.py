@@ -272,7 +272,7 @@ class SenseCircuit:
         return identity(
             "sense circuit",
             1,
-            elements=repr((canonical(self.bench.body), canonical(self.amplifier.body))),
+            elements=[canonical(self.bench.body), canonical(self.amplifier.body)],
             nodes=sorted(self.amplifier.nodes),
             column=self.column,
             process=self.process.sha256,
