@@ -21,7 +21,7 @@ _HANDS_ON = {
     "circuits": ("netlists, testbench", "SenseCircuit, SenseConditions"),
     "engines": ("ngspice, batch", "SenseOutcome"),
     "counting": ("campaigns, counts", "ErrorStatistics"),
-    "rare": ("rates too rare to count", "RareRate"),
+    "rare": ("every error rate, however rare", "FailureRate"),
     "chips": ("virtual chips, mapping", "Chip, ArrayContents"),
     "networks": ("quantisers, layers, injection", "IntegerNetwork"),
     "learning": ("data, training, tests", "trained weights"),

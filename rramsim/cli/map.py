@@ -10,7 +10,7 @@ __all__ = ["map_rates", "register"]
 def map_rates(experiment: ExperimentArgument, out: OutOption, json: JsonOption = False) -> None:
     """Find the rates of all three errors at every supply, temperature and corner, down to 1e-9.
 
-    Plain samples where errors are frequent, importance sampling where they are not. Killed, the
+    Counted where errors are frequent, by lines where they are not (`rramsim rate`). Killed, the
     same command goes on.
 
     Example: rramsim map experiments/ber_map.toml --out runs/ber_map
@@ -29,8 +29,8 @@ def map_rates(experiment: ExperimentArgument, out: OutOption, json: JsonOption =
         return
     settled, refused = int(table.settled.sum()), int((table.status == "refused").sum())
     typer.echo(
-        f"{len(table)} rates: {settled} known to {100 * chosen.errors.relative_error:g} % or below "
-        f"1e-9, {len(table) - settled - refused} less well, {refused} without an answer"
+        f"{len(table)} rates: {settled} known to 20 % (standard error) or below 1e-9, "
+        f"{len(table) - settled - refused} less well, {refused} without an answer"
     )
     for row in table[~table.settled].itertuples():
         value = "no answer" if row.status == "refused" else f"{row.rate:.2g}"
@@ -38,7 +38,7 @@ def map_rates(experiment: ExperimentArgument, out: OutOption, json: JsonOption =
             f"  type {row.type}, {row.vdd_v:g} V, {row.temperature_c:g} °C, {row.corner}: {value} "
             f"({row.low:.2g} to {row.high:.2g})"
         )
-    typer.echo(f"{folder.ber_map}, {out}/ber_map.png; next, one rate closer: rramsim rare --help")
+    typer.echo(f"{folder.ber_map}, {out}/ber_map.png; next, one rate closer: rramsim rate --help")
 
 
 def register(app: typer.Typer) -> None:

@@ -17,6 +17,8 @@ from rramsim.exceptions import InputError
 
 __all__ = ["Empirical", "LogNormal", "Marginal", "Skewed"]
 
+_LARGEST_LN = 300.0
+"""Of ln R over the median: 1e130 ohm is as open as any."""
 _KNOTS = 129
 """Knots of an empirical distribution: steps of 0.06 in u over the scores of 10,000 values."""
 
@@ -43,6 +45,11 @@ class Marginal(Protocol):
 
     def scaled(self, median_ohm: float) -> "Marginal":
         """The same shape of ln R around another median."""
+        ...
+
+    @property
+    def measured_scores(self) -> tuple[float, float] | None:
+        """The scores between which there are data; None for a law that holds everywhere."""
         ...
 
 
@@ -88,6 +95,11 @@ class LogNormal:
         """The same deviation of ln R around another median."""
         return replace(self, median_ohm=median_ohm)
 
+    @property
+    def measured_scores(self) -> None:
+        """None: a law holds everywhere."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Skewed:
@@ -119,8 +131,11 @@ class Skewed:
         """The resistance (ohm) at standard-normal scores `u`."""
         u = np.asarray(u, dtype=np.float64)
         g = self.skew_g
-        steps = np.expm1(g * u) / g if g else u
-        return np.asarray(self.median_ohm * np.exp(self.sigma_ln * steps))
+        # At 10 standard deviations the exponential of an exponential leaves the numbers.
+        steps = np.expm1(np.minimum(g * u, _LARGEST_LN)) / g if g else u
+        return np.asarray(
+            self.median_ohm * np.exp(np.clip(self.sigma_ln * steps, -_LARGEST_LN, _LARGEST_LN))
+        )
 
     def score(self, resistance_ohm: ArrayLike) -> NDArray[np.float64]:
         """The inverse of `quantile`; -inf (or inf) beyond the bound."""
@@ -136,6 +151,11 @@ class Skewed:
     def scaled(self, median_ohm: float) -> "Skewed":
         """The same shape of ln R around another median."""
         return replace(self, median_ohm=median_ohm)
+
+    @property
+    def measured_scores(self) -> None:
+        """None: a law holds everywhere."""
+        return None
 
     def moments(self) -> tuple[float, float]:
         """Standard deviation and skewness of ln R (of the shifted log-normal, in closed form).
@@ -239,6 +259,11 @@ class Empirical:
         _check_median(median_ohm)
         shift = math.log(median_ohm) - math.log(self.median_ohm)
         return replace(self, ln_ohm=tuple(v + shift for v in self.ln_ohm))
+
+    @property
+    def measured_scores(self) -> tuple[float, float]:
+        """The outermost knots; beyond them there are no data."""
+        return self.scores[0], self.scores[-1]
 
 
 def _extended(x: NDArray[np.float64], xs: Sequence[float], ys: Sequence[float]) -> NDArray:

@@ -108,9 +108,48 @@ class NgspiceEngine:
             session.discard_results()
         return columns.outcome(tuple(traces))
 
-    def deck(self, circuit: SenseCircuit, conditions: SenseConditions) -> str:
-        """What ngspice is given to read: the circuit under names of our own, and the analysis."""
-        return self._text(circuit, conditions, _Plan.of(circuit, conditions))
+    def deck(
+        self,
+        circuit: SenseCircuit,
+        conditions: SenseConditions,
+        samples: SenseSamples | None = None,
+    ) -> str:
+        """What ngspice is given to read: the circuit under names of our own, and the analysis.
+
+        With `samples` it runs on its own (`ngspice -b FILE`): the first sample's resistances and
+        mismatch are set, and the outputs at the strobe are measured.
+        """
+        plan = _Plan.of(circuit, conditions)
+        text = self._text(circuit, conditions, plan)
+        if samples is None:
+            return text
+        names, column = plan.names, circuit.column
+        sites = circuit.mismatch_sites(conditions.corner)[: samples.mismatch.shape[1]]
+        ohm = (samples.r_bl_ohm[0], samples.r_blb_ohm[0])
+        strobe_s = column.precharge_s + column.edge_s / 2 + conditions.window_s
+        return "\n".join(
+            [
+                text.removesuffix(".end"),
+                ".control",
+                *(
+                    f"alter {names.elements[device]} = {value:.9g}"
+                    for device, value in zip(circuit.devices, ohm, strict=True)
+                ),
+                *(
+                    f"altermod {names.cards[site.transistor]} {site.parameter} = "
+                    f"{site.nominal + deviate * site.sigma:.9g}"
+                    for site, deviate in zip(sites, samples.mismatch[0], strict=True)
+                ),
+                "run",
+                *(
+                    f"meas tran {node}_at_strobe find v({names.nodes[node]}) at={strobe_s!r}"
+                    for node in ("q", "qb")
+                ),
+                ".endc",
+                ".end",
+                "",
+            ]
+        )
 
     def _text(
         self,

@@ -30,11 +30,9 @@ if TYPE_CHECKING:
         width_figure,
     )
     from rramsim.figures.rates import (
-        agreement_figure,
         ber_map_figure,
         error_rates_figure,
         error_table_figure,
-        sensitivity_figure,
         shares_figure,
     )
     from rramsim.figures.senses import (
@@ -57,11 +55,11 @@ else:
 
 __all__ = [
     "COLOURS", "Axis", "Band", "Bars", "Cells", "Chart", "Panel", "Point", "Rule", "Series",
-    "agreement_figure", "ber_map_figure", "boundary_figure", "chips_figure", "efficiency_figure",
+    "ber_map_figure", "boundary_figure", "chips_figure", "efficiency_figure",
     "energy_accuracy_figure", "energy_figure", "error_rates_figure", "error_table_figure",
     "front_figure", "gradient_bias_figure", "loss_figure", "matplotlib_figure",
     "noise_robustness_figure", "nominal_waveforms_figure", "probability_figure",
     "programming_figure", "pulse_figure", "read_map_figure", "save_figure", "save_one",
-    "sense_parts_figure", "sensitivity_figure", "shares_figure", "svg_figure", "time_figure",
+    "sense_parts_figure", "shares_figure", "svg_figure", "time_figure",
     "tolerance_figure", "training_figure", "waveform_figure", "wear_figure", "width_figure",
 ]  # fmt: skip

@@ -1,24 +1,21 @@
-"""Error rates: against the supply, as tables, by source, as maps, and by one method or another."""
+"""Error rates: against the supply, as tables, by source, and as maps."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rramsim.figures.chart import Axis, Bars, Cells, Chart, Panel, Point, Rule, Series
+from rramsim.figures.chart import Axis, Cells, Chart, Panel, Point, Series
 from rramsim.figures.numbers import CountedRate, percent, rate_text
 from rramsim.figures.table import Table
 
-if TYPE_CHECKING:
-    from rramsim.rare import PartSensitivity, RareRate
-
 __all__ = [
-    "TYPES", "agreement_figure", "ber_map_figure", "count_table", "environment",
+    "TYPES", "ber_map_figure", "count_table", "environment",
     "error_rates_figure", "error_table", "error_table_figure", "fall_table", "rate_bars",
-    "sensitivity_figure", "shares_figure",
+    "shares_figure",
 ]  # fmt: skip
 
 TYPES = {
@@ -200,8 +197,8 @@ def ber_map_figure(table: pd.DataFrame) -> Chart:
         title="Error rates over supply, corner and temperature",
         panels=panels,
         footer=f"Simulated, {table.engine.iloc[0]}. Numbers: power of ten of the error rate; <: "
-        f"below 1e-9; ?: no answer, the methods disagree. {len(table) - unknown} of {len(table)} "
-        "rates are known to the error asked for or lie below 1e-9; intervals of all are in "
+        f"below 1e-9; ?: no answer. {len(table) - unknown} of {len(table)} "
+        "rates are known to 20 % (standard error) or lie below 1e-9; intervals of all are in "
         "ber_map.csv.",
         choice="Conditions",
         columns=table.type.nunique(),
@@ -218,112 +215,6 @@ def _field(row: Any) -> tuple[float, str]:
     # Adding 0 takes the sign of a rounded -0.0.
     text = f"{round(power, 1) + 0.0:.1f}".replace("-", "−")
     return -max(0.02, 1 - power / math.log10(_FLOOR)), text
-
-
-def agreement_figure(rows: Sequence[tuple[str, "RareRate", "RareRate"]], *, source: str) -> Chart:
-    """Importance sampling against plain Monte-Carlo: both with intervals, and their ratio.
-
-    `rows`: (case, importance sampling, plain Monte-Carlo).
-    """
-    names = [" ".join(name.split()) for name, _, _ in rows]
-    series = []
-    for index, label in enumerate(("importance sampling", "plain Monte-Carlo")):
-        answers: list[Any] = [row[index + 1] for row in rows]
-        points = [
-            Point(
-                x=a.value, y=k + 0.2 * (index - 0.5), x_bar=(a.low, a.high), label=f"{a.calls:,}",
-                tip=f"{names[k]}, {label}\n{a.value:.3g} ({a.low:.3g}–{a.high:.3g})",
-            )
-            for k, a in enumerate(answers)
-            if a.value is not None
-        ]  # fmt: skip
-        series.append(Series(points=points, label=label, colour=index, mark=index))
-    ratios = [
-        Point(x=ratio[0], y=k, x_bar=ratio[1:], tip=f"{names[k]}\n{ratio[0]:.3f}")
-        for k, (_, one, other) in enumerate(rows)
-        if (ratio := _ratio(one, other)) is not None
-    ]
-    places = Axis.names(names, downwards=True)
-    return Chart(
-        key="rare-agreement",
-        title="Rare rates by two methods",
-        panels=(
-            Panel(x=_rate_axis(), y=places, series=series),
-            Panel(
-                x=Axis(label="importance / plain", unit=""), y=places,
-                series=(Series(points=ratios, colour=6, mark=3),), rules=(Rule(x=1.0),),
-            ),
-        ),
-        footer=f"{source.rstrip('. ')}. Numbers beside the marks: senses simulated.",
-        bars="95 % intervals",
-        columns=2,
-    )  # fmt: skip
-
-
-def _ratio(one: "RareRate", other: "RareRate") -> tuple[float, float, float] | None:
-    if not one.value or not other.value:
-        return None
-    ratio = one.value / other.value
-    spread = math.hypot(one.coefficient_of_variation, other.coefficient_of_variation)
-    return ratio, ratio / math.exp(1.96 * spread), ratio * math.exp(1.96 * spread)
-
-
-def sensitivity_figure(
-    parts: Sequence["PartSensitivity"], *, title: str, source: str, most: int = 9
-) -> Chart:
-    """Bars of the importance factors (left) and the parameters' way to the failure (right)."""
-    shown = list(parts)[:most]
-    rows = [
-        (f"{_short(part.part)}: {name}", design, mean, error)
-        for part in shown
-        for name, design, mean, error in part.parameters
-    ]
-    rows = sorted(rows, key=lambda row: -abs(row[1]))[:most]
-    places = range(len(rows))
-    means = [
-        Point(x=mean, y=k, x_bar=(mean - 1.96 * error, mean + 1.96 * error), tip=name)
-        for k, (name, _, mean, error) in enumerate(rows)
-    ]
-    factors = [100 * part.importance for part in shown]
-    return Chart(
-        key="sensitivity",
-        title=title,
-        panels=(
-            Panel(
-                title="share of the way to failure",
-                x=Axis(label="importance factor", unit="%", zero=True, high=118, low=0),
-                y=Axis.names([_short(part.part) for part in shown], downwards=True),
-                bars=(
-                    Bars(
-                        at=range(len(shown)), length=factors, lying=True,
-                        texts=[f"{value:.1f} %" for value in factors],
-                    ),
-                ),
-            ),
-            Panel(
-                title="where the failure lies",
-                x=Axis(label="distance from the mean", unit="σ"),
-                y=Axis.names([row[0] for row in rows], downwards=True),
-                bars=(
-                    Bars(
-                        at=places, length=[row[1] for row in rows], lying=True, colour=5,
-                        label="design point",
-                    ),
-                ),
-                series=(Series(points=means, colour=6, mark=0, label="mean of the failures"),),
-                rules=(Rule(x=0.0),),
-            ),
-        ),
-        footer=f"{title}. {source}",
-        bars="95 % intervals of the mean",
-        columns=2,
-    )  # fmt: skip
-
-
-def _short(part: str) -> str:
-    """A transistor's name without its subcircuit's."""
-    _, _, last = part.rpartition("_")
-    return last.upper() if "_" in part else part
 
 
 def rate_bars(rates: Mapping[str, CountedRate], *, least: float = 1e-4) -> Chart:

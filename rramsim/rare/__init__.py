@@ -1,68 +1,58 @@
-"""Error rates too rare to count: limit states and the estimators of their probability."""
+"""Error rates: one authority, counting where it can and drawing lines where it cannot."""
 
 from typing import TYPE_CHECKING
 
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.rare.limit_states import (
-        AnalyticState,
-        LimitState,
-        curved_state,
-        linear_state,
-        two_lobed_state,
-    )
-    from rramsim.rare.line_sampling import (
-        line_rate,
-        sharpened,
-        tie_direction,
-    )
-    from rramsim.rare.rare import (
-        RareRate,
-        RareSettings,
-        rare_rate,
-    )
-    from rramsim.rare.rate_map import (
+    from rramsim.rare.authority import (
         FLOOR,
-        is_settled,
-        is_slow,
-        map_rate,
+        FailureRate,
+        rate,
+    )
+    from rramsim.rare.corners import (
+        FailureCorner,
+        failure_corners,
+    )
+    from rramsim.rare.criteria import (
+        MEASURES,
+        Criterion,
+        parse_criterion,
+    )
+    from rramsim.rare.failures import (
+        AnalyticFailure,
+        CountedFailure,
+        Failure,
+        Seen,
+        curved_failure,
+        linear_failure,
+        two_lobed_failure,
+    )
+    from rramsim.rare.proposals import (
+        widened,
     )
     from rramsim.rare.sense_failure import (
         SenseFailure,
-    )
-    from rramsim.rare.sensitivity import (
-        PartSensitivity,
-        sensitivities,
-    )
-    from rramsim.rare.splitting import (
-        splitting_rate,
-    )
-    from rramsim.rare.strobe_ranking import (
-        ranking_of,
     )
 else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
     "FLOOR",
-    "AnalyticState",
-    "LimitState",
-    "PartSensitivity",
-    "RareRate",
-    "RareSettings",
+    "MEASURES",
+    "AnalyticFailure",
+    "CountedFailure",
+    "Criterion",
+    "Failure",
+    "FailureCorner",
+    "FailureRate",
+    "Seen",
     "SenseFailure",
-    "curved_state",
-    "is_settled",
-    "is_slow",
-    "line_rate",
-    "linear_state",
-    "map_rate",
-    "ranking_of",
-    "rare_rate",
-    "sensitivities",
-    "sharpened",
-    "splitting_rate",
-    "tie_direction",
-    "two_lobed_state",
+    "curved_failure",
+    "failure_corners",
+    "linear_failure",
+    "parse_criterion",
+    "rate",
+    "two_lobed_failure",
+    "widened",
 ]

@@ -9,15 +9,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rramsim.rare.proposals import Lobe
+from rramsim.rare.failures import Floats
+from rramsim.rare.proposals import Lobe, round_lobe
 
-__all__ = ["ENOUGH", "MixtureFit", "fit_mixture"]
+__all__ = ["MixtureFit", "fit_mixture"]
 
-Floats = NDArray[np.float64]
-
-ENOUGH = 2
+_ENOUGH = 1
 """Independent failing points for each dimension with which a lobe can be fitted."""
 _MOST_LOBES = 4
 _STEPS = 30
@@ -41,10 +39,10 @@ def fit_mixture(
     noise by the edges of the Marchenko-Pastur law: inside them a spread is 1.
     """
     dimension = points.shape[1]
-    count = int(effective / (2 * ENOUGH * dimension))
+    count = int(effective / (2 * _ENOUGH * dimension))
     count = min(max(count, 1), _MOST_LOBES)
     centres = _spread_centres(points, weights, count, effective, rng)
-    lobes = tuple(Lobe.at(centre) for centre in centres)
+    lobes = tuple(round_lobe(centre) for centre in centres)
     masses = np.full(count, 1 / count)
     for _ in range(_STEPS):
         densities = np.array([lobe.log_density(points) for lobe in lobes])
@@ -53,7 +51,7 @@ def fit_mixture(
         belongs *= weights / belongs.sum(axis=0)
         new = belongs.sum(axis=1) / weights.sum()
         # A lobe that has lost its points would fit noise: it stays out.
-        kept = new * effective >= ENOUGH * dimension
+        kept = new * effective >= _ENOUGH * dimension
         if not kept.any():
             kept[int(np.argmax(new))] = True
         lobes = tuple(
@@ -97,6 +95,6 @@ def _fitted(points: Floats, weights: Floats, effective: float) -> Lobe:
     edge = math.sqrt(len(variances) / effective)
     wide = variances > (1 + edge) ** 2
     if not wide.any():
-        return Lobe.at(mean)
+        return round_lobe(mean)
     deviations = np.minimum(np.sqrt(variances[wide]), _WIDEST)
     return Lobe(mean=mean, axes=vectors[:, wide].T, deviations=deviations)

@@ -1,35 +1,30 @@
-"""Where importance sampling draws: Gaussian lobes and a ring, mixed, with their exact densities."""
+"""Where samples are drawn: Gaussians, mixed, with their exact densities.
+
+Every mixture holds parts that owe nothing to a search: the normal itself, and parts in which one
+device or one transistor varies `WIDE` times as much. Whatever a search missed, a weight cannot
+exceed the inverse of the normal's share.
+"""
 
 import math
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 
-__all__ = ["Component", "Lobe", "Mixture", "Ring", "log_normal_density"]
+from rramsim.rare.failures import Failure, Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["WIDE", "Lobe", "Mixture", "log_normal_density", "round_lobe", "unfitted", "widened"]
+
+WIDE = 2.6
+"""How many times wider than the normal a widened coordinate is: 6 sigma become 2.3."""
 
 _LOG_2PI = math.log(2 * math.pi)
 
 
 def log_normal_density(points: Floats) -> Floats:
     """The standard normal's log-density at points (n, dimension), shape (n,)."""
-    return -0.5 * ((points**2).sum(axis=1) + points.shape[1] * _LOG_2PI)
-
-
-class Component(Protocol):
-    """One part of a proposal."""
-
-    def draw(self, samples: int, rng: np.random.Generator) -> Floats:
-        """Points of shape (samples, dimension)."""
-        ...
-
-    def log_density(self, points: Floats) -> Floats:
-        """Log-density at points (n, dimension), shape (n,)."""
-        ...
+    return np.asarray(-0.5 * ((points**2).sum(axis=1) + points.shape[1] * _LOG_2PI))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,106 +32,116 @@ class Lobe:
     """A Gaussian that is standard in all directions but a few.
 
     `mean`: shape (dimension,). `axes`: orthonormal rows, shape (k, dimension), along which the
-    deviations are `deviations`, shape (k,), in place of 1.
+    standard deviations are `deviations`, shape (k,), in place of 1.
     """
 
     mean: Floats
     axes: Floats
     deviations: Floats
 
-    @staticmethod
-    def at(mean: Floats, *, deviation: float = 1.0) -> "Lobe":
-        """A round lobe around `mean`."""
-        dimension = len(mean)
-        return Lobe(mean=mean, axes=np.eye(dimension), deviations=np.full(dimension, deviation))
-
     def draw(self, samples: int, rng: np.random.Generator) -> Floats:
-        """See `Component.draw`."""
+        """Points of shape (samples, dimension)."""
         normal = rng.standard_normal((samples, len(self.mean)))
         along = normal @ self.axes.T
-        return self.mean + normal + (along * (self.deviations - 1)) @ self.axes
+        return np.asarray(self.mean + normal + (along * (self.deviations - 1)) @ self.axes)
 
     def log_density(self, points: Floats) -> Floats:
-        """See `Component.log_density`."""
+        """Log-density at points (n, dimension), shape (n,)."""
         away = points - self.mean
         along = (away @ self.axes.T) ** 2
         squared = (away**2).sum(axis=1) + along @ (1 / self.deviations**2 - 1)
-        return -0.5 * (squared + points.shape[1] * _LOG_2PI) - np.log(self.deviations).sum()
+        return np.asarray(
+            -0.5 * (squared + points.shape[1] * _LOG_2PI) - np.log(self.deviations).sum()
+        )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ring:
-    """All directions of a subspace alike, at radii from `inner` to `outer`; normal across it.
-
-    `axes`: orthonormal rows, shape (k, dimension). The radius is uniform, the direction too.
-    It covers whatever lies in the subspace that the margin was seen to depend on, lobes that
-    nobody looked for included.
-    """
-
-    axes: Floats
-    inner: float
-    outer: float
-
-    def draw(self, samples: int, rng: np.random.Generator) -> Floats:
-        """See `Component.draw`."""
-        k, dimension = self.axes.shape
-        direction = rng.standard_normal((samples, k))
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        radius = rng.uniform(self.inner, self.outer, (samples, 1))
-        normal = rng.standard_normal((samples, dimension))
-        return normal + (radius * direction - normal @ self.axes.T) @ self.axes
-
-    def log_density(self, points: Floats) -> Floats:
-        """See `Component.log_density`."""
-        k, dimension = self.axes.shape
-        inside = points @ self.axes.T
-        radius = np.linalg.norm(inside, axis=1)
-        rest = (points**2).sum(axis=1) - radius**2
-        log_sphere = math.log(2) + k / 2 * math.log(math.pi) - float(gammaln(k / 2))
-        with np.errstate(divide="ignore"):
-            log_ring = -(k - 1) * np.log(radius) - log_sphere - math.log(self.outer - self.inner)
-        within = (radius >= self.inner) & (radius <= self.outer)
-        return np.where(within, log_ring - 0.5 * (rest + (dimension - k) * _LOG_2PI), -np.inf)
+def round_lobe(mean: Floats) -> Lobe:
+    """The standard normal around `mean`."""
+    return Lobe(mean=mean, axes=np.zeros((0, len(mean))), deviations=np.zeros(0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mixture:
-    """Components with the shares of the samples that each draws."""
+    """Lobes with the shares of the samples that each draws."""
 
-    components: tuple[Component, ...]
-    shares: tuple[float, ...] = field(default=())
-
-    def __post_init__(self) -> None:
-        if not self.shares:
-            equal = 1 / len(self.components)
-            object.__setattr__(self, "shares", (equal,) * len(self.components))
+    lobes: tuple[Lobe, ...]
+    shares: Floats
 
     def allocate(self, samples: int) -> NDArray[np.int64]:
-        """How many of `samples` each component draws: at least one where its share is above 0."""
-        exact = np.array(self.shares) * samples
-        counts = np.where(exact > 0, np.maximum(1, np.floor(exact)), 0).astype(np.int64)
-        order = np.argsort(-(exact - np.floor(exact)), kind="stable")
-        for index in np.resize(order, max(0, samples - int(counts.sum()))):
-            counts[index] += 1
+        """How many of `samples` each lobe draws: rounded, in all `samples`."""
+        exact = self.shares / self.shares.sum() * samples
+        counts = np.floor(exact).astype(np.int64)
+        counts[np.argsort(counts - exact, kind="stable")[: samples - int(counts.sum())]] += 1
         return counts
 
-    def draw(
-        self, samples: int, rng: np.random.Generator
-    ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-        """Points, the component that drew each, and how many each drew (fixed, not random)."""
+    def draw(self, samples: int, rng: np.random.Generator) -> tuple[Floats, "Mixture"]:
+        """Points (samples, dimension), and the mixture with the shares as they were drawn."""
         counts = self.allocate(samples)
-        points = np.concatenate(
-            [c.draw(int(n), rng) for c, n in zip(self.components, counts, strict=True)]
-        )
-        return points, np.repeat(np.arange(len(counts)), counts), counts
+        points = [lobe.draw(int(n), rng) for lobe, n in zip(self.lobes, counts, strict=True)]
+        drawn = Mixture(lobes=self.lobes, shares=counts / samples)
+        return np.concatenate(points), drawn
 
-    def log_densities(self, points: Floats) -> Floats:
-        """Each component's log-density, shape (components, n)."""
-        return np.array([c.log_density(points) for c in self.components])
+    def log_density(self, points: Floats) -> Floats:
+        """Log-density at points (n, dimension), shape (n,)."""
+        used = np.flatnonzero(self.shares > 0)
+        each = np.array([self.lobes[k].log_density(points) for k in used])
+        return np.asarray(logsumexp(each, axis=0, b=self.shares[used, None]))
 
-    def log_weights(self, points: Floats, counts: NDArray[np.int64] | None = None) -> Floats:
+    def log_weights(self, points: Floats) -> Floats:
         """Logarithm of the standard normal's density over the mixture's, shape (n,)."""
-        shares = np.array(self.shares) if counts is None else counts / counts.sum()
-        used = shares > 0
-        log_mixture = logsumexp(self.log_densities(points)[used], axis=0, b=shares[used, None])
-        return log_normal_density(points) - log_mixture
+        return log_normal_density(points) - self.log_density(points)
+
+    def with_lobes(self, lobes: tuple[Lobe, ...], masses: Floats, share: float) -> "Mixture":
+        """The mixture with fitted lobes that draw `share` of the samples."""
+        if not lobes:
+            return self
+        # The fit says where the failures are; what it may be wrong about is shared out evenly.
+        trusted = 0.8 * masses / masses.sum() + 0.2 / len(lobes)
+        return Mixture(
+            lobes=(*self.lobes, *lobes),
+            shares=np.concatenate([(1 - share) * self.shares, share * trusted]),
+        )
+
+
+def unfitted(failure: Failure) -> Mixture:
+    """The parts of a proposal for lines that no search has a hand in.
+
+    Points are those of the failure's space without coordinate 0, along which lines are integrated.
+    """
+    dimension = failure.dimension - 1
+    lobes = [round_lobe(np.zeros(dimension)), _wide(dimension, (0,))]
+    lobes += [_wide(dimension, tuple(k - 1 for k in group)) for group in failure.groups]
+    parts = max(len(failure.groups), 1)
+    shares = np.array([0.4, 0.3] + [0.3 / parts] * len(failure.groups))
+    return Mixture(lobes=tuple(lobes), shares=shares / shares.sum())
+
+
+def widened(failure: Failure, samples: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Points (samples, dimension) that no search has a hand in, and their log-weights.
+
+    Each device's score is from half a normal and half a widened one; of every second point one
+    transistor's parameters are widened too. No weight is above 8.
+    """
+    deviations = np.ones((samples, failure.dimension))
+    deviations[:, :2] = np.where(rng.random((samples, 2)) < 0.5, WIDE, 1.0)
+    chosen = np.where(
+        rng.random(samples) < 0.5, rng.integers(0, max(len(failure.groups), 1), samples), -1
+    )
+    for number, group in enumerate(failure.groups):
+        deviations[np.ix_(chosen == number, group)] = WIDE
+    points = rng.standard_normal(deviations.shape) * deviations
+    gains = 0.5 * points**2 * (1 - WIDE**-2) - math.log(WIDE)
+    log_ratio = np.logaddexp(0, gains[:, :2]).sum(axis=1) - 2 * math.log(2)
+    if failure.groups:
+        parts = np.array([gains[:, list(group)].sum(axis=1) for group in failure.groups])
+        mean = logsumexp(parts, axis=0) - math.log(len(parts))
+        log_ratio += np.logaddexp(0, mean) - math.log(2)
+    return points, -log_ratio
+
+
+def _wide(dimension: int, coordinates: tuple[int, ...]) -> Lobe:
+    return Lobe(
+        mean=np.zeros(dimension),
+        axes=np.eye(dimension)[list(coordinates)],
+        deviations=np.full(len(coordinates), WIDE),
+    )

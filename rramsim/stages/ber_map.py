@@ -16,15 +16,13 @@ from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.figures import ber_map_figure, save_figure
 from rramsim.files import append_line, atomic_path, folder_lock, whole_lines
-from rramsim.rare import SenseFailure, is_settled, map_rate, sharpened
+from rramsim.rare import SenseFailure, rate
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.rates import ERROR_TYPES, failure_of
 
 __all__ = ["ber_map_stage"]
 
 _log = logging.getLogger(__name__)
-
-_WRITTEN = {1: 1, 2: 1, 3: 0}
-"""The written value that makes each error; -1 is the mirror image of +1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +36,7 @@ class _Cell:
     @property
     def key(self) -> str:
         """Identity of the rate: everything that it depends on."""
-        failure, at = self.failure, self.failure.conditions
-        return (
-            f"{failure.circuit.sha256} {failure.resistances!r} {failure.mismatch} "
-            f"{failure.engine.name} {at.vdd_v:g} {at.temperature_c:g} {at.corner} {at.window_s:g} "
-            f"type {failure.error_type} {self.relative_error:g} {self.seed}"
-        )
+        return f"{self.failure.identity} {self.relative_error:g} {self.seed}"
 
 
 def ber_map_stage(
@@ -84,30 +77,16 @@ def ber_map_stage(
 
 def _cells(experiment: Experiment) -> list[_Cell]:
     """All rates; supplies vary slowest, so that workers do not extract the same tables at once."""
-    circuit, resistances = experiment.make_circuit(), experiment.make_resistances()
-    engine = experiment.errors.make_engine()
     conditions = sorted(experiment.make_conditions(), key=lambda at: -at.vdd_v)
-    cells = []
-    for at in conditions:
-        for kind, written in _WRITTEN.items():
-            failure = SenseFailure(
-                circuit=circuit,
-                conditions=at,
-                resistances=resistances,
-                written=written,
-                error_type=kind,
-                engine=engine,
-                mismatch=experiment.sense.mismatch,
-            )
-            cells.append(
-                _Cell(
-                    # A lost ±1 may be a tie that the latch had no time to decide.
-                    failure=sharpened(failure) if kind == 2 else failure,
-                    relative_error=experiment.errors.relative_error,
-                    seed=experiment.errors.seed,
-                )
-            )
-    return cells
+    return [
+        _Cell(
+            failure=failure_of(experiment, at, kind),
+            relative_error=experiment.errors.relative_error,
+            seed=experiment.errors.seed,
+        )
+        for at in conditions
+        for kind in ERROR_TYPES
+    ]
 
 
 def _solved(cells: list[_Cell], workers: int) -> Iterator[tuple[_Cell, dict[str, Any]]]:
@@ -130,26 +109,24 @@ def _solved(cells: list[_Cell], workers: int) -> Iterator[tuple[_Cell, dict[str,
 def _row(cell: _Cell) -> dict[str, Any]:
     """Solve one cell; plain values for JSON."""
     failure = cell.failure
-    answer, senses = map_rate(failure, relative_error=cell.relative_error, seed=cell.seed)
+    answer = rate(failure, relative_error=cell.relative_error, seed=cell.seed)
     at = failure.conditions
-    cov = answer.coefficient_of_variation
+    found = answer.as_dict()
     return {
         "vdd_v": at.vdd_v,
         "temperature_c": at.temperature_c,
         "corner": at.corner,
         "window_s": at.window_s,
-        "type": failure.error_type,
-        "status": answer.status,
-        "method": answer.method,
-        "rate": answer.value,
-        "low": answer.low,
-        "high": answer.high,
-        "coefficient_of_variation": cov if cov < float("inf") else None,
-        "settled": is_settled(answer, cell.relative_error),
-        "senses": senses,
-        "engine": failure.engine.name,
-        "note": answer.note,
-    }
+        "type": int(failure.criterion.name.removeprefix("type ")),
+        **{
+            name: found[name]
+            for name in (
+                "status", "method", "rate", "low", "high", "deviation", "missed_high", "senses",
+                "engine", "note",
+            )
+        },
+        "settled": answer.is_settled,
+    }  # fmt: skip
 
 
 def _known(folder: RunFolder) -> dict[str, dict[str, Any]]:

@@ -54,7 +54,7 @@ def test_a_report_of_what_is_no_run(rramsim, tmp_path):
     "arguments",
     [
         ["costs", "gates", "--out", "/no/folder/gates.csv"],
-        ["rare", "--vdd", "1.2", "--type", "1", "--plot", "/no/folder/parts.png"],
+        ["rate", "--vdd", "1.2", "--type", "1", "--corners", "/no/folder/parts.csv"],
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(rramsim, arguments):

@@ -1,259 +1,165 @@
-"""Rare rates on states with known answers: coverage, calls, lobes, refusals, bounds."""
+"""The authority on failures whose rate is known in closed form."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from rramsim.exceptions import InputError
 from rramsim.rare import (
-    AnalyticState,
-    RareSettings,
-    curved_state,
-    linear_state,
-    rare_rate,
-    sensitivities,
-    two_lobed_state,
+    AnalyticFailure,
+    CountedFailure,
+    curved_failure,
+    linear_failure,
+    rate,
+    two_lobed_failure,
+    widened,
 )
-from rramsim.rare import rare as rare_module
-from rramsim.rare.limit_states import CountedState
-from rramsim.rare.scouting import Scouting, scout
-from rramsim.rare.subset import subset_sampling
+from rramsim.rare.lines import failing_lines
+from rramsim.rare.proposals import unfitted
 
-STATES = {"linear": linear_state, "curved": curved_state, "two-lobed": two_lobed_state}
-
-
-def coverage(make, probability, seeds):
-    state = make(probability)
-    answers = [
-        rare_rate(state, settings=RareSettings(method="importance", seed=seed))
-        for seed in range(seeds)
-    ]
-    assert all(a.status == "estimated" for a in answers)
-    assert max(a.calls for a in answers) <= 2000
-    assert max(a.coefficient_of_variation for a in answers) <= 0.1
-    return sum(a.low <= probability <= a.high for a in answers), answers
+STATES = [
+    linear_failure(1e-6),
+    linear_failure(1e-9, dimension=29),
+    curved_failure(1e-6),
+    curved_failure(1e-6, curvature=-0.1),
+    two_lobed_failure(1e-6),
+    two_lobed_failure(1e-9),
+]
 
 
-@pytest.mark.parametrize("name", STATES)
-@pytest.mark.parametrize("probability", [1e-6, 1e-9])
-def test_interval_covers_the_truth(name, probability):
-    covered, answers = coverage(STATES[name], probability, 20)
-    # 95 % each: 16 of 20 or fewer have a chance of 0.3 % if the coverage is right.
-    assert covered >= 17
-    mean = np.mean([a.value for a in answers])
-    assert mean == pytest.approx(probability, rel=0.07)  # 3 standard errors of the mean
+@pytest.mark.parametrize("state", STATES, ids=lambda s: f"{s.label} {s.probability:g}")
+def test_interval_covers_a_known_rate(state):
+    answers = [rate(state, seed=seed) for seed in range(2)]
+    assert all(a.status == "estimated" and a.method == "lines" for a in answers)
+    covered = sum(a.low <= state.probability <= a.high for a in answers)
+    assert covered >= 1
+    apart = [math.log(a.value / state.probability) / a.deviation for a in answers]
+    assert max(map(abs, apart)) < 4
+    assert all(a.deviation < 0.2 and a.missed_high > 0 for a in answers)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", STATES)
-@pytest.mark.parametrize("probability", [1e-6, 1e-9])
-def test_interval_covers_the_truth_in_90_of_100_seeds(name, probability):
-    covered, _ = coverage(STATES[name], probability, 100)
-    assert covered >= 90
+def test_frequent_failures_are_counted():
+    answer = rate(linear_failure(0.02))
+    assert answer.status == "counted" and answer.low < 0.02 < answer.high
+    assert answer.missed_high == 0 and answer.events >= 90
+    always = rate(AnalyticFailure(
+        label="always", dimension=4, probability=1.0, function=lambda p: -np.ones(len(p))
+    ))  # fmt: skip
+    assert always.value == 1 and "every time" in always.note
 
 
-def test_both_lobes_are_found_and_neither_twice():
-    for cosine in (-1.0, -0.3, 0.0, 0.5):
-        found = scout(two_lobed_state(1e-9, cosine=cosine), np.random.default_rng(0))
-        assert len(found.regions) == 2
-        radii = [region.radius for region in found.regions]
-        assert radii[1] - radii[0] == pytest.approx(0.1, abs=0.03)
-
-
-def test_design_point_is_that_of_openturns():
-    ot = pytest.importorskip("openturns")
-    state = curved_state(1e-6)
-    function = ot.PythonFunction(
-        state.dimension, 1, func_sample=lambda x: state.margin(np.asarray(x))[:, None]
+def test_a_failure_that_is_never_met_is_bounded():
+    never = AnalyticFailure(
+        label="never", dimension=6, probability=0.0, function=lambda p: np.ones(len(p))
     )
-    vector = ot.CompositeRandomVector(function, ot.RandomVector(ot.Normal(state.dimension)))
-    solver = ot.AbdoRackwitz()
-    solver.setStartingPoint([0.1] * state.dimension)
-    form = ot.FORM(solver, ot.ThresholdEvent(vector, ot.LessOrEqual(), 0.0))
-    form.run()
-    expected = np.array(form.getResult().getStandardSpaceDesignPoint())
-    (region,) = scout(state, np.random.default_rng(0)).regions
-    assert region.point == pytest.approx(expected, abs=0.05)
-    # FORM's own answer is several times off here: what importance sampling is for.
-    assert form.getResult().getEventProbability() > 2.5e-6
+    answer = rate(never)
+    assert answer.status == "bounded" and answer.value is None and 0 < answer.high < 1e-3
+    assert "no failure met" in str(answer)
 
 
-def lame_scout(count):
-    """A search that stops at the first `count` regions."""
+def test_variants_are_pooled():
+    """Two written values of which one alone fails: half of its rate."""
 
-    def search(state, rng):
-        found = scout(state, rng)
-        return Scouting(
-            regions=found.regions[:count], gradients=found.gradients, nearest_margin=0.0
-        )
+    class OneOfTwo(AnalyticFailure):
+        def seen(self, points, variant):
+            found = super().seen(points, variant)
+            if variant == 1:
+                return found
+            return replace(found, codes=np.zeros(len(points), np.int8), margin=np.ones(len(points)))
 
-    return search
-
-
-def test_subset_check_refuses_when_a_lobe_was_missed(monkeypatch):
-    monkeypatch.setattr(rare_module, "scout", lame_scout(1))
-    for seed in range(3):
-        settings = RareSettings(method="importance", cross_check="subset", seed=seed)
-        answer = rare_rate(two_lobed_state(1e-6), settings=settings)
-        assert answer.status == "refused"
-        assert answer.value is None
-        assert answer.low < 1e-6 < answer.high
-
-
-def test_subset_check_agrees_when_nothing_was_missed():
-    settings = RareSettings(method="importance", cross_check="subset")
-    answer = rare_rate(two_lobed_state(1e-6), settings=settings)
-    assert answer.status == "estimated"
-    assert answer.check_calls > 5000
-    _, low, high = answer.checks["subset sampling"]
-    assert low < 1e-6 < high
-
-
-def test_subset_sampling_is_unbiased():
-    state = linear_state(1e-4)
-    found = [
-        subset_sampling(state, np.random.default_rng(seed), population=500) for seed in range(30)
-    ]
-    ratios = np.array([np.exp(result.log_probability) / 1e-4 for result in found])
-    assert ratios.mean() == pytest.approx(1.0, abs=3 * ratios.std() / np.sqrt(30))
-    # The stated deviation is that of the logarithm, within the noise of 30 runs.
-    assert 0.5 < np.log(ratios).std() / np.mean([r.log_deviation for r in found]) < 1.5
-
-
-def test_subset_sampling_of_pass_and_fail_tells_how_deep_it_came():
-    state = linear_state(1e-6)
-    flat = replace(state, function=lambda points: np.where(state.function(points) <= 0, -1.0, 1.0))
-    result = subset_sampling(flat, np.random.default_rng(0), population=200)
-    assert result.log_probability == -np.inf
-    assert not len(result.failing)
-    assert result.reached > np.log(1e-3)
-
-
-def test_auto_counts_where_the_rate_is_not_rare():
-    answer = rare_rate(linear_state(0.2))
-    assert answer.method == "monte-carlo"
-    assert answer.low < 0.2 < answer.high
-    assert rare_rate(linear_state(1e-4)).method == "importance"
-
-
-def test_same_seed_same_answer():
-    one, other = (rare_rate(two_lobed_state(1e-6), settings=RareSettings(seed=4)) for _ in "ab")
-    assert one.as_dict() == other.as_dict()
-
-
-def test_no_failure_gives_a_bound_and_says_so():
-    state = AnalyticState(
-        label="never", dimension=3, probability=0.0, function=lambda u: 1 + (u**2).sum(axis=1)
+    base = linear_failure(2e-5)
+    state = OneOfTwo(
+        label="one of two", dimension=6, probability=1e-5, function=base.function, variants=(1, -1)
     )
-    answer = rare_rate(state)
-    assert answer.status == "bounded"
-    assert answer.value is None
-    assert 0 < answer.high < 0.01
-    assert "no failure" in answer.note
+    answer = rate(state)
+    assert answer.low < 1e-5 < answer.high
+    assert set(answer.variants) == {1}
 
 
-def test_no_failure_counted_plainly_gives_a_bound_too():
-    answer = rare_rate(linear_state(1e-9), settings=RareSettings(method="monte-carlo"))
-    assert (answer.status, answer.value) == ("bounded", None)
-    assert answer.high == pytest.approx(3.69 / 2000, rel=0.01)
+def test_a_thin_slab_is_measured():
+    """Between two signs lies a zone a thousandth wide that no point falls into."""
+    edge, width = -4.2, 1e-3
+
+    class Slab(AnalyticFailure):
+        def seen(self, points, variant):
+            found = super().seen(points, variant)
+            place = points[:, 0] - 0.2 * points[:, 2]
+            codes = np.where(place < edge, -1, np.where(place < edge + width, 0, 1))
+            return replace(found, codes=codes.astype(np.int8))
+
+        def fails(self, codes, variant):
+            return codes == 0
+
+    scale = math.hypot(1, 0.2)
+    truth = norm.cdf((edge + width) / scale) - norm.cdf(edge / scale)
+    state = Slab(
+        label="slab", dimension=20, probability=truth,
+        function=lambda p: np.abs(p[:, 0] - 0.2 * p[:, 2] - edge),
+    )  # fmt: skip
+    answer = rate(state)
+    assert answer.low < truth < answer.high and answer.deviation < 0.1
 
 
-@dataclass(frozen=True)
-class Broken:
-    """A linear state some of whose runs do not converge."""
+def test_a_part_that_only_two_wide_transistors_reach_is_not_missed():
+    """A second mechanism that the first device has no say in holds 40 % of the rate."""
 
-    share: float
-    dimension: int = 6
-    label: str = "broken"
+    def function(p):
+        return np.minimum(p[:, 0] + 4.0, np.maximum(3.3 - p[:, 5], 1.6 - p[:, 9]))
 
-    def margin(self, points):
-        return np.where(self._lost(points), np.nan, linear_state(1e-6).margin(points))
-
-    def fails(self, points):
-        fails, _ = linear_state(1e-6).fails(points)
-        return fails, ~self._lost(points)
-
-    def _lost(self, points):
-        # Pseudo-random, but the same for the same point.
-        return np.modf(np.abs(points[:, 3]) * 1e4)[0] < self.share
+    truth = norm.cdf(-4) + norm.sf(3.3) * norm.sf(1.6) * (1 - norm.cdf(-4))
+    state = AnalyticFailure(label="two parts", dimension=29, probability=truth, function=function)
+    for seed in range(2):
+        answer = rate(state, seed=seed)
+        assert abs(math.log(answer.value / truth)) < 3.5 * answer.deviation
+        assert answer.deviation < 0.25
 
 
-def test_runs_that_do_not_converge_are_no_silent_zero():
-    answer = rare_rate(Broken(0.5))
-    assert answer.status == "refused"
-    assert "did not converge" in answer.note
-    nothing = rare_rate(Broken(1.1), settings=RareSettings(method="monte-carlo"))
-    assert (nothing.status, nothing.value) == ("refused", None)
-    few = rare_rate(Broken(0.01))
-    assert few.low < 1e-6 < few.high
+def test_weights_are_bounded_and_densities_are_right():
+    state = linear_failure(1e-3, dimension=8)
+    points, log_weights = widened(state, 200_000, np.random.default_rng(3))
+    weights = np.exp(log_weights)
+    assert weights.max() <= 8 + 1e-9
+    assert weights.mean() == pytest.approx(1, abs=0.02)
+    assert (weights * (state.function(points) <= 0)).mean() == pytest.approx(1e-3, rel=0.4)
+    rest, drawn = unfitted(state).draw(100_000, np.random.default_rng(4))
+    weights = np.exp(drawn.log_weights(rest))
+    assert weights.max() <= 2.5 + 1e-9 and weights.mean() == pytest.approx(1, abs=0.02)
 
 
-def test_margin_that_promises_too_much_is_refused():
-    state = linear_state(1e-3)
-
-    class Liar:
-        dimension, label = 6, "liar"
-
-        def margin(self, points):
-            return state.margin(points)
-
-        def fails(self, points):
-            return np.zeros(len(points), bool), np.ones(len(points), bool)
-
-    answer = rare_rate(Liar())
-    assert answer.status == "refused"
-    assert answer.value is None
-    assert "disagree" in answer.note
+def test_lines_hold_the_exact_probability():
+    state = CountedFailure(linear_failure(1e-4, dimension=3))
+    rest = np.random.default_rng(5).standard_normal((50, 2))
+    lines = failing_lines(state, rest, 0, precision=1e-4)
+    direction = np.array([1.0, -2.0, 3.0]) / math.sqrt(14)
+    beta = norm.isf(1e-4)
+    exact = norm.sf((beta - rest @ direction[1:]) / direction[0])
+    np.testing.assert_allclose(lines.probability, exact, rtol=2e-3, atol=1e-15)
+    number = int(np.argmax(exact))
+    score = lines.point(number, np.random.default_rng(6))
+    assert state.failing(np.array([[score, *rest[number]]]), 0)[0]
 
 
-def test_calls_are_reported_while_they_are_made():
-    told = []
-    answer = rare_rate(linear_state(1e-6), report=told.append)
-    assert told[-1] == answer.calls
-    assert told == sorted(told)
+def test_the_same_question_has_the_same_answer_and_others_draw_for_themselves():
+    one, same = rate(linear_failure(1e-5)), rate(linear_failure(1e-5))
+    assert one.value == same.value and one.senses == same.senses
+    assert rate(linear_failure(1e-5, dimension=7)).value != one.value
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"method": "magic"}, "method = 'magic'"),
-        ({"relative_error": 0.0}, "relative_error = 0"),
-        ({"max_calls": 10}, "max_calls = 10"),
-        ({"seed": -1}, "seed = -1"),
-        ({"cross_check": "none"}, "cross_check = 'none'"),
-        ({"monte_carlo_calls": 0}, "monte_carlo_calls = 0"),
-    ],
-)
-def test_settings_refuse(changes, message):
-    with pytest.raises(InputError, match=message):
-        RareSettings(**changes)
+@pytest.mark.parametrize("wrong", [0.0, -0.1, 1.5, math.nan])
+def test_a_relative_error_outside_its_range_is_refused(wrong):
+    with pytest.raises(InputError, match="relative_error"):
+        rate(linear_failure(1e-3), relative_error=wrong)
 
 
-def test_importance_factors_are_the_squared_direction():
-    answer = rare_rate(linear_state(1e-6))
-    names = tuple((f"part {i // 2}", f"u{i}") for i in range(6))
-    parts = sensitivities(answer, names)
-    # g = beta - a.u with a proportional to 1, -2, 3, -4, 5, -6.
-    expected = {"part 2": 61 / 91, "part 1": 25 / 91, "part 0": 5 / 91}
-    assert [part.part for part in parts] == list(expected)
-    for part in parts:
-        assert part.importance == pytest.approx(expected[part.part], abs=0.01)
-        for name, design, mean, error in part.parameters:
-            index = int(name[1:])
-            exact = (-1) ** index * (index + 1) / np.sqrt(91) * 4.753
-            assert design == pytest.approx(exact, abs=0.1)
-            # The failures' mean lies E[u | u > beta] / beta = 1.04 times as far out.
-            assert mean == pytest.approx(1.04 * exact, abs=4 * error + 0.01)
+def test_runs_of_which_nothing_is_known_are_no_answer():
+    class Lost(AnalyticFailure):
+        def seen(self, points, variant):
+            found = super().seen(points, variant)
+            return replace(found, known=points[:, 1] > -1)
 
-
-def test_sensitivities_need_a_design_point():
-    answer = rare_rate(linear_state(0.2))
-    with pytest.raises(InputError, match="method importance"):
-        sensitivities(answer, (("a", "b"),) * 6)
-
-
-def test_counted_state_keeps_the_state_open():
-    counted = CountedState(linear_state(1e-3))
-    assert counted.dimension == 6
-    assert "linear" in counted.label
+    base = linear_failure(1e-5)
+    answer = rate(Lost(label="lost", dimension=6, probability=1e-5, function=base.function))
+    assert answer.status == "refused" and "did not converge" in answer.note

@@ -1,8 +1,9 @@
-"""Read errors as limit states: the margin against what is read, on real senses."""
+"""Read errors and other failures of a real sense amplifier."""
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,11 @@ import pytest
 from rramsim.circuits import SenseConditions, sense_circuit
 from rramsim.counting import SenseTask
 from rramsim.counting.task import draw_samples
-from rramsim.devices import LogNormal, ResistanceModel
+from rramsim.devices import Empirical, LogNormal, ResistanceModel, Skewed
 from rramsim.engines import BatchEngine, NgspiceEngine
 from rramsim.exceptions import InputError
 from rramsim.processes import load_process
-from rramsim.rare import RareSettings, SenseFailure, rare_rate, sensitivities
-from rramsim.rare.scouting import scout
+from rramsim.rare import SenseFailure, failure_corners, parse_criterion, rate
 
 CIRCUIT = sense_circuit(process=load_process("sky130-5v"))
 RESISTANCES = ResistanceModel(
@@ -23,170 +23,164 @@ RESISTANCES = ResistanceModel(
 )
 
 
-def failure(error_type, *, vdd_v=1.2, written=None, engine=None, mismatch=True):
-    if written is None:
-        written = 0 if error_type == 3 else 1
-    return SenseFailure(
-        circuit=CIRCUIT,
-        conditions=SenseConditions(vdd_v=vdd_v),
-        resistances=RESISTANCES,
-        written=written,
-        error_type=error_type,
-        engine=engine or NgspiceEngine(),
-        mismatch=mismatch,
-    )
+def failure(text, *, vdd_v=1.2, written=None, **changes):
+    given = {
+        "circuit": CIRCUIT,
+        "conditions": SenseConditions(vdd_v=vdd_v),
+        "resistances": RESISTANCES,
+        "criterion": parse_criterion(text, written=written),
+        "engine": BatchEngine(threads=1),
+    }
+    return SenseFailure(**(given | changes))
 
 
-def near_the_boundary(state, count):
-    """Points spread about the ties and the late reads: HRS pulled down by 1 to 5 sigma."""
-    points = np.random.default_rng(2).standard_normal((count, state.dimension))
-    hrs = 0 if state.written == -1 else 1
-    points[:, hrs] = np.linspace(-1.0, -5.0, count)
-    return points
-
-
-@pytest.mark.parametrize(("error_type", "vdd_v"), [(1, 1.2), (2, 1.0), (3, 1.2)])
-def test_margin_is_negative_wherever_the_read_fails(error_type, vdd_v):
-    state = failure(error_type, vdd_v=vdd_v)
-    points = near_the_boundary(state, 24)
-    fails, known = state.fails(points)
-    margin = state.margin(points)
-    assert known.all() and np.isfinite(margin).all()
-    assert 2 < fails.sum() < 22
-    assert (margin[fails] <= 0).all()
-    if error_type != 2:  # type 2's margin stays negative on a flip's side, by definition
-        assert (margin[~fails] > 0).all()
-
-
-def test_a_read_of_a_zero_has_a_mirror_image_of_the_other_sign():
-    state = failure(3, vdd_v=1.3, engine=BatchEngine(threads=1))
-    points = 2 * np.random.default_rng(6).standard_normal((400, state.dimension))
-    images = state.mirrored(points)
-    assert np.array_equal(state.mirrored(images), points)
-    assert not np.array_equal(np.abs(images).sum(axis=0), np.abs(points).sum(axis=0))
-    reads, turned = state.reads(points)[0], state.reads(images)[0]
-    assert set(reads) == {-1, 0, 1}
-    np.testing.assert_array_equal(turned, -reads)
-    # A written +1 is no image of itself.
-    assert np.array_equal(failure(1).mirrored(points), points)
-
-
-def test_regions_of_a_read_of_a_zero_come_in_pairs():
-    """Where only one of the two was found, half of the rate hung on a few heavy draws."""
-    state = SenseFailure(
-        circuit=CIRCUIT,
-        conditions=SenseConditions(vdd_v=1.05, corner="ss"),
-        resistances=RESISTANCES,
-        written=0,
-        error_type=3,
-        engine=BatchEngine(threads=1),
-    )
-    found = scout(state, np.random.default_rng(1)).regions
-    points = np.array([region.point for region in found])
-    assert len(found) >= 2
-    for image in state.mirrored(points):
-        assert np.linalg.norm(points - image, axis=1).min() < 1e-9
-
-
-def test_flip_margin_is_nearly_linear_through_the_tie():
-    state = failure(1, mismatch=False)
-    ratio = np.array([-0.3, -0.1, -0.03, 0.03, 0.1, 0.3, 1.0])
-    points = np.zeros((len(ratio), 2))
-    points[:, 1] = np.log(10e3 / 630e3) + ratio  # sigma of ln HRS is 1
-    margin = state.margin(points)
-    assert (np.diff(margin) > 0).all()
-    assert (margin / ratio > 0.5).all() and (margin / ratio < 3).all()
-
-
-def test_margin_of_a_late_read_is_the_logarithm_of_its_resolve_time():
-    state = failure(3, mismatch=False)
-    points = np.array([[-1.8, 0.0], [-1.0, 0.0]])
-    outcome = NgspiceEngine().sense(
-        CIRCUIT, SenseConditions(vdd_v=1.2, window_s=200e-9), state.samples(points)
-    )
-    expected = np.log(outcome.resolve_time_s / 50e-9)
-    assert state.margin(points) == pytest.approx(expected, rel=1e-6)
-
-
-def test_points_become_what_a_campaign_draws():
+@pytest.mark.parametrize("written", [1, -1, 0])
+def test_points_are_what_a_campaign_draws(written):
     task = SenseTask(
         circuit=CIRCUIT, conditions=SenseConditions(vdd_v=1.2), resistances=RESISTANCES,
-        written=-1, seed=1, engine=NgspiceEngine(),
+        written=written, seed=3, engine=BatchEngine(threads=1),
     )  # fmt: skip
-    drawn = draw_samples(task, chunk=0, samples=50, chunk_samples=50)
-    state = failure(1, written=-1)
-    points = np.column_stack(
-        [
-            np.log(drawn.r_bl_ohm / 630e3) / 1.0,
-            np.log(drawn.r_blb_ohm / 10e3) / 0.22,
-            drawn.mismatch,
-        ]
+    drawn = draw_samples(task, chunk=0, samples=40, chunk_samples=40)
+    state = failure("type 1" if written else "type 3", written=written)
+    on_bl = RESISTANCES.lrs if written == 1 else RESISTANCES.hrs
+    on_blb = RESISTANCES.lrs if written == -1 else RESISTANCES.hrs
+    scores = [on_bl.score(drawn.r_bl_ohm), on_blb.score(drawn.r_blb_ohm)]
+    points = np.column_stack([*(scores[::-1] if written == 1 else scores), drawn.mismatch])
+    ours = state.samples(points, written)
+    np.testing.assert_allclose(ours.r_bl_ohm, drawn.r_bl_ohm)
+    np.testing.assert_allclose(ours.r_blb_ohm, drawn.r_blb_ohm)
+    np.testing.assert_array_equal(ours.mismatch, drawn.mismatch)
+
+
+@pytest.mark.parametrize(
+    "text", ["type 1", "type 2", "type 3", "binary", "resolve_time_s > 18n", "differential_v < 1"]
+)
+def test_margin_is_at_or_below_zero_exactly_where_it_fails(text):
+    state = failure(text, vdd_v=1.1)
+    points = np.random.default_rng(2).standard_normal((300, state.dimension))
+    points[:, 0] = np.linspace(1, -5.5, 300)
+    for variant in state.variants:
+        seen = state.seen(points, variant)
+        fails = state.fails(seen.codes, variant)
+        assert seen.known.all() and 3 < fails.sum() < 297
+        np.testing.assert_array_equal(seen.margin <= 0, fails)
+
+
+def test_measures_are_those_of_the_outcome():
+    points = np.random.default_rng(4).standard_normal((40, 29))
+    plain = failure("type 1")
+    outcome = BatchEngine(threads=1).sense(
+        CIRCUIT, plain.conditions, plain.samples(points, 1), waveforms=True
     )
-    samples = state.samples(points)
-    assert samples.r_bl_ohm == pytest.approx(drawn.r_bl_ohm)
-    assert samples.r_blb_ohm == pytest.approx(drawn.r_blb_ohm)
-    assert np.array_equal(samples.mismatch, drawn.mismatch)
-    assert state.dimension == points.shape[1] == len(state.names)
-    assert state.names[0] == ("RRAM on BL", "ln R of the HRS")
+    limit = float(np.median(outcome.energy_j))
+    seen = failure(f"energy_j > {limit!r}", written=1).seen(points, 1)
+    np.testing.assert_array_equal(seen.codes == 1, outcome.energy_j >= limit)
+    swing = np.array([1.2 - min(t.voltages_v["q"][(t.time_s >= 0) & (t.time_s <= 50e-9)].min(),
+                                t.voltages_v["qb"][(t.time_s >= 0) & (t.time_s <= 50e-9)].min())
+                      for t in outcome.waveforms])  # fmt: skip
+    limit = float(np.median(swing)) + 1e-6
+    seen = failure(f"swing_v < {limit!r}", written=1).seen(points, 1)
+    np.testing.assert_array_equal(seen.codes == 1, swing < limit)
 
 
-@pytest.mark.parametrize(("error_type", "written"), [(3, 1), (1, 0), (2, 0), (4, 1), (1, 2)])
-def test_errors_that_cannot_be_are_refused(error_type, written):
-    with pytest.raises(InputError):
-        failure(error_type, written=written)
-
-
-def test_both_signs_fail_alike_and_the_engines_agree():
-    """A symmetric amplifier flips +1 as often as -1; batch and ngspice see the same rate."""
-    settings = RareSettings(method="importance", relative_error=0.1, max_calls=2000)
-    one = rare_rate(failure(1, engine=BatchEngine()), settings=settings)
-    other = rare_rate(failure(1, written=-1, engine=BatchEngine()), settings=settings)
-    # ngspice's own answer, seed 1, measured: 3.37e-5 (2.84e-5 to 4.00e-5), CoV 8.6 %.
-    reference, reference_cov = 3.371e-5, 0.086
-    for answer in (one, other):
-        assert answer.status == "estimated"
-        assert answer.calls <= 2000 and answer.coefficient_of_variation <= 0.1
-        apart = np.log(answer.value / reference)
-        assert abs(apart) < 3.5 * np.hypot(answer.coefficient_of_variation, reference_cov)
-    names = failure(1).names
-    first = sensitivities(one, names)[0]
-    assert first.part == "RRAM on BLb" and first.importance > 0.8
-    assert sensitivities(other, names)[0].part == "RRAM on BL"
+def test_a_later_strobe_is_the_longer_window():
+    points = np.random.default_rng(7).standard_normal((200, 29))
+    points[:, 0] -= 2
+    late = failure("type 2 at 80n", vdd_v=1.0).seen(points, 1)
+    longer = replace(
+        failure("type 2", vdd_v=1.0), conditions=SenseConditions(vdd_v=1.0, window_s=80e-9)
+    ).seen(points, 1)
+    np.testing.assert_array_equal(late.codes, longer.codes)
+    now = failure("type 2", vdd_v=1.0).seen(points, 1)
+    assert (now.codes == 0).sum() > (late.codes == 0).sum()
 
 
 @pytest.mark.slow
-def test_ngspice_finds_the_rate_that_batch_finds():
-    settings = RareSettings(method="importance", max_calls=2000)
-    one, other = (
-        rare_rate(failure(1, engine=engine), settings=settings)
-        for engine in (NgspiceEngine(), BatchEngine())
+def test_an_amplifier_with_an_offset_has_the_pooled_rate(tmp_path):
+    """MN1 wider than MN2: a written -1 flips more often than a +1, and both count."""
+    from rramsim.processes.process import netlists_folder
+
+    text = (netlists_folder() / "pcsa.spice").read_text(encoding="utf-8").splitlines()
+    place = next(k for k, line in enumerate(text) if line.lower().startswith("mn1"))
+    text[place] = (
+        " ".join(f for f in text[place].split() if not f.lower().startswith("w=")) + " W=2.6u"
     )
-    apart = np.log(one.value / other.value)
-    assert abs(apart) < 3 * np.hypot(one.coefficient_of_variation, other.coefficient_of_variation)
+    netlist = tmp_path / "offset.spice"
+    netlist.write_text("\n".join(text) + "\n", encoding="utf-8")
+    circuit = sense_circuit(process=load_process("sky130-5v"), netlist=netlist)
+    signs = {w: rate(failure("type 1", circuit=circuit, written=w)) for w in (1, -1)}
+    pooled = rate(failure("type 1", circuit=circuit))
+    assert signs[-1].value > 2 * signs[1].value
+    mean = (signs[1].value + signs[-1].value) / 2
+    assert abs(np.log(pooled.value / mean)) < 3 * np.hypot(pooled.deviation, signs[-1].deviation)
+    # Counted among millions of plain senses: 3.6e-5 pooled, 2.0e-5 and 5.1e-5.
+    assert pooled.low * 0.9 < 3.6e-5 < pooled.high * 1.1
 
 
-@pytest.mark.slow
-def test_importance_sampling_agrees_with_counting():
-    state = failure(2, vdd_v=1.0, engine=BatchEngine())
-    one = rare_rate(state, settings=RareSettings(method="importance", max_calls=4000))
-    other = rare_rate(state, settings=RareSettings(method="monte-carlo", max_calls=40_000, seed=9))
-    assert max(one.low, other.low) < min(one.high, other.high)
+def test_corners_fail_in_both_engines_and_are_written_as_a_deck():
+    state = failure("type 1")
+    answer = rate(state)
+    assert answer.low < 3.3e-5 < answer.high
+    corners = failure_corners(state, answer)
+    assert sum(c.share for c in corners) == pytest.approx(1)
+    for corner in corners[:2]:
+        assert 3.5 < corner.sigma < 4.6
+        assert corner.shifts[0][1] == "ln R of the HRS" and corner.shifts[0][2] < -3.3
+        samples = state.samples(corner.point[None] * 1.02, corner.written)
+        for engine in (BatchEngine(threads=1), NgspiceEngine()):
+            assert engine.sense(CIRCUIT, state.conditions, samples).read[0] == -corner.written
+    deck = NgspiceEngine().deck(CIRCUIT, state.conditions, samples)
+    assert f"{samples.r_bl_ohm[0]:.9g}" in deck and deck.count("altermod") == 27
 
 
-def test_command_answers_and_refuses(tmp_path):
-    def run(*options):
-        code = "from rramsim.cli import main; main()"
-        return subprocess.run(
-            [sys.executable, "-c", code, "rare", *options], capture_output=True, text=True
-        )
+def test_a_skewed_device_far_out_is_still_a_resistance():
+    wild = Skewed(median_ohm=5e3, sigma_ln=0.15, skew_g=0.9)
+    assert np.isfinite(wild.quantile([-40.0, 10.0, 40.0])).all()
+    model = ResistanceModel(lrs=wild, hrs=RESISTANCES.hrs)
+    points = np.zeros((2, 29))
+    points[:, 1] = 10.0, 30.0
+    assert failure("type 1", resistances=model).seen(points, 1).known.all()
 
-    plot = tmp_path / "parts.svg"
-    done = run("--vdd", "1.2", "--type", "1", "--json", "--plot", str(plot))
-    assert done.returncode == 0, done.stderr
-    value = json.loads(done.stdout)
-    assert value["status"] == "estimated" and value["low"] < 3.5e-5 < value["high"]
-    assert value["sensitivities"][0]["part"] == "RRAM on BLb"
-    assert plot.read_text().lstrip().startswith("<?xml")
-    wrong = run("--vdd", "1.2", "--type", "2", "--written", "0")
-    assert wrong.returncode == 2
-    assert len(wrong.stderr.strip().splitlines()) == 1 and "type 3" in wrong.stderr
+
+def test_a_rate_beyond_the_data_says_so():
+    few = Empirical.of(np.exp(np.random.default_rng(1).normal(13.35, 1.0, 300)))
+    model = ResistanceModel(lrs=RESISTANCES.lrs, hrs=few)
+    answer = rate(failure("type 1", resistances=model))
+    assert "beyond the data" in answer.note
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("type 4", "type 4"),
+        ("speed > 3", "speed"),
+        ("energy_j", "above or below a limit"),
+        ("energy_j > fast", "fast"),
+        ("type 1 at noon", "noon"),
+        ("", "cannot read"),
+    ],
+)
+def test_a_failure_that_is_none_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_criterion(text)
+
+
+def test_what_cannot_be_asked_is_refused():
+    with pytest.raises(InputError, match="type 3 of a written 0"):
+        parse_criterion("type 1", written=0)
+    with pytest.raises(InputError, match="noise"):
+        failure("type 1", noise=True)
+
+
+def test_the_command_answers_in_one_object():
+    out = subprocess.run(
+        [sys.executable, "-m", "rramsim", "rate", "--vdd", "1.0", "--failure", "type 2",
+         "--relative-error", "0.2", "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(out.stdout)
+    assert found["low"] < found["rate"] < found["high"] and found["engine"].startswith("batch")
+    wrong = subprocess.run(
+        [sys.executable, "-m", "rramsim", "rate", "--vdd", "1.0"], capture_output=True, text=True
+    )
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1

@@ -1,0 +1,244 @@
+"""Every error rate of rramsim, by one function: counted where it can be, else found by lines."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rramsim.counting import Rate
+from rramsim.exceptions import InputError
+from rramsim.rare.estimator import estimate_rate
+from rramsim.rare.failures import CountedFailure, Failure, Floats
+
+__all__ = ["FLOOR", "FailureRate", "rate"]
+
+FLOOR = 1e-9
+"""Rates below this need not be known any better than that."""
+
+_PILOT, _MOST_COUNTED = 4000, 100_000
+_MAX_SENSES = 150_000
+_MOST_UNKNOWN = 0.05
+_WIDE_DEVIATION = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FailureRate:
+    """A rate with its 95 % interval, and how it was found.
+
+    `status`: "counted" (plain Monte-Carlo), "estimated" (lines), "bounded" (no failure met: `value`
+    is None and `high` an upper bound), or "refused" (`value` is None, `note` says why).
+    `missed_high`: 95 % upper bound of what the estimate may have missed on top, from failures
+    found independently of its search; 0 where the rate was counted. `points` (n, dimension),
+    `variants` and `weights` are failing points with their shares of the rate.
+    """
+
+    label: str
+    engine: str
+    status: str
+    value: float | None
+    low: float
+    high: float
+    deviation: float
+    missed_high: float
+    senses: int
+    note: str = ""
+    events: int | None = None
+    points: Floats | None = None
+    variants: Floats | None = None
+    weights: Floats | None = None
+
+    @property
+    def method(self) -> str:
+        """How it was found, in a word."""
+        return "counting" if self.status == "counted" else "lines"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known to a standard error of 20 % at most, or to lie below `FLOOR`."""
+        if self.status == "refused":
+            return False
+        if self.high < FLOOR:
+            return True
+        return self.deviation <= _WIDE_DEVIATION
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: numbers that are not finite are null."""
+        found = {
+            "label": self.label,
+            "engine": self.engine,
+            "status": self.status,
+            "method": self.method,
+            "rate": self.value,
+            "low": self.low,
+            "high": self.high,
+            "deviation": self.deviation,
+            "missed_high": self.missed_high,
+            "senses": self.senses,
+            "events": self.events,
+            "note": self.note,
+        }
+        return {
+            name: None if isinstance(v, float) and not math.isfinite(v) else v
+            for name, v in found.items()
+        }
+
+    def __str__(self) -> str:
+        if self.value is None:
+            if self.status == "bounded":
+                return f"below {self.high:.2g} (95 %): {self.note}"
+            return f"no answer, somewhere from {self.low:.2g} to {self.high:.2g}: {self.note}"
+        how = f"{self.method}, {self.senses} senses, {self.engine}"
+        if self.status == "counted":
+            how = f"{self.events} failures counted in {self.senses} senses, {self.engine}"
+        return f"{self.value:.3g} (95 %: {self.low:.3g} to {self.high:.3g}; {how})"
+
+
+def rate(
+    failure: Failure,
+    *,
+    relative_error: float = 0.1,
+    seed: int = 1,
+    max_senses: int = _MAX_SENSES,
+    report: Callable[[int], None] = lambda senses: None,
+) -> FailureRate:
+    """The rate of a failure, to a standard error of `relative_error` of it where possible.
+
+    A pilot of plain samples goes on to a count where 100,000 of them are enough; else lines are
+    drawn (`estimate_rate`), up to about `max_senses` senses. `report` gets the senses so far.
+    Raises `InputError` for a relative error outside (0, 1], and for what the engine refuses.
+
+    >>> from rramsim.rare import linear_failure
+    >>> answer = rate(linear_failure(1e-6))
+    >>> answer.status, answer.low < 1e-6 < answer.high
+    ('estimated', True)
+    """
+    if not 0 < relative_error <= 1:
+        raise InputError(f"relative_error = {relative_error:g}: must be above 0 and at most 1")
+    if max_senses < _PILOT:
+        raise InputError(f"max_senses = {max_senses}: must be at least {_PILOT}")
+    # Keyed by the failure: the same question has the same answer wherever it is asked, and the
+    # cells of a map have draws of their own.
+    key = int(hashlib.sha256(failure.identity.encode()).hexdigest()[:32], 16)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, key]))
+    state = CountedFailure(failure, report)
+    events = _count(state, _PILOT, rng)
+    trials = state.senses - state.unknown
+    wanted = relative_error**-2
+    if events * min(_MOST_COUNTED, max_senses) >= wanted * max(trials, 1):
+        while events < wanted and state.senses < _MOST_COUNTED:
+            # All in one, sized by the pilot: to stop at the first good count would bias it.
+            more = int(1.1 * trials * wanted / events) - trials if trials < 2 * _PILOT else _PILOT
+            events += _count(state, min(max(more, _PILOT), _MOST_COUNTED), rng)
+            trials = state.senses - state.unknown
+        return _counted(state, Rate(events=events, trials=trials))
+    found = estimate_rate(state, rng, relative_error=relative_error, max_senses=max_senses)
+    plain = Rate(events=events, trials=trials)
+    if state.unknown > _MOST_UNKNOWN * state.senses:
+        share = 100 * state.unknown / state.senses
+        return _refused(state, plain.low, plain.high, f"{share:.0f} % of the runs did not converge")
+    if found is None:
+        return _bounded(state, plain)
+    doubts = list(found.doubts)
+    if plain.low > found.high or plain.high < found.low:
+        doubts.append(f"{events} of {trials} plain samples failed")
+    if found.refuted or plain.low > found.high or plain.high < found.low:
+        low, high = min(found.low, plain.low), max(found.high, plain.high)
+        return _refused(state, low, high, "; ".join(doubts))
+    if found.deviation > _WIDE_DEVIATION:
+        doubts.append(f"known to a standard error of {100 * found.deviation:.0f} % only")
+    beyond = _beyond_data(failure, found.points, found.variants, found.weights)
+    if beyond > 0.05:
+        doubts.append(
+            f"{100 * beyond:.0f} % of the failures lie beyond the data of a device distribution "
+            "that has no law for its tails: there the rate is an assumption"
+        )
+    return FailureRate(
+        label=failure.label,
+        engine=failure.engine_name,
+        status="estimated",
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        deviation=found.deviation,
+        missed_high=found.missed_high,
+        senses=state.senses,
+        note="; ".join(doubts),
+        points=found.points,
+        variants=found.variants,
+        weights=found.weights,
+    )
+
+
+def _count(state: CountedFailure, samples: int, rng: np.random.Generator) -> int:
+    """Failures among plain samples, shared out among the variants."""
+    variants = state.failure.variants
+    return sum(
+        int(
+            state.failing(
+                rng.standard_normal((samples // len(variants), state.failure.dimension)), variant
+            ).sum()
+        )
+        for variant in variants
+    )
+
+
+def _counted(state: CountedFailure, plain: Rate) -> FailureRate:
+    always = plain.events == plain.trials
+    return FailureRate(
+        label=state.failure.label,
+        engine=state.failure.engine_name,
+        status="counted",
+        value=plain.value,
+        low=plain.low,
+        high=plain.high,
+        deviation=math.sqrt((1 - plain.value) / plain.events),
+        missed_high=0.0,
+        senses=state.senses,
+        note="it failed every time" if always else "",
+        events=plain.events,
+    )
+
+
+def _bounded(state: CountedFailure, plain: Rate) -> FailureRate:
+    return FailureRate(
+        label=state.failure.label,
+        engine=state.failure.engine_name,
+        status="bounded",
+        value=None,
+        low=0.0,
+        high=plain.high,
+        deviation=math.inf,
+        missed_high=plain.high,
+        senses=state.senses,
+        note=(
+            f"no failure met in {state.senses} senses; the bound is that of "
+            f"{plain.trials} plain ones"
+        ),
+        events=plain.events,
+    )
+
+
+def _refused(state: CountedFailure, low: float, high: float, note: str) -> FailureRate:
+    return FailureRate(
+        label=state.failure.label,
+        engine=state.failure.engine_name,
+        status="refused",
+        value=None,
+        low=low,
+        high=high,
+        deviation=math.inf,
+        missed_high=high,
+        senses=state.senses,
+        note=note,
+    )
+
+
+def _beyond_data(failure: Failure, points: Floats, variants: Floats, weights: Floats) -> float:
+    share = 0.0
+    for variant in failure.variants:
+        mine = variants == variant
+        share += float(weights[mine][failure.beyond_data(points[mine], variant)].sum())
+    return share
