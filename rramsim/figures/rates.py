@@ -197,7 +197,7 @@ def ber_map_figure(table: pd.DataFrame) -> Chart:
         title="Error rates over supply, corner and temperature",
         panels=panels,
         footer=f"Simulated, {table.engine.iloc[0]}. Numbers: power of ten of the error rate; <: "
-        f"below 1e-9; ?: no answer. {len(table) - unknown} of {len(table)} "
+        f"below 1e-9, or below a power of ten; ?: no answer. {len(table) - unknown} of {len(table)} "
         "rates are known to 20 % (standard error) or lie below 1e-9; intervals of all are in "
         "ber_map.csv.",
         choice="Conditions",
@@ -209,8 +209,10 @@ def _field(row: Any) -> tuple[float, str]:
     """The shade and the text of one rate."""
     if row.status == "refused":
         return math.nan, "?"
-    if row.status == "bounded" or row.high < _FLOOR or row.rate < _FLOOR:
+    if row.high < _FLOOR or row.rate < _FLOOR:
         return 0.0, "<"
+    if row.status == "bounded":
+        return math.nan, f"<{math.log10(row.high):.0f}".replace("-", "−")
     power = math.log10(row.rate)
     # Adding 0 takes the sign of a rounded -0.0.
     text = f"{round(power, 1) + 0.0:.1f}".replace("-", "−")
