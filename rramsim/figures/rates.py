@@ -197,7 +197,7 @@ def ber_map_figure(table: pd.DataFrame) -> Chart:
         title="Error rates over supply, corner and temperature",
         panels=panels,
         footer=f"Simulated, {table.engine.iloc[0]}. Numbers: power of ten of the error rate; <: "
-        f"below 1e-9, or below a power of ten; ?: no answer. {len(table) - unknown} of {len(table)} "
+        f"below 1e-9, or that power of ten; ?: no answer. {len(table) - unknown} of {len(table)} "
         "rates are known to 20 % (standard error) or lie below 1e-9; intervals of all are in "
         "ber_map.csv.",
         choice="Conditions",
