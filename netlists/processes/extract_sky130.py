@@ -121,6 +121,7 @@ def main() -> None:
         "# Written by netlists/processes/extract_sky130.py; do not edit.",
         f'name = "{name}"',
         f'description = "SkyWater SKY130, {description}"',
+        "size_unit_m = 1e-6  # of X lines, as xschem and Magic write them",
         f'nmos = "{devices["nmos"]}"',
         f'pmos = "{devices["pmos"]}"',
         "",

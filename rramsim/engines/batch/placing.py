@@ -10,7 +10,10 @@ __all__ = ["card_text", "instance_text", "options_text", "sweep"]
 
 Floats = NDArray[np.float64]
 
-_OPTIONS = ".options reltol=1e-6 abstol=1e-16 vntol=1e-9 trtol=1e6 method=trap"
+_OPTIONS = ".options reltol=1e-6 vntol=1e-9 trtol=1e6 method=trap"
+_ABSTOL_A, _SERIES_ABSTOL_A = 1e-16, 1e-13
+"""The smallest currents that count; behind a series resistance of some ohm the rounding of a
+volt is a current of 1e-15 A already, and nothing would converge."""
 
 
 def card_text(kind: TransistorKind, name: str) -> str:
@@ -29,7 +32,10 @@ def instance_text(kind: TransistorKind, name: str, nodes: str, model: str) -> st
 
 def options_text(kind: TransistorKind) -> str:
     """The .options line of every extraction."""
-    return f"{_OPTIONS} gmin={kind.gmin_s!r} temp={kind.temperature_c!r}"
+    sizes = dict(kind.parameters)
+    series = any(sizes.get(name, 0.0) > 0 for name in ("nrd", "nrs"))
+    abstol_a = _SERIES_ABSTOL_A if series else _ABSTOL_A
+    return f"{_OPTIONS} abstol={abstol_a!r} gmin={kind.gmin_s!r} temp={kind.temperature_c!r}"
 
 
 def sweep(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rramsim.circuits import MismatchSite, SenseCircuit, SenseConditions
 from rramsim.engines.batch.elements import flat_circuit, pulse_of
+from rramsim.engines.batch.gate_resistance import quasi_static
 from rramsim.engines.batch.layout import Stride, make_layout
 from rramsim.engines.batch.library import device_table
 from rramsim.engines.batch.tables import DeviceTable, TransistorKind
@@ -243,7 +244,7 @@ def _table(
 ) -> DeviceTable:  # fmt: skip
     """A transistor's table; raises `InputError` that names it where its card gives none."""
     try:
-        return table_of(transistor_kind(mosfet, sites, temperature_c, reach_v))
+        return table_of(transistor_kind(quasi_static(mosfet), sites, temperature_c, reach_v))
     except InputError as error:
         if mosfet.card and isinstance(error.__cause__, UnknownParameter):
             raise unknown_parameter(mosfet.card, error.__cause__.parameter) from error
