@@ -30,7 +30,7 @@ __all__ = [
 _TOKEN = re.compile(
     r"\{[^{}]*\}|'[^']*'|\"[^\"]*\"|[\w.#:\-+!\[\]/@^*µμω]+|\S", re.ASCII
 )  # fmt: skip
-_NAME = re.compile(r"[\w.#:\-+!\[\]/@]+", re.ASCII)
+_NAME = re.compile(r"[\w.#:\-+!\[\]/@µμω]+", re.ASCII)
 _IDENTIFIER = re.compile(r"[a-z_][\w.]*", re.ASCII)
 _SIGNS = frozenset("=(),")
 _QUOTES = "{'\""
