@@ -72,8 +72,11 @@ class Scope:
         """
         try:
             value = self._value(text)
+        except InputError:
+            raise  # of a parameter that this one needs: its place says more
         except (ValueError, OverflowError) as error:
-            raise InputError(f"{where}: cannot evaluate {text[:60]!r} ({error})") from error
+            reason = str(error)[:120]
+            raise InputError(f"{where}: cannot evaluate {text[:60]!r} ({reason})") from error
         if not math.isfinite(value):
             raise InputError(f"{where}: {text[:60]!r} has no finite value")
         return value
