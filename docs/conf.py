@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from make_architecture import rooms
 
-from rramsim import __version__
+from rramsim.version import __version__
 
 project = "rramsim"
 author = "The rramsim authors"

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from rramsim import __version__
 from rramsim.caches import cache_folder
 from rramsim.cli import (
     boundary,
@@ -38,6 +37,7 @@ from rramsim.cli import (
 from rramsim.cli.verbosity import add_verbosity
 from rramsim.exceptions import InputError, MachineError
 from rramsim.extras import missing_package
+from rramsim.version import __version__
 
 __all__ = ["app", "main"]
 

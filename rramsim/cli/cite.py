@@ -27,7 +27,7 @@ def cite() -> None:
 
     Example: rramsim cite
     """
-    from rramsim import __version__
+    from rramsim.version import __version__
 
     typer.echo(_BIBTEX.format(version=__version__))
 

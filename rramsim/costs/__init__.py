@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
     from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
     from rramsim.costs.loss import AccuracyLoss, accuracy_loss
-    from rramsim.costs.points import census_on, cost_rows, gates_of_process, tradeoff_row
+    from rramsim.costs.points import (
+        TestedNetwork,
+        census_on,
+        cost_rows,
+        gates_of_process,
+        tradeoff_row,
+        tradeoff_tables,
+    )
     from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
     from rramsim.costs.supply import Design, SupplyAnswer, SupplyTarget, lowest_supply
     from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, MeanAccuracy, mean_accuracy, read_tradeoff
@@ -35,6 +42,7 @@ __all__ = [
     "SenseEnergy",
     "SupplyAnswer",
     "SupplyTarget",
+    "TestedNetwork",
     "accuracy_loss",
     "census_on",
     "cost_row",
@@ -49,5 +57,6 @@ __all__ = [
     "read_tradeoff",
     "sense_energy_at",
     "tradeoff_row",
+    "tradeoff_tables",
     "with_places",
 ]

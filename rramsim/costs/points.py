@@ -1,28 +1,38 @@
 """A point of the trade-off: one network under one set of conditions, its accuracy and its costs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.costs.breakdown import cost_row
+from rramsim.costs.breakdown import cost_row, with_places
 from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
 from rramsim.costs.inference import DATA_FLOWS, inference_energy
 from rramsim.costs.loss import accuracy_loss
-from rramsim.costs.sense_energy import SenseEnergy
-from rramsim.costs.tradeoff import mean_accuracy
-from rramsim.counting import ErrorStatistics
+from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
+from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, mean_accuracy
+from rramsim.counting import ErrorStatistics, conditions_of, statistics_at
 from rramsim.processes import Process
 
 if TYPE_CHECKING:
     from torch import nn
 
     from rramsim.learning import ImageData
-    from rramsim.networks import LayerCensus, NetworkSpec
+    from rramsim.networks import LayerCensus, NetworkSpec, WeightErrors
 
-__all__ = ["census_on", "cost_rows", "gates_of_process", "tradeoff_row"]
+__all__ = [
+    "TestedNetwork",
+    "census_on",
+    "cost_rows",
+    "gates_of_process",
+    "tradeoff_row",
+    "tradeoff_tables",
+]
 
 _SHARED = (
     "network", "width", "weights", "trained_with_errors", "data", "vdd_v", "temperature_c",
@@ -40,6 +50,70 @@ def census_on(network: "nn.Module", data: "ImageData") -> "tuple[LayerCensus, ..
     from rramsim.networks import layer_census
 
     return layer_census(network, torch.from_numpy(data.test_images[:_CENSUS_IMAGES]))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TestedNetwork:
+    """A network as the trade-off sees it; `trained_with`: the supply whose errors it was trained
+    with, or "none"."""
+
+    spec: "NetworkSpec"
+    network: "nn.Module"
+    trained_with: str = "none"
+
+
+def tradeoff_tables(
+    networks: Sequence[TestedNetwork],
+    dataset: xr.Dataset,
+    data: "ImageData",
+    *,
+    circuit: SenseCircuit,
+    right: "Callable[[TestedNetwork, WeightErrors | None, int], NDArray[np.bool_]]",
+    draws: int,
+    seed: int,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The trade-off of networks under every set of conditions, and its costs part by part.
+
+    `right` says which test images a network classifies right with one draw of read errors. Each
+    draw draws the error rates from what the counts leave open, then the errors: so the spread
+    between draws holds what is not known of the rates. `report` gets the tests done and in all.
+    """
+    from rramsim.networks import errors_of_statistics
+
+    conditions = conditions_of(dataset)
+    gates = gates_of_process(circuit.process)
+    total, done = len(networks) * (1 + len(conditions) * draws), 0
+    rows: list[dict[str, Any]] = []
+    costs: list[dict[str, Any]] = []
+    for one in networks:
+        census = census_on(one.network, data)
+        clean = right(one, None, 0)
+        report(done := done + 1, total)
+        for condition in conditions:
+            statistics = statistics_at(dataset, condition)
+            noisy = []
+            for draw in range(draws):
+                rng = np.random.default_rng([seed, draw])
+                noisy.append(
+                    right(one, errors_of_statistics(statistics, one.spec.weights, rng=rng), draw)
+                )
+                report(done := done + 1, total)
+            sense = sense_energy_at(dataset, condition)
+            row = tradeoff_row(
+                spec=one.spec,
+                trained_with=one.trained_with,
+                data=data.label,
+                conditions=condition,
+                statistics=statistics,
+                sense=sense,
+                census=census,
+                clean=clean,
+                noisy=np.array(noisy),
+            )
+            rows.append(row)
+            costs += cost_rows(row, census, sense, circuit=circuit, gates=gates)
+    return pd.DataFrame(rows, columns=list(TRADEOFF_COLUMNS)), with_places(pd.DataFrame(costs))
 
 
 def tradeoff_row(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rramsim.counting.dataset import (
         conditions_of,
         load_dataset,
+        rate_dataset,
         save_dataset,
         sense_dataset,
         statistics_at,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rramsim.counting.rates import (
         Rate,
     )
+    from rramsim.counting.samples import sample_dataset
     from rramsim.counting.statistics import (
         READ_LABELS,
         ErrorStatistics,
@@ -61,7 +63,9 @@ __all__ = [
     "conditions_of",
     "draw_samples",
     "load_dataset",
+    "rate_dataset",
     "run_campaign",
+    "sample_dataset",
     "save_dataset",
     "sense_chunk",
     "sense_dataset",

@@ -20,6 +20,7 @@ __all__ = [
     "AXES",
     "conditions_of",
     "load_dataset",
+    "rate_dataset",
     "save_dataset",
     "sense_dataset",
     "statistics_at",
@@ -123,6 +124,34 @@ def point(dataset: xr.Dataset, conditions: SenseConditions) -> xr.Dataset:
 def statistics_at(dataset: xr.Dataset, conditions: SenseConditions) -> ErrorStatistics:
     """The error statistics under one set of conditions."""
     return ErrorStatistics(counts=point(dataset, conditions)["count"].values)
+
+
+_RATES = ("type1", "type2", "type3", "binary", "unconverged")
+
+
+def rate_dataset(dataset: xr.Dataset) -> xr.Dataset:
+    """Every error rate of a dataset of counts, over its conditions and `error`.
+
+    `rate`, `low` and `high` (exact 95 % interval; NaN without a read), `events` and `trials`.
+    """
+    shape = tuple(dataset.sizes[dim] for dim in AXES)
+    rates = [
+        [getattr(statistics_at(dataset, conditions), name) for name in _RATES]
+        for conditions in conditions_of(dataset)
+    ]
+    values = {"rate": "value", "low": "low", "high": "high", "events": "events", "trials": "trials"}
+    return xr.Dataset(
+        {
+            name: (
+                (*AXES, "error"),
+                np.reshape([[getattr(r, key) for r in row] for row in rates], (*shape, -1)),
+                {"units": "1"},
+            )
+            for name, key in values.items()
+        },
+        coords={**{dim: dataset[dim] for dim in AXES}, "error": list(_RATES)},
+        attrs=dataset.attrs,
+    )
 
 
 def save_dataset(dataset: xr.Dataset, path: Path) -> None:

@@ -61,6 +61,20 @@ class SenseTask:
         """The task in words."""
         return f"written {self.written:+d} at {self.conditions.label}"
 
+    def attributes(self) -> dict[str, str | int]:
+        """What its results were simulated with, as attributes of a dataset."""
+        return {
+            "status": "simulated",
+            "engine": self.engine.name,
+            "circuit": self.circuit.name,
+            "circuit_sha256": self.circuit.sha256,
+            "process": self.circuit.process.name,
+            "resistances": repr(self.resistances),
+            "seed": self.seed,
+            "mismatch": int(self.mismatch),
+            "noise": int(self.noise),
+        }
+
     @property
     def version(self) -> str:
         """The engine with its version."""

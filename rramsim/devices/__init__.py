@@ -50,8 +50,11 @@ if TYPE_CHECKING:
         SinhRead,
     )
     from rramsim.devices.resistances import (
+        DEFAULT_HRS,
+        DEFAULT_LRS,
         WRITTEN,
         ResistanceModel,
+        lrs_device,
     )
     from rramsim.devices.retention import (
         Retention,
@@ -61,6 +64,8 @@ else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
+    "DEFAULT_HRS",
+    "DEFAULT_LRS",
     "FAMILIES",
     "MEASUREMENT_COLUMNS",
     "PROGRAMMING_DATA",
@@ -87,6 +92,7 @@ __all__ = [
     "fit_devices",
     "fit_record",
     "load_model_file",
+    "lrs_device",
     "open_hfo2_statistics",
     "programmed_resistances",
     "read_measurements",

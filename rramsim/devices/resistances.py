@@ -13,18 +13,34 @@ from numpy.typing import NDArray
 from rramsim.devices.marginals import LogNormal, Marginal
 from rramsim.exceptions import InputError
 
-__all__ = ["WRITTEN", "LogNormal", "ResistanceModel"]
+__all__ = ["DEFAULT_HRS", "DEFAULT_LRS", "WRITTEN", "LogNormal", "ResistanceModel", "lrs_device"]
 
 WRITTEN = (-1, 0, 1)
 """The weights that can be written, in the order of every array indexed by `written`."""
+
+DEFAULT_LRS = LogNormal(median_ohm=10e3, sigma_ln=0.22)
+DEFAULT_HRS = LogNormal(median_ohm=630e3, sigma_ln=1.0)
+
+
+def lrs_device(written: int) -> int | None:
+    """Which device of the pair is in the low-resistance state: 0 on BL, 1 on BLb, None for neither.
+
+    Raises `InputError` for a weight that is not -1, 0 or +1.
+
+    >>> lrs_device(1), lrs_device(-1), lrs_device(0)
+    (0, 1, None)
+    """
+    if written not in WRITTEN:
+        raise InputError(f"written = {written}: a weight is -1, 0 or +1")
+    return {1: 0, -1: 1}.get(written)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResistanceModel:
     """The low- and high-resistance states of one programming condition."""
 
-    lrs: Marginal
-    hrs: Marginal
+    lrs: Marginal = DEFAULT_LRS
+    hrs: Marginal = DEFAULT_HRS
 
     def __post_init__(self) -> None:
         if not self.lrs.median_ohm < self.hrs.median_ohm:
@@ -32,6 +48,16 @@ class ResistanceModel:
                 f"lrs_median_ohm = {self.lrs.median_ohm:g} must lie below "
                 f"hrs_median_ohm = {self.hrs.median_ohm:g}"
             )
+
+    def states(self, written: int) -> tuple[Marginal, Marginal]:
+        """The states of the devices on BL and on BLb that hold a written weight.
+
+        >>> model = ResistanceModel()
+        >>> model.states(-1) == (model.hrs, model.lrs)
+        True
+        """
+        low = lrs_device(written)
+        return (self.lrs if low == 0 else self.hrs), (self.lrs if low == 1 else self.hrs)
 
     def draw(
         self, written: int, samples: int, rng: np.random.Generator
@@ -43,13 +69,10 @@ class ResistanceModel:
         >>> [r.item() for r in model.draw(-1, 1, np.random.default_rng(0))]
         [1000000.0, 10000.0]
         """
-        if written not in WRITTEN:
-            raise InputError(f"written = {written}: a weight is -1, 0 or +1")
-        on_bl = self.lrs if written == 1 else self.hrs
-        on_blb = self.lrs if written == -1 else self.hrs
+        on_bl, on_blb = self.states(written)
         return on_bl.draw(samples, rng), on_blb.draw(samples, rng)
 
     def nominal(self, written: int) -> tuple[float, float]:
         """The medians (r_bl_ohm, r_blb_ohm) of a written weight."""
-        low, high = self.lrs.median_ohm, self.hrs.median_ohm
-        return (low if written == 1 else high), (low if written == -1 else high)
+        on_bl, on_blb = self.states(written)
+        return on_bl.median_ohm, on_blb.median_ohm

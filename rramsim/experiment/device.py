@@ -6,7 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from rramsim.devices import LogNormal, ResistanceModel, Retention, programmed_resistances
+from rramsim.devices import (
+    DEFAULT_HRS,
+    DEFAULT_LRS,
+    LogNormal,
+    ResistanceModel,
+    Retention,
+    programmed_resistances,
+)
 from rramsim.exceptions import InputError
 from rramsim.experiment.values import Quantity, Section, or_default
 
@@ -41,13 +48,13 @@ class DeviceSection(Section):
     """Source-line voltage of the RESET pulse."""
     pulse_s: Quantity | None = None
     """Length of the pulses. Left out: 100 ns, the one that was measured."""
-    lrs_median_ohm: Quantity | None = Field(default=None, examples=["10k"])
+    lrs_median_ohm: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.median_ohm])
     """Median of the low-resistance state."""
-    lrs_sigma_ln: Quantity | None = Field(default=None, examples=[0.22])
+    lrs_sigma_ln: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.sigma_ln])
     """Deviation of ln R of the low-resistance state; log-normal."""
-    hrs_median_ohm: Quantity | None = Field(default=None, examples=["630k"])
+    hrs_median_ohm: Quantity | None = Field(default=None, examples=[DEFAULT_HRS.median_ohm])
     """Median of the high-resistance state."""
-    hrs_sigma_ln: Quantity | None = Field(default=None, examples=[1.0])
+    hrs_sigma_ln: Quantity | None = Field(default=None, examples=[DEFAULT_HRS.sigma_ln])
     """Deviation of ln R of the high-resistance state; log-normal."""
     age_s: Quantity | None = None
     """Time since programming, over which both states relax. Left out: fresh."""
@@ -83,12 +90,12 @@ class DeviceSection(Section):
         if not sources:
             return ResistanceModel(
                 lrs=LogNormal(
-                    median_ohm=or_default(self.lrs_median_ohm, 10e3),
-                    sigma_ln=or_default(self.lrs_sigma_ln, 0.22),
+                    median_ohm=or_default(self.lrs_median_ohm, DEFAULT_LRS.median_ohm),
+                    sigma_ln=or_default(self.lrs_sigma_ln, DEFAULT_LRS.sigma_ln),
                 ),
                 hrs=LogNormal(
-                    median_ohm=or_default(self.hrs_median_ohm, 630e3),
-                    sigma_ln=or_default(self.hrs_sigma_ln, 1.0),
+                    median_ohm=or_default(self.hrs_median_ohm, DEFAULT_HRS.median_ohm),
+                    sigma_ln=or_default(self.hrs_sigma_ln, DEFAULT_HRS.sigma_ln),
                 ),
             )
         kind = self.kind or "best"

@@ -127,8 +127,7 @@ def _step(explorer: Explorer, setting: Setting, step: int) -> tuple[SenseTally, 
     circuit, model = explorer.circuit, explorer.resistances_at(setting)
     sites = len(circuit.mismatch_sites(setting.conditions.corner)) if explorer.mismatch else 0
     scores = _scores(explorer.seed, step, sites)
-    on_bl = [model.lrs if w == 1 else model.hrs for w in WRITTEN]
-    on_blb = [model.lrs if w == -1 else model.hrs for w in WRITTEN]
+    on_bl, on_blb = zip(*(model.states(w) for w in WRITTEN), strict=True)
     samples = SenseSamples(
         r_bl_ohm=np.concatenate([m.quantile(u[:, 0]) for m, u in zip(on_bl, scores, strict=True)]),
         r_blb_ohm=np.concatenate(

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from rramsim import __version__
 from rramsim.counting import SenseTally
 from rramsim.devices import WRITTEN
 from rramsim.experiment import Experiment
@@ -22,6 +21,7 @@ from rramsim.figures.numbers import (
 from rramsim.figures.rates import TYPES, rate_bars
 from rramsim.figures.senses import sense_chart
 from rramsim.figures.table import Table
+from rramsim.version import __version__
 
 __all__ = ["answer_html", "frame_html"]
 

@@ -162,8 +162,7 @@ def _make(
 
 def _contour(resistances: ResistanceModel, written: int, angle: Any) -> tuple[Any, Any]:
     """The pairs two standard deviations from the medians of a written weight."""
-    on_bl = resistances.lrs if written == 1 else resistances.hrs
-    on_blb = resistances.lrs if written == -1 else resistances.hrs
+    on_bl, on_blb = resistances.states(written)
     return on_bl.quantile(2 * np.cos(angle)), on_blb.quantile(2 * np.sin(angle))
 
 

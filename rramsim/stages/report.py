@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from rramsim import __version__, figures
+from rramsim import figures
 from rramsim.circuits import SenseCircuit
 from rramsim.exceptions import InputError, MachineError
 from rramsim.figures import report as parts
@@ -23,6 +23,7 @@ from rramsim.files import atomic_path
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.nominal import nominal_stage
 from rramsim.stages.results import RunResults, read_results
+from rramsim.version import __version__
 
 __all__ = ["WrittenReport", "report_stage"]
 

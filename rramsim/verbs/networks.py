@@ -1,0 +1,144 @@
+"""Networks: the images, training, read errors of their weights, and accuracy with them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rramsim.learning import TrainingSettings
+from rramsim.verbs.campaigns import error_statistics
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from torch import nn
+
+    from rramsim.costs import MeanAccuracy
+    from rramsim.counting import ErrorStatistics
+    from rramsim.learning import EpochMetrics, ImageData, TrainingResult
+    from rramsim.networks import WeightErrors
+
+__all__ = ["evaluate", "images", "train", "weight_errors"]
+
+
+def images(name: str = "digits", *, path: str | Path | None = None) -> "ImageData":
+    """Images with their labels, to train and to test on.
+
+    `name`: "digits" (scikit-learn's, 8 x 8 grey), or "cifar10" at a `path`: the official archive,
+    its folder, or a folder or archive of image files. Raises `InputError` if they are not there.
+
+    >>> import rramsim as rs
+    >>> rs.images("digits").train_images.shape[1:]
+    (1, 8, 8)
+    """
+    from rramsim.learning import load_images
+
+    return load_images(name, path=None if path is None else Path(path))
+
+
+def weight_errors(
+    counted: "xr.Dataset | ErrorStatistics",
+    *,
+    weights: Literal["binary", "ternary"] = "ternary",
+    vdd_v: float | None = None,
+    temperature_c: float | None = None,
+    corner: str | None = None,
+    window_s: float | None = None,
+) -> "WeightErrors":
+    """The read errors of a network's weights, out of what a sweep counted.
+
+    `counted`: a sweep, of which the conditions choose one point, or its statistics. Ternary weights
+    are read by the 3 x 3 matrix of transitions, binary ones flip. Raises `InputError` unless
+    exactly one point fits.
+
+    >>> import rramsim as rs
+    >>> counted = rs.sweep(rs.circuit(), vdd_v=1.2, samples=100, workers=1)
+    >>> rs.weight_errors(counted, vdd_v=1.2).matrix.shape
+    (3, 3)
+    """
+    from rramsim.counting import ErrorStatistics
+    from rramsim.networks import errors_of_statistics
+
+    if not isinstance(counted, ErrorStatistics):
+        at = {"temperature_c": temperature_c, "window_s": window_s}
+        counted = error_statistics(counted, vdd_v=vdd_v, corner=corner, **at)
+    return errors_of_statistics(counted, weights)
+
+
+def train(
+    data: "ImageData",
+    *,
+    weights: Literal["binary", "ternary"] = "ternary",
+    activations: Literal["same", "full", "binary", "ternary"] = "same",
+    architecture: Literal["vgg", "resnet", "mlp"] = "vgg",
+    width: int = 8,
+    errors: "WeightErrors | None" = None,
+    epochs: int = TrainingSettings.epochs,
+    seed: int = TrainingSettings.seed,
+    device: str = TrainingSettings.device,
+    settings: TrainingSettings | None = None,
+    checkpoint: str | Path | None = None,
+    report: "Callable[[EpochMetrics], None] | None" = None,
+) -> "TrainingResult":
+    """Train a quantised network, with read errors injected at every pass if `errors` is given.
+
+    `width`: channels of the first layer, or hidden neurons. `settings`: all of them, in place of
+    `epochs`, `seed` and `device`. `checkpoint`: a file from which the same call goes on. The result
+    holds `network` (a torch module), `test` (accuracy with its 95 % interval) and `rows`, an entry
+    for each epoch. Raises `InputError` for a value out of range.
+
+    >>> import rramsim as rs
+    >>> trained = rs.train(rs.images(), architecture="mlp", width=16, epochs=1)
+    >>> trained.test.low < trained.test.value < trained.test.high
+    True
+    """
+    from rramsim.learning import train as train_network
+    from rramsim.networks import NetworkSpec
+
+    spec = NetworkSpec(
+        architecture=architecture,
+        width=width,
+        weights=weights,
+        activations=weights if activations == "same" else activations,
+        input_shape=data.input_shape,
+        classes=len(data.classes),
+    )
+    chosen = settings or TrainingSettings(epochs=epochs, seed=seed, device=device)
+    return train_network(
+        spec,
+        data,
+        chosen,
+        errors=errors,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        progress=report,
+    )
+
+
+def evaluate(
+    network: "nn.Module | TrainingResult",
+    data: "ImageData",
+    *,
+    errors: "WeightErrors | None" = None,
+    draws: int = 3,
+    test_images: int = 0,
+    seed: int = 0,
+) -> "MeanAccuracy":
+    """The accuracy on test images, as the mean over draws of read errors with its 95 % interval.
+
+    `network`: a result of `rs.train`, or a torch module with quantised layers. Each draw is an
+    array programmed once and read for all images. `test_images`: 0 for all. The interval holds the
+    draws and the choice of images, not the spread between trainings.
+
+    >>> import rramsim as rs
+    >>> trained = rs.train(rs.images(), architecture="mlp", width=16, epochs=1)
+    >>> rs.evaluate(trained, rs.images()).draws
+    1
+    """
+    from rramsim.costs import mean_accuracy
+    from rramsim.learning import TrainingResult, right_with_errors
+
+    tested = min(test_images or len(data.test_labels), len(data.test_labels))
+    module = network.network if isinstance(network, TrainingResult) else network
+    right = [
+        right_with_errors(module, data, errors, images=tested, seed=seed, draw=draw)
+        for draw in range(draws if errors is not None else 1)
+    ]
+    return mean_accuracy([int(one.sum()) for one in right], images=tested)

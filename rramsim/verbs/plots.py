@@ -1,0 +1,80 @@
+"""Plots of what the verbs return; each gives matplotlib's Axes, to change and to save."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rramsim.verbs.sensing import Sense
+from rramsim.verbs.tradeoffs import Tradeoff
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+    from rramsim.figures import Chart
+
+__all__ = ["plot_costs", "plot_error_rates", "plot_loss", "plot_tradeoff", "plot_waveforms"]
+
+
+def _axes(chart: "Chart") -> "tuple[Axes, ...]":
+    from rramsim.figures import matplotlib_figure
+
+    return tuple(matplotlib_figure(chart).axes)
+
+
+def plot_waveforms(senses: Sense | Mapping[str, Sense]) -> "tuple[Axes, ...]":
+    """Outputs, bit lines and SEN against time, an Axes for each sense (title -> sense).
+
+    The senses must hold their waveforms (`rs.sense(..., waveforms=True)`).
+
+    >>> import rramsim as rs
+    >>> one = rs.sense(rs.circuit(), vdd_v=1.2, r_bl_ohm=1e4, r_blb_ohm=3.5e5, waveforms=True)
+    >>> rs.plot_waveforms(one)[0].get_xlabel()
+    'time after SEN (ns)'
+    """
+    from rramsim.figures import waveform_figure
+
+    named = {str(senses): senses} if isinstance(senses, Sense) else dict(senses)
+    first = next(iter(named.values()))
+    waves = {title: one.waveforms for title, one in named.items() if one.waveforms is not None}
+    return _axes(waveform_figure(waves, first.conditions, engine=first.engine))
+
+
+def plot_error_rates(counted: "xr.Dataset") -> "tuple[Axes, ...]":
+    """The three error rates of a sweep against the supply, with 95 % intervals.
+
+    An Axes for each temperature, corner and window.
+
+    >>> import rramsim as rs
+    >>> counted = rs.sweep(rs.circuit(), vdd_v=[1.0, 1.2], samples=100, workers=1)
+    >>> rs.plot_error_rates(counted)[0].get_yscale()
+    'log'
+    """
+    from rramsim.counting import conditions_of, statistics_at
+    from rramsim.figures import error_rates_figure
+
+    rows = [(c, statistics_at(counted, c)) for c in conditions_of(counted)]
+    return _axes(error_rates_figure(rows, source=f"Simulated, {counted.attrs['engine']}"))
+
+
+def plot_tradeoff(front: Tradeoff) -> "tuple[Axes, ...]":
+    """Energy of an image's weight reads against accuracy, with the front.
+
+    An Axes for each data flow and set of temperature and corner.
+    """
+    from rramsim.figures import energy_accuracy_figure
+
+    return _axes(energy_accuracy_figure(front.table))
+
+
+def plot_loss(front: Tradeoff) -> "tuple[Axes, ...]":
+    """The loss of accuracy to read errors against the supply, with 95 % intervals."""
+    from rramsim.figures import loss_figure
+
+    return _axes(loss_figure(front.table))
+
+
+def plot_costs(front: Tradeoff, *, flow: str = "per_use") -> "tuple[Axes, ...]":
+    """All that an image costs against accuracy; `flow`: once, per_row, per_use or parallel."""
+    from rramsim.figures import front_figure
+
+    return _axes(front_figure(front.costs, flow=flow))
