@@ -72,7 +72,7 @@ def state():
         logging.getLogger().level, len(logging.getLogger().handlers), len(warnings.filters),
         matplotlib.get_backend(auto_select=False), numpy.geterr(), sys.getrecursionlimit(),
     ]
-import PySpice.Spice.NgSpice.Shared, numba, sklearn, scipy.stats, pandas, xarray, PIL.Image
+import PySpice.Spice.NgSpice.Shared, numba, sympy, sklearn, scipy.stats, pandas, xarray, PIL.Image
 before = state()
 import rramsim
 for found in pkgutil.walk_packages(rramsim.__path__, "rramsim."):
