@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rramsim.learning import ImageData, TrainingResult, TrainingSettings
     from rramsim.networks import NetworkSpec, WeightErrors
     from rramsim.processes import Process
-    from rramsim.verbs.campaigns import error_rates, error_statistics, sweep
+    from rramsim.verbs.campaigns import error_rates, error_statistics, rate, sweep
     from rramsim.verbs.networks import evaluate, images, train, weight_errors
     from rramsim.verbs.plots import (
         plot_costs,
@@ -44,7 +44,7 @@ __all__ = [
     "Tradeoff", "TrainingResult", "TrainingSettings", "Waveforms", "WeightErrors",
     "__version__", "circuit",
     "error_rates", "error_statistics", "evaluate", "images", "inference_costs", "plot_costs",
-    "plot_error_rates", "plot_loss", "plot_tradeoff", "plot_waveforms", "resistances",
+    "plot_error_rates", "plot_loss", "plot_tradeoff", "plot_waveforms", "rate", "resistances",
     "sense", "senses", "sweep", "tradeoff", "train", "weight_errors",
 ]  # fmt: skip
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from rramsim.counting import CampaignProgress, ErrorStatistics
+    from rramsim.rare import FailureRate
 
-__all__ = ["conditions_at", "error_rates", "error_statistics", "sweep"]
+__all__ = ["conditions_at", "error_rates", "error_statistics", "rate", "sweep"]
 
 
 def sweep(
@@ -152,3 +153,49 @@ def error_rates(counted: "xr.Dataset") -> "xr.Dataset":
     from rramsim.counting import rate_dataset
 
     return rate_dataset(counted)
+
+
+def rate(
+    circuit: SenseCircuit,
+    devices: ResistanceModel | None = None,
+    *,
+    failure: str,
+    vdd_v: float,
+    temperature_c: float = SenseConditions.temperature_c,
+    corner: str = SenseConditions.corner,
+    window_s: float = SenseConditions.window_s,
+    written: int | None = None,
+    mismatch: bool = True,
+    noise: bool = False,
+    relative_error: float = 0.1,
+    seed: int = 1,
+    engine: Engine = "batch",
+) -> "FailureRate":
+    """How often a read fails, however rarely: counted where it can be, else estimated.
+
+    `failure`: "type 1" (sign flip), "type 2" (-1 or +1 read as 0), "type 3" (0 read as -1 or +1),
+    "binary", or a measure against a limit such as "energy_j > 500f". `written`: one weight; None:
+    all that can fail so, pooled. `relative_error`: the standard error to reach, over the rate. The
+    answer prints with its 95 % interval and how it was found. Raises `InputError` for a failure
+    that is not known.
+
+    >>> import rramsim as rs
+    >>> found = rs.rate(rs.circuit(), vdd_v=1.0, failure="type 3")
+    >>> found.low < found.value < found.high
+    True
+    """
+    from rramsim.rare import SenseFailure, parse_criterion
+    from rramsim.rare import rate as failure_rate
+
+    asked = SenseFailure(
+        circuit=circuit,
+        conditions=SenseConditions(
+            vdd_v=vdd_v, temperature_c=temperature_c, corner=corner, window_s=window_s
+        ),
+        resistances=devices or resistances(),
+        criterion=parse_criterion(failure, written=written),
+        engine=make_engine(engine),
+        mismatch=mismatch,
+        noise=noise,
+    )
+    return failure_rate(asked, relative_error=relative_error, seed=seed)
