@@ -210,7 +210,13 @@ def _attach(path: str, *, scripts: str) -> _Library:
     _set_environment(wanted)
     try:
         return _load()
-    except OSError as error:
+    except (OSError, AttributeError) as error:
+        if named := os.environ.get("NGSPICE_LIBRARY_PATH") if before["NGSPICE_LIBRARY_PATH"] else "":
+            reason = str(error).partition(". Additionally")[0]
+            raise InputError(
+                f"NGSPICE_LIBRARY_PATH = {named}: not ngspice's shared library ({reason}); name "
+                "libngspice.so.0, or leave it out"
+            ) from error
         raise InputError(f"{INSTALL_HINT} ({error})") from error
     finally:
         # The limit was for ngspice's OpenMP only; torch, loaded later, shall use every core.

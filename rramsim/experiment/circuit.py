@@ -1,5 +1,6 @@
 """[process], [column] and [sense]: the circuit and the conditions in which it senses."""
 
+import math
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,9 @@ from rramsim.processes import (
 )
 
 __all__ = ["ColumnSection", "MismatchSection", "ProcessSection", "SenseSection"]
+
+_MOST_POINTS = 100_000
+"""Conditions of a sweep: each is three tasks of a hundred senses or more."""
 
 
 class MismatchSection(Section):
@@ -132,6 +136,12 @@ class SenseSection(Section):
         for name, axis in axes.items():
             if len(set(axis)) != len(axis):
                 raise InputError(f"[sense] {name} = {axis}: a value stands there twice")
+        points = math.prod(len(axis) for axis in axes.values())
+        if points > _MOST_POINTS:
+            raise InputError(
+                f"[sense] vdd_v, temperature_c, corner and window_s make {points} points: must be "
+                f"at most {_MOST_POINTS}"
+            )
         return tuple(
             SenseConditions(vdd_v=vdd_v, temperature_c=temperature_c, corner=corner, window_s=w)
             for vdd_v, temperature_c, corner, w in product(*axes.values())

@@ -28,6 +28,7 @@ import math
 import numpy as np
 from numba import njit as _njit
 
+from rramsim.compiled import compiled as njit
 from rramsim.engines.batch.moving import mismatch
 from rramsim.engines.batch.transistor import (
     free_inner, free_outer, free_values, junction, tied_inner, tied_outer, tied_values,
@@ -35,10 +36,6 @@ from rramsim.engines.batch.transistor import (
 
 N, DRIVEN, Q, QB = {n}, {driven}, {q}, {qb}
 READ, RESOLVE, MARGIN, CONVERGED, STEPS, SOLVES = range(6)
-
-
-def njit(**options):
-    return _njit(cache=True, **options)
 
 
 {body}
