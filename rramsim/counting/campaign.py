@@ -47,7 +47,7 @@ class StopRule:
         if not 1 <= self.max_samples <= _MOST_SAMPLES:
             raise InputError(
                 f"max_samples = {self.max_samples}: must be at least 1 and at most "
-                f"{_MOST_SAMPLES}; 'rramsim rare' finds rates that are too small to count"
+                f"{_MOST_SAMPLES}; 'rramsim rate' finds rates that are too small to count"
             )
 
     def enough(self, tally: SenseTally, written: int) -> bool:

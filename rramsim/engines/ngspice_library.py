@@ -211,8 +211,8 @@ def _attach(path: str, *, scripts: str) -> _Library:
     try:
         return _load()
     except (OSError, AttributeError) as error:
-        if named := os.environ.get("NGSPICE_LIBRARY_PATH") if before["NGSPICE_LIBRARY_PATH"] else "":
-            reason = str(error).partition(". Additionally")[0]
+        if named := before["NGSPICE_LIBRARY_PATH"]:
+            reason = str(error).partition(" Additionally")[0]
             raise InputError(
                 f"NGSPICE_LIBRARY_PATH = {named}: not ngspice's shared library ({reason}); name "
                 "libngspice.so.0, or leave it out"

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -51,7 +52,20 @@ def device_table(kind: TransistorKind) -> DeviceTable:
 
 
 def make_table(kind: TransistorKind) -> DeviceTable:
-    """Extract a table through ngspice, some seconds."""
+    """Extract a table through ngspice, some seconds.
+
+    Of many alike in parallel one is extracted: ngspice's charges of hundreds do not converge.
+    """
+    number = dict(kind.parameters).get("m", 1.0)
+    if number != 1 and not kind.varying:
+        single = tuple((name, value) for name, value in kind.parameters if name != "m")
+        one = make_table(replace(kind, parameters=single))
+        return replace(
+            one,
+            current=number * one.current,
+            charge=number * one.charge,
+            junction=number * one.junction,
+        )
     found, fit, z = extract(kind), fit_mismatch(kind), z_grid(kind)
     return DeviceTable(
         current=found.current,
