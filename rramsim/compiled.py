@@ -38,14 +38,14 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
         except RuntimeError as error:
             if "cannot cache" not in str(error):  # "cannot cache function …: no locator available"
                 raise
-            return njit(**{"nogil": True, **options})(function)  # type: ignore[no-any-return]
+            return njit(**{"nogil": True, **options})(function)
         made._cache._cache_file.__class__ = _MendedFile
-        return made  # type: ignore[no-any-return]
+        return made
 
     return decorate
 
 
-class _MendedFile(IndexDataCacheFile):  # type: ignore[misc]
+class _MendedFile(IndexDataCacheFile):
     """numba's files of a function, of which damaged ones count as missing."""
 
     def _load_index(self) -> Any:
