@@ -164,7 +164,7 @@ def _folder_file(name: str) -> Callable[[Path], object]:
     """A report of a folder in which this file is spoiled."""
 
     def read(path: Path) -> object:
-        from rramsim.stages import RunFolder, report_stage
+        from rramsim.stages import RunFolder, write_report
 
         folder = path.parent / "folder"
         if not folder.is_dir():
@@ -175,7 +175,7 @@ def _folder_file(name: str) -> Callable[[Path], object]:
         whole = (_SEEDS / "run" / name).read_bytes()
         try:
             (folder / name).write_bytes(path.read_bytes())
-            return report_stage(RunFolder(path=folder))
+            return write_report(RunFolder(path=folder))
         finally:
             (folder / name).write_bytes(whole)
 
@@ -194,7 +194,7 @@ def _verified(path: Path) -> object:
         folder.mkdir()
         (folder / "experiment.json").write_bytes((_SEEDS / "run" / "experiment.json").read_bytes())
     (folder / "provenance.json").write_bytes(path.read_bytes())
-    with patch("rramsim.stages.verify.REPEATS", ()):
+    with patch("rramsim.stages.STAGES", []):
         return verify_folder(RunFolder(path=folder), data=lambda _: load_images("digits"))
 
 

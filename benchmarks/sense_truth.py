@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.counting.certify import random_cases
 from rramsim.engines import (
     BatchEngine,
     NgspiceEngine,
@@ -24,7 +25,6 @@ from rramsim.engines import (
     agreement,
 )
 from rramsim.files import atomic_path
-from rramsim.stages.certify import random_cases
 
 __all__ = ["main"]
 

@@ -161,7 +161,7 @@ def run(
 
 
 def _tested(result: TrainingResult, data: ImageData, *, draws: int = 2) -> list[dict[str, Any]]:
-    """Accuracy under frozen errors of each type and rate, as `rramsim tolerance` tests it."""
+    """Accuracy under frozen errors of each type and rate, as stage tolerance tests it."""
     network, kind = result.network, result.spec.weights
     images, labels = data.test_images, data.test_labels
     clean = accuracy(network, images, labels, batch=1000).value

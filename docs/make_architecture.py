@@ -11,8 +11,12 @@ _ROOT = Path(__file__).parents[1]
 PICTURE = _ROOT / "docs" / "images" / "architecture.svg"
 
 _HANDS_ON = {
+    "lazy": ("names when they are asked for", ""),
     "exceptions": ("the two kinds of error", ""),
-    "schemas": ("versions of file formats", ""),
+    "extras": ("optional packages", ""),
+    "numbers": ("SPICE numbers, units", ""),
+    "spice": ("reads and elaborates netlists", "elements, models"),
+    "records": ("rows and objects of files", "TradeoffRow, …"),
     "compiled": ("numba, with a cache or without", ""),
     "caches": ("what can be made again", "a folder"),
     "files": ("whole or not at all", ""),

@@ -1,18 +1,22 @@
-"""Write docs/commands.md and docs/keys.md from the code: every command, option and key.
+"""Write the reference pages from the code: commands, options, keys, stages, files, columns.
 
 python docs/make_reference.py
 """
 
+import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 from rramsim.cli.app import app
 from rramsim.experiment import experiment_keys
+from rramsim.stages import STAGES
+from rramsim.stages.folder import EXPERIMENT, PROVENANCE
 
 _FOLDER = Path(__file__).parent
+_STAGES, _END = "<!-- stages -->\n", "<!-- end of stages -->\n"
 _WRITTEN = "<!-- Written by docs/make_reference.py; do not edit. -->\n"
 
 
@@ -26,9 +30,9 @@ def commands_page() -> str:
         "commands and options by the shell: `rramsim --install-completion`.\n"
     )
     for path, command in _leaves("rramsim", typer.main.get_command(app)):
-        text = textwrap.dedent(command.help or "").replace("\b", "").strip()
+        text = textwrap.dedent(command.help or "").strip()
         before, _, example = text.partition("Example: ")
-        parts.append(f"## {path}\n\n{before.strip()}\n")
+        parts.append(f"## {path}\n\n{_listed(before.strip())}\n")
         if example:
             parts.append(f"```sh\n{' '.join(example.split())}\n```\n")
         rows = ["| | meaning | default |", "|---|---|---|"]
@@ -45,6 +49,11 @@ def commands_page() -> str:
         if len(rows) > 2:
             parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def _listed(text: str) -> str:
+    """Help text as Markdown: what click leaves as it is stands as a listing."""
+    return re.sub(r"^\x08\n(.*?)(?=\n\n|\Z)", r"```text\n\1\n```", text, flags=re.S | re.M)
 
 
 def keys_page() -> str:
@@ -64,14 +73,60 @@ def keys_page() -> str:
     return "\n".join(parts)
 
 
-def _leaves(path: str, command: click.Command) -> list[tuple[str, click.Command]]:
-    subcommands = getattr(command, "commands", None)
-    if not subcommands:
+def files_page() -> str:
+    """Every file of a run's folder, by the stage that makes it, with its columns."""
+    parts = [_WRITTEN, "# Files of a run\n"]
+    parts.append(
+        "What `rramsim run` leaves in its folder. Tables are CSV, labelled arrays netCDF, the rest "
+        "JSON; lines of `.jsonl` are how an interrupted run goes on. In an empty field there is no "
+        "value. Ends `_low` and `_high` are those of a 95 % interval; units stand at the end of a "
+        "name, in SI.\n"
+    )
+    for stage in STAGES:
+        parts.append(f"## {stage.name}\n\n{stage.answers}\n")
+        for file in stage.files:
+            parts.append(f"### {file.name}\n\n{file.holds.capitalize()} (`{file.schema}`).\n")
+            rows = [f"| `{name}` | {meaning} |" for name, meaning in file.columns()]
+            if rows:
+                parts.append("\n".join(["| | |", "|---|---|", *rows]) + "\n")
+    parts.append("## Of the folder\n")
+    for file in (EXPERIMENT, PROVENANCE):
+        parts.append(f"### {file.name}\n\n{file.holds.capitalize()} (`{file.schema}`).\n")
+    return "\n".join(parts)
+
+
+def stages_table() -> str:
+    """The stages in their order: what they answer, read and write."""
+    rows = ["| stage | answers | reads | writes |", "|---|---|---|---|"]
+    for stage in STAGES:
+        needs = [f"`{file.name}`" for file in stage.needs] + ["images"] * stage.images
+        files = ", ".join(f"`{file.name}`" for file in stage.files)
+        name = stage.name if stage.of_run else f"{stage.name} \\*"
+        reads = ", ".join(["the experiment", *needs])
+        rows.append(f"| {name} | {stage.answers} | {reads} | {files} |")
+    return "\n".join([*rows, "", "\\* with `--stage` only\n"])
+
+
+def architecture_page() -> str:
+    """The page as it is, with the stages' table between its marks made anew."""
+    before, _, rest = (_FOLDER / "architecture.md").read_text().partition(_STAGES)
+    return f"{before}{_STAGES}\n{stages_table()}{_END}{rest.partition(_END)[2]}"
+
+
+def _leaves(path: str, command: Any) -> list[tuple[str, Any]]:
+    names = command.list_commands(None) if hasattr(command, "list_commands") else ()
+    if not names:
         return [(path, command)]
-    return [leaf for name, sub in subcommands.items() for leaf in _leaves(f"{path} {name}", sub)]
+    subs = [(name, command.get_command(None, name)) for name in names]
+    return [leaf for name, sub in subs for leaf in _leaves(f"{path} {name}", sub)]
 
 
-PAGES = {"commands.md": commands_page, "keys.md": keys_page}
+PAGES = {
+    "commands.md": commands_page,
+    "keys.md": keys_page,
+    "files.md": files_page,
+    "architecture.md": architecture_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -1,80 +1,88 @@
-"""The program: its commands, and how it ends.
+"""The program: its commands, each loaded when it is asked for, and how it ends.
 
 Exit 0: worked. 2: the user's input is at fault (one line on standard error). 1: anything else.
 """
 
 import os
 import sys
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from rramsim.caches import cache_folder
-from rramsim.cli import (
-    boundary,
-    chips,
-    cite,
-    costs,
-    data,
-    devices,
-    doctor,
-    errors,
-    explore,
-    init,
-    map,
-    rate,
-    report,
-    run,
-    sense,
-    shares,
-    sweep,
-    tolerance,
-    tradeoff,
-    train,
-    verify,
-)
-from rramsim.cli.verbosity import add_verbosity
 from rramsim.exceptions import InputError, MachineError
 from rramsim.extras import missing_package
 from rramsim.version import __version__
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app", "main"]
+
+COMMANDS = {
+    "An experiment": {
+        "init": "Write an experiment file to begin with: every key, its default, unit and meaning.",
+        "run": "Simulate, count, train, test and report; or one stage of it.",
+        "tradeoff": "Which is the lowest supply that loses at most so much accuracy?",
+        "report": "Write every result of a folder on one page.",
+        "explore": "Move supply, temperature and resistances, and watch errors and energy.",
+        "verify": "Are a folder's results those that its commands made?",
+    },
+    "One question": {
+        "sense": "What is read from one synapse, how fast, at what energy?",
+        "rate": "How often does a read fail, however rarely, and from what?",
+        "devices": "Which resistance statistics do measurements have; what does a pulse program?",
+        "costs": "What does a logic gate cost, and which parts has a read's energy?",
+    },
+    "This installation": {
+        "doctor": "Does everything work here, and how is it mended?",
+        "data": "Which images are there to train on?",
+    },
+}
+"""Every command by its group, with the question that it answers. Its module has its name."""
 
 # Older versions of typer use click's exceptions, newer ones their own copies of them.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+
+class _Program(TyperGroup):
+    """Commands that are imported when they are wanted: none for help, versions and refusals."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: None for group in COMMANDS.values() for name in group}  # type: ignore[misc]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.commands:
+            return None
+        return _loaded(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, commands in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
+
+
+@cache
+def _loaded(name: str) -> Any:
+    from rramsim.cli.verbosity import add_verbosity
+
+    program = typer.Typer(rich_markup_mode=None, add_completion=False)
+    import_module(f"rramsim.cli.{name}").register(program)
+    add_verbosity(program)
+    command = typer.main.get_command(program)
+    found = getattr(command, "commands", {}).get(name, command)
+    found.name = name
+    return found
+
+
 app = typer.Typer(
+    cls=_Program,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="From a transistor netlist to a trained network, with an error bar on every number.",
 )
-for module in (
-    init,
-    run,
-    sense,
-    sweep,
-    shares,
-    boundary,
-    errors,
-    map,
-    rate,
-    train,
-    tradeoff,
-    tolerance,
-    chips,
-    costs,
-    report,
-    explore,
-    verify,
-    devices,
-    data,
-    doctor,
-    cite,
-):
-    module.register(app)
-add_verbosity(app)
 
 
 def _version(wanted: bool) -> None:
@@ -83,13 +91,24 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _cite(wanted: bool) -> None:
+    if wanted:
+        from rramsim.cli.cite import BIBTEX
+
+        typer.echo(BIBTEX.format(version=__version__))
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    cite: Annotated[
+        bool, typer.Option("--cite", callback=_cite, is_eager=True, help="Print BibTeX entries.")
+    ] = False,
 ) -> None:
-    del version
+    del version, cite
 
 
 def main() -> None:
@@ -105,6 +124,8 @@ def _give_matplotlib_a_folder() -> None:
     except RuntimeError:  # nobody knows where the home would be
         writable = False
     if not writable:
+        from rramsim.caches import cache_folder
+
         os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
 
 

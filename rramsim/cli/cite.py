@@ -1,10 +1,8 @@
-"""`rramsim cite`: how to cite the program and what it reproduces, as BibTeX."""
+"""How to cite the program and what it reproduces, as BibTeX."""
 
-import typer
+__all__ = ["BIBTEX"]
 
-__all__ = ["cite", "register"]
-
-_BIBTEX = """@software{{rramsim,
+BIBTEX = """@software{{rramsim,
   title   = {{rramsim: from a transistor netlist to a trained network}},
   author  = {{{{The rramsim authors}}}},
   version = {{{version}}},
@@ -20,18 +18,3 @@ _BIBTEX = """@software{{rramsim,
   year   = {{2020}},
   url    = {{https://arxiv.org/abs/2005.01973}}
 }}"""
-
-
-def cite() -> None:
-    """Print BibTeX entries of rramsim and of the paper whose circuit and networks it reproduces.
-
-    Example: rramsim cite
-    """
-    from rramsim.version import __version__
-
-    typer.echo(_BIBTEX.format(version=__version__))
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(cite)

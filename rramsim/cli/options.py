@@ -12,22 +12,16 @@ from rramsim.numbers import quantity
 
 __all__ = [
     "DataOption",
-    "ExperimentArgument",
     "FolderArgument",
     "JsonOption",
     "OutOption",
     "PlotOption",
     "Quantity",
-    "RetryFailedOption",
-    "SchedulerOption",
     "check_plot",
     "parse_quantity",
     "print_json",
 ]
 
-ExperimentArgument = Annotated[
-    Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment file.")
-]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a run.")]
 OutOption = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Output folder; resumed if it holds results.")
@@ -44,18 +38,6 @@ DataOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
 ]
-SchedulerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler",
-        metavar="tcp://HOST:PORT",
-        help="Sense on the workers of this dask scheduler instead of this machine's cores.",
-    ),
-]
-RetryFailedOption = Annotated[
-    bool, typer.Option("--retry-failed", help="Try again senses that an earlier run gave up.")
-]
-
 PlotOption = Annotated[
     Path | None, typer.Option("--plot", help="Draw into this file (.png, .svg or .pdf).")
 ]

@@ -1,23 +1,19 @@
 """Progress of long work, on standard error."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 __all__ = ["console", "notice", "progress_bar"]
 
 console = Console(stderr=True, highlight=False)
 """Progress, silent with --quiet."""
 _notices = Console(stderr=True, highlight=False)
+
+_EVERY_S = 60.0
+"""Without a terminal, so often a line says how far the work is."""
 
 
 def notice(text: str) -> None:
@@ -29,8 +25,21 @@ def notice(text: str) -> None:
 def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar with remaining time; yields `update(done, total, note)`.
 
-    Where standard error is not a terminal, one line at the end tells what was done.
+    Where standard error is not a terminal: a line a minute with what is done, the rate and the time
+    left, and one at the end.
     """
+    if not console.is_terminal:
+        yield from _lines(title, unit)
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
@@ -41,18 +50,40 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, str],
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=console,
-        disable=not console.is_terminal,
     )
-    last = (0, 0, "")
     with bar:
         task = bar.add_task(title, total=None, note="")
+        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
 
-        def update(done: int, total: int, note: str) -> None:
-            nonlocal last
-            last = (done, total, note)
-            bar.update(task, completed=done, total=total, note=note)
 
-        yield update
-    if not console.is_terminal:
-        done, total, note = last
-        console.print(f"{title}: {done} of {total} {unit} {note}".rstrip(), soft_wrap=True)
+def _lines(title: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+    began = said = time.monotonic()
+    first: int | None = None
+    last = (0, 0, "")
+
+    def say(text: str) -> None:
+        console.print(text.rstrip(), soft_wrap=True, markup=False)
+
+    def update(done: int, total: int, note: str) -> None:
+        nonlocal first, last, said
+        first = done if first is None else first
+        last = (done, total, note)
+        now = time.monotonic()
+        if now - said < _EVERY_S:
+            return
+        said, rate = now, (done - first) / (now - began)
+        left = (
+            f"{rate:.3g} a second, {_time((total - done) / rate)} left" if rate else "no rate yet"
+        )
+        say(f"{title}: {done} of {total} {unit}, {left} {note}")
+
+    yield update
+    done, total, note = last
+    say(f"{title}: {done} of {total} {unit} {note}" if total else f"{title}: done")
+
+
+def _time(seconds: float) -> str:
+    """A duration as people say it: 40 s, 12 min, 3.2 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

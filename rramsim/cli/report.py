@@ -10,14 +10,16 @@ __all__ = ["register", "report"]
 def report(folder: FolderArgument, json: JsonOption = False) -> None:
     """Write DIR/report.html: one page with every result of DIR, readable offline.
 
-    Sections whose results are not in DIR name the command that makes them.
+    What is not in DIR is named with the command that makes it.
 
     Example: rramsim report runs/demo
     """
-    from rramsim.cli import stages
-    from rramsim.stages import RunFolder
+    from rramsim.cli.progress import console
+    from rramsim.stages import RunFolder, write_report
 
-    written = stages.show_report(RunFolder.existing(folder))
+    where = RunFolder.existing(folder)
+    with console.status("report") as status:
+        written = write_report(where, report=lambda doing: status.update(f"report: {doing}"))
     if json:
         print_json(
             {

@@ -1,76 +1,191 @@
-"""`rramsim run`: every stage, from netlist to trade-off."""
+"""`rramsim run`: the stages of an experiment, from netlist to report."""
 
-from typing import Any
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rramsim.cli.options import (
-    DataOption,
-    ExperimentArgument,
-    JsonOption,
-    OutOption,
-    RetryFailedOption,
-    SchedulerOption,
-    print_json,
-)
+from rramsim.cli.options import DataOption, JsonOption, OutOption, print_json
 from rramsim.exceptions import InputError
 
-__all__ = ["register", "run"]
+if TYPE_CHECKING:
+    from rramsim.experiment import Experiment
+    from rramsim.learning import ImageData
+    from rramsim.stages import RunFolder, Stage
+
+__all__ = ["register", "run", "show_stages"]
+
+_HELP = """Simulate, count, train, test and report: every stage, or those of --stage.
+
+What the output folder already holds is not done again: a run that was interrupted goes on.
+
+\b
+{stages}
+
+* these only with --stage
+
+Example: rramsim run experiments/demo.toml --out runs/demo
+"""
 
 
 def run(
-    experiment: ExperimentArgument,
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment file.")
+    ],
     out: OutOption,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option("--stage", metavar="NAME", help="Only this stage; may be repeated."),
+    ] = None,
+    stop_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Stop after this time (90s, 9m, 2h), at the next piece of work that ends.",
+        ),
+    ] = None,
     data: DataOption = None,
-    scheduler: SchedulerOption = None,
-    retry_failed: RetryFailedOption = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="tcp://HOST:PORT",
+            help="Work on the workers of this dask scheduler instead of this machine's cores.",
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again senses that an earlier run gave up.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Sweep the circuit, count errors, train the networks, draw the trade-off, write the report.
-
-    What the output folder already holds is not done again: a run that was interrupted goes on.
-
-    Example: rramsim run experiments/demo.toml --out runs/demo
-    """
+    """See `_HELP`."""
     from rramsim.experiment import load_experiment
+    from rramsim.stages import RunFolder, chosen_stages, stage_named
 
+    for name in stage or ():
+        stage_named(name)
+    seconds = None if stop_after is None else _seconds(stop_after)
     chosen = load_experiment(experiment).with_scheduler(scheduler)
-    # Heavy: only once the experiment has been found right.
-    from rramsim.cli import stages
-    from rramsim.stages import RunFolder, write_provenance
+    from rramsim.cli.progress import notice
 
-    if chosen.training.rule != "backprop":
-        raise InputError(
-            f"{experiment}: [training] rule = {chosen.training.rule!r}: the trade-off knows "
-            "networks of rule 'backprop' only; use rramsim sweep, then rramsim train"
-        )
+    try:
+        stages = chosen_stages(chosen, stage or (), skipped=notice)
+    except InputError as error:
+        raise InputError(f"{experiment}: {error}") from error
     folder = RunFolder.create(out)
-    images = stages.load_data(chosen, data)
-    stages.show_sweep(chosen, folder, retry_failed=retry_failed)
-    errors = stages.show_errors(folder)
-    networks = stages.show_training(chosen, folder, images)
-    table = stages.show_tradeoff(chosen, folder, images, networks)
-    chips = (
-        stages.show_chips(chosen, folder, images, networks) if chosen.chips is not None else None
+    finished = show_stages(
+        chosen, folder, stages, data=data, retry_failed=retry_failed, stop_after_s=seconds
     )
-    write_provenance(folder, chosen, data=images)
-    report = stages.show_report(folder)
     if json:
-        value: dict[str, Any] = {"out": str(out), "data": images.label, "report": str(report.path)}
-        value["errors"] = errors["conditions"]
-        value["tradeoff"] = table.to_dict("records")
-        if chips is not None:
-            value["chips"] = chips
-        print_json(value)
-    else:
-        stages.print_errors(errors)
-        stages.print_tradeoff(table)
-        if chips is not None:
-            stages.print_chips(chips)
-        typer.echo(f"results and figures are in {out}; all on one page: {report.path}")
-        typer.echo(f"next: rramsim explore {out}, or rramsim tradeoff {out} --max-loss 0.5")
+        print_json({"out": str(out), "finished": finished, "stages": _told(stages, folder)})
+        return
+    if not finished:
+        typer.echo(f"stopped after {stop_after}; the same command goes on from what was done")
+        return
+    _print(stages, folder)
+
+
+def show_stages(
+    experiment: "Experiment",
+    folder: "RunFolder",
+    stages: "tuple[Stage, ...]",
+    *,
+    data: Path | None,
+    retry_failed: bool = False,
+    stop_after_s: float | None = None,
+) -> bool:
+    """Do stages with their progress on standard error; returns whether all were finished."""
+    from rramsim.cli.progress import notice, progress_bar
+    from rramsim.stages import TimeUp, choose_data, run_stages
+
+    def images() -> "ImageData":
+        from rramsim.cli.progress import console
+
+        found = choose_data(experiment.training.data, path=data)
+        file = f", {found.source['file']}" if "file" in found.source else ""
+        console.print(
+            f"data: {found.label} ({len(found.train_labels)} training, {len(found.test_labels)} "
+            f"test images{file})",
+            soft_wrap=True,
+        )
+        return found
+
+    @contextmanager
+    def progress(stage: "Stage") -> Iterator[Callable[[int, int, str], None]]:
+        with progress_bar(stage.name, unit=stage.unit) as update:
+            yield update
+
+    try:
+        run_stages(
+            experiment,
+            folder,
+            stages,
+            images=images,
+            progress=progress,
+            notice=notice,
+            retry_failed=retry_failed,
+            stop_after_s=stop_after_s,
+        )
+    except TimeUp:
+        return False
+    return True
+
+
+def _told(stages: "tuple[Stage, ...]", folder: "RunFolder") -> dict[str, Any]:
+    """What every file of the stages holds, or where it is."""
+    return {
+        stage.name: {
+            file.name: file.told(folder)
+            for file in stage.files
+            if file is not stage.rows and file.path(folder).is_file()
+        }
+        for stage in stages
+    }
+
+
+def _print(stages: "tuple[Stage, ...]", folder: "RunFolder") -> None:
+    """What a terminal shows at the end: each stage's summary, its files, and where to go on."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    wide = Console(width=max(console.width, 150), highlight=False)
+    for stage in stages:
+        for part in stage.summary(folder):
+            if isinstance(part, str):
+                typer.echo(part)
+            else:
+                wide.print(part)
+    files = [
+        str(file.path(folder))
+        for stage in stages
+        for file in stage.files
+        if file is not stage.rows and file.path(folder).is_file()
+    ]
+    typer.echo(f"wrote {', '.join(files)}")
+    then = f"rramsim report {folder.path}"
+    if any(stage.name == "report" for stage in stages):
+        then = f"rramsim explore {folder.path}"
+        if any(stage.name == "tradeoff" for stage in stages):
+            then += f", or rramsim tradeoff {folder.path} --max-loss 0.5"
+    typer.echo(f"next: {then}")
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|m|min|h)?", text.strip())
+    if found is None or not float(found[1]):
+        raise InputError(f"--stop-after {text}: must be a time such as 90s, 9m or 2h")
+    return float(found[1]) * {"m": 60.0, "min": 60.0, "h": 3600.0}.get(found[2] or "s", 1.0)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(run)
+    """Add the command to the program; its help lists the stages."""
+    from rramsim.stages import STAGES
+
+    width = max(len(stage.name) for stage in STAGES)
+    lines = (
+        f"{' ' if stage.of_run else '*'} {stage.name:{width}}  {stage.answers}" for stage in STAGES
+    )
+    app.command(help=_HELP.format(stages="\n".join(lines)))(run)

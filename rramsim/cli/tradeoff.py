@@ -10,9 +10,8 @@ from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_js
 from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from rramsim.costs import Design, SupplyAnswer
+    from rramsim.stages import RunFolder
 
 __all__ = ["register", "tradeoff"]
 
@@ -36,26 +35,30 @@ def tradeoff(
     network: Annotated[str | None, typer.Option(help="... for this network only.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Test the trained networks with the errors of every supply into DIR/tradeoff.csv.
+    """Show accuracy and energy at every supply, or the lowest supply that is good enough.
 
-    Needs what `rramsim sweep` and `rramsim train` left in DIR. With --max-loss it answers from
-    DIR/tradeoff.csv: the lowest simulated supply at which the upper 95 % bound of the loss is
-    within the target, or the nearest if there is none (exit status 0 both times; "met" says it).
+    With --max-loss: the lowest simulated supply at which the upper 95 % bound of the loss is within
+    the target, or the nearest if there is none (exit status 0 both times; "met" says it). Tests the
+    networks first if DIR has no trade-off, or one older than its error rates.
 
     Example: rramsim tradeoff runs/tradeoff --max-loss 0.3 --temperature 85 --yield 0.99
     """
+    given = {"--temperature": temperature, "--corner": corner, "--yield": yield_share}
+    for option, value in (given | {"--network": network}).items():
+        if max_loss is None and value is not None:
+            raise InputError(f"{option} {value}: goes with --max-loss")
+    from rramsim.stages.tradeoff import TRADE_OFF, TRADEOFF
+
+    where = _made(folder, data)
     if max_loss is None:
-        given = {"--temperature": temperature, "--corner": corner, "--yield": yield_share}
-        for option, value in (given | {"--network": network}).items():
-            if value is not None:
-                raise InputError(f"{option} {value}: goes with --max-loss")
-        table = _make(folder, data, show=not json)
         if json:
-            print_json({"tradeoff": table.to_dict("records")})
-        else:
-            typer.echo(
-                f"next: rramsim tradeoff {folder} --max-loss 0.5, or rramsim report {folder}"
-            )
+            print_json({"tradeoff": TRADEOFF.told(where)})
+            return
+        from rich.console import Console
+
+        for part in TRADE_OFF.summary(where):
+            Console(width=max(Console().width, 128)).print(part)
+        typer.echo(f"next: rramsim tradeoff {folder} --max-loss 0.5, or rramsim report {folder}")
         return
     from rramsim.costs import SupplyTarget, lowest_supply
 
@@ -67,7 +70,7 @@ def tradeoff(
         yield_share=yield_share,
     )
     try:
-        answer = lowest_supply(_table(folder, data), target)
+        answer = lowest_supply(TRADEOFF.frame(where), target)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
     if json:
@@ -76,33 +79,24 @@ def tradeoff(
         _print(answer)
 
 
-def _table(folder: Path, data: Path | None) -> "pd.DataFrame":
-    """The trade-off's table; made first if it is not there or older than the errors."""
-    from rramsim.costs import read_tradeoff
-
-    # Without rramsim.stages, which loads PyTorch: an answer takes a second, not five.
-    path, sense = folder / "tradeoff.csv", folder / "sense.nc"
-    made = path.is_file() and not (sense.is_file() and sense.stat().st_mtime > path.stat().st_mtime)
-    return read_tradeoff(path) if made else _make(folder, data, show=False)
-
-
-def _make(folder: Path, data: Path | None, *, show: bool) -> "pd.DataFrame":
-    from rramsim.cli import stages
-    from rramsim.stages import RunFolder, write_provenance
+def _made(folder: Path, data: Path | None) -> "RunFolder":
+    """The folder, with a trade-off that is there and not older than the errors."""
+    from rramsim.cli.run import show_stages
+    from rramsim.stages import RunFolder, chosen_stages
+    from rramsim.stages.sweep import SENSE
+    from rramsim.stages.tradeoff import TRADEOFF
 
     where = RunFolder.existing(folder)
-    experiment = where.load_experiment()
-    if experiment.training.rule != "backprop":
-        raise InputError(
-            f"{folder}: trained with rule = {experiment.training.rule!r}; the trade-off knows "
-            "networks of rule 'backprop' only"
-        )
-    images = stages.load_data(experiment, data)
-    table = stages.show_tradeoff(experiment, where, images)
-    write_provenance(where, experiment, data=images)
-    if show:
-        stages.print_tradeoff(table)
-    return table
+    path, sense = TRADEOFF.path(where), SENSE.path(where)
+    made = path.is_file() and not (sense.is_file() and sense.stat().st_mtime > path.stat().st_mtime)
+    if not made:
+        experiment = where.load_experiment()
+        try:
+            stages = chosen_stages(experiment, ("tradeoff",), skipped=typer.echo)
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from error
+        show_stages(experiment, where, stages, data=data)
+    return where
 
 
 def _print(answer: "SupplyAnswer") -> None:

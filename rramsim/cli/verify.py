@@ -16,6 +16,10 @@ def verify(
     share: Annotated[
         float, typer.Option(help="Share of the recorded senses and tests to do again, 0 to 1.")
     ] = 0.02,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option("--stage", metavar="NAME", help="Do only this stage again; may be repeated."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Chooses which.")] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -38,6 +42,7 @@ def verify(
             data=lambda experiment: choose_data(experiment.training.data, path=data),
             share=share,
             seed=seed,
+            stages=stage or None,
             report=lambda stage, done, total: update(done, total, stage),
         )
     failed = [check for check in checks if check.verdict == "fails"]

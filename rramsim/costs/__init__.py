@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
     from rramsim.costs.supply import Design, SupplyAnswer, SupplyTarget, lowest_supply
-    from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, MeanAccuracy, mean_accuracy, read_tradeoff
+    from rramsim.costs.tradeoff import MeanAccuracy, mean_accuracy
 else:
     __getattr__ = names_on_demand(__name__)
 
@@ -30,7 +30,6 @@ __all__ = [
     "COST_COLUMNS",
     "DATA_FLOWS",
     "GATES_FILE",
-    "TRADEOFF_COLUMNS",
     "AccuracyLoss",
     "Anchor",
     "DataFlow",
@@ -54,7 +53,6 @@ __all__ = [
     "mean_accuracy",
     "pareto_front",
     "read_gates",
-    "read_tradeoff",
     "sense_energy_at",
     "tradeoff_row",
     "tradeoff_tables",

@@ -95,7 +95,7 @@ class SupplyAnswer:
 
 
 def lowest_supply(table: pd.DataFrame, target: SupplyTarget) -> SupplyAnswer:
-    """The lowest supply of a trade-off's table (`TRADEOFF_COLUMNS`) that meets the target.
+    """The lowest supply of a trade-off (columns of `rramsim.records.TradeoffRow`) for a target.
 
     Of a network's windows that meet it at that supply the one of least energy is taken; of several
     networks the one of highest accuracy. If none meets it, the nearest is the smallest bound.

@@ -31,6 +31,8 @@ class ErrorsSection(Section):
     """A rate is counted until its 95 % interval is this share of it to either side,"""
     max_samples: int = 1000
     """or until this many senses of each written weight."""
+    boundary_draws: int = Field(default=400, ge=2, le=1_000_000)
+    """Mismatch draws at each set of conditions, for the boundary between 0 and ±1."""
     workers: int | None = None
     """Worker processes. Left out: one for each core."""
     scheduler: str | None = None

@@ -10,7 +10,7 @@ __all__ = ["ToleranceSection"]
 
 
 class ToleranceSection(Section):
-    """[tolerance]: how much of each error type the networks stand, for `rramsim tolerance`.
+    """[tolerance]: how much of each error type the networks tolerate, for stage tolerance.
 
     Binary weights have type 1 only (sign flips). `train_rates` trains a network for each type with
     errors of that type at that rate, beside one without; all are held to the accuracy of the one

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from rramsim.explore.controls import Setting
-from rramsim.figures.report import TradeoffRow
 from rramsim.figures.tradeoffs import by_network
+from rramsim.records import TradeoffRow
 
 __all__ = ["AccuracyHere", "AccuracyTable"]
 

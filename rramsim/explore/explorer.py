@@ -13,7 +13,7 @@ from rramsim.devices import WRITTEN, ResistanceModel
 from rramsim.engines import BatchEngine, SenseOutcome, SenseSamples, Waveforms, table_supplies
 from rramsim.exceptions import InputError
 from rramsim.explore.controls import Controls, Setting
-from rramsim.stages import nominal_pair
+from rramsim.stages.nominal import nominal_pair
 
 __all__ = ["MOST_SENSES", "STEP_SENSES", "Answer", "Explorer", "NominalSense"]
 

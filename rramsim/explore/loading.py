@@ -8,7 +8,9 @@ from rramsim.experiment import Experiment, load_experiment
 from rramsim.explore.accuracy import AccuracyTable
 from rramsim.explore.controls import make_controls
 from rramsim.explore.explorer import Explorer
-from rramsim.stages import RunFolder, read_tradeoff, swept_circuit
+from rramsim.stages import RunFolder
+from rramsim.stages.sweep import SENSE
+from rramsim.stages.tradeoff import TRADEOFF
 
 __all__ = ["Subject", "load_subject"]
 
@@ -53,13 +55,14 @@ def load_subject(
 
 def _accuracy(folder: RunFolder | None, explorer: Explorer) -> tuple[AccuracyTable | None, str]:
     """The folder's trade-off, or why it is not shown."""
-    rows = read_tradeoff(folder) if folder else None
+    rows = TRADEOFF.read(folder) if folder else None
     if folder is None or rows is None:
         return None, (
             "Not there: rramsim run EXPERIMENT.toml --out DIR makes tradeoff.csv, which has the "
             "accuracies; explore DIR then."
         )
-    if swept_circuit(folder) not in (None, explorer.circuit.sha256):
+    sense = SENSE.read(folder)
+    if sense is not None and sense.attrs.get("circuit_sha256") != explorer.circuit.sha256:
         return None, (
             "Not shown: the circuit, its column or its process is no longer the one that was "
             "swept; run the experiment again into a new folder."

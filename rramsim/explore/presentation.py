@@ -21,6 +21,7 @@ from rramsim.figures.numbers import (
 from rramsim.figures.rates import TYPES, rate_bars
 from rramsim.figures.senses import sense_chart
 from rramsim.figures.table import Table
+from rramsim.records import RateRecord
 from rramsim.version import __version__
 
 __all__ = ["answer_html", "frame_html"]
@@ -99,7 +100,7 @@ def answer_html(answer: Answer, subject: Subject) -> str:
     """The part of the page that shows one answer."""
     at = answer.setting
     rates = {
-        kind: parts.RateRecord.model_validate(getattr(answer.statistics, kind).as_dict())
+        kind: RateRecord.model_validate(getattr(answer.statistics, kind).as_dict())
         for kind in TYPES
     }
     label = f"{at.conditions.label}, HRS {engineering(at.hrs_median_ohm, 'Ω')}"
@@ -139,7 +140,7 @@ def _waveforms(answer: Answer, controls: Controls) -> parts.ExplorerPanel:
     )
 
 
-def _rates(rates: dict[str, parts.RateRecord]) -> parts.ExplorerPanel:
+def _rates(rates: dict[str, RateRecord]) -> parts.ExplorerPanel:
     return parts.ExplorerPanel(
         key="rates",
         title="Error rates",

@@ -1,54 +1,60 @@
-"""The stages of a run: sweep, errors, train, trade-off, over the files of one folder."""
+"""The stages of a run, in their order, and what is done with all of them.
 
-from typing import TYPE_CHECKING
+`STAGES` is the one list: commands, help, report, verification, provenance and the documents' tables
+are made from it.
+"""
 
-from rramsim.lazy import names_on_demand
-
-if TYPE_CHECKING:
-    from rramsim.stages.ber_map import ber_map_stage
-    from rramsim.stages.boundary import boundary_stage
-    from rramsim.stages.chips import chips_stage
-    from rramsim.stages.data import choose_data
-    from rramsim.stages.errors import errors_stage
-    from rramsim.stages.folder import RunFolder
-    from rramsim.stages.nominal import nominal_pair, nominal_stage
-    from rramsim.stages.provenance import write_provenance
-    from rramsim.stages.report import WrittenReport, report_stage
-    from rramsim.stages.results import read_tradeoff, swept_circuit
-    from rramsim.stages.shares import shares_stage
-    from rramsim.stages.sweep import SweepProgress, sweep_stage
-    from rramsim.stages.tolerance import tolerance_stage
-    from rramsim.stages.tradeoff import tradeoff_stage
-    from rramsim.stages.train import TrainedNetwork, network_plans, train_stage
-    from rramsim.stages.train_equilibrium import TrainedEquilibrium, train_equilibrium_stage
-    from rramsim.stages.verify import Check, verify_folder
-else:
-    __getattr__ = names_on_demand(__name__)
+from rramsim.exceptions import InputError
+from rramsim.stages.ber_map import MAP
+from rramsim.stages.boundary import ZERO
+from rramsim.stages.chips import VIRTUAL_CHIPS
+from rramsim.stages.data import choose_data
+from rramsim.stages.errors import ERROR_STATISTICS
+from rramsim.stages.folder import RunFolder
+from rramsim.stages.report import REPORT, WrittenReport, write_report
+from rramsim.stages.running import TimeUp, chosen_stages, run_stages
+from rramsim.stages.shares import SOURCES
+from rramsim.stages.stage import Stage, Work
+from rramsim.stages.sweep import SWEEP
+from rramsim.stages.tolerance import TOLERATED_RATES
+from rramsim.stages.tradeoff import TRADE_OFF
+from rramsim.stages.train import TRAIN
+from rramsim.stages.verify import Check, verify_folder
 
 __all__ = [
+    "STAGES",
     "Check",
     "RunFolder",
-    "SweepProgress",
-    "TrainedEquilibrium",
-    "TrainedNetwork",
+    "Stage",
+    "TimeUp",
+    "Work",
     "WrittenReport",
-    "ber_map_stage",
-    "boundary_stage",
-    "chips_stage",
     "choose_data",
-    "errors_stage",
-    "network_plans",
-    "nominal_pair",
-    "nominal_stage",
-    "read_tradeoff",
-    "report_stage",
-    "shares_stage",
-    "sweep_stage",
-    "swept_circuit",
-    "tolerance_stage",
-    "tradeoff_stage",
-    "train_equilibrium_stage",
-    "train_stage",
+    "chosen_stages",
+    "run_stages",
+    "stage_named",
     "verify_folder",
-    "write_provenance",
+    "write_report",
 ]
+
+STAGES: list[Stage] = [
+    SWEEP,
+    ERROR_STATISTICS,
+    SOURCES,
+    ZERO,
+    MAP,
+    TRAIN,
+    TRADE_OFF,
+    VIRTUAL_CHIPS,
+    TOLERATED_RATES,
+    REPORT,
+]
+
+
+def stage_named(name: str) -> Stage:
+    """The stage of that name; raises `InputError` if there is none."""
+    for stage in STAGES:
+        if stage.name == name:
+            return stage
+    known = ", ".join(stage.name for stage in STAGES)
+    raise InputError(f"--stage {name}: no such stage; must be one of {known}")

@@ -1,56 +1,49 @@
 """The boundary between 0 and +1/-1 over the conditions of an experiment."""
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from rramsim.counting import ZeroBoundary, zero_boundary
-from rramsim.experiment import Experiment
-from rramsim.figures import boundary_figure, save_figure
-from rramsim.files import atomic_path, folder_lock
+from rramsim.records import BoundaryRow
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.reading import Results
+from rramsim.stages.result_files import Table
+from rramsim.stages.stage import Stage, Work
 
-__all__ = ["boundary_rows", "boundary_stage"]
+if TYPE_CHECKING:
+    from rramsim.counting import ZeroBoundary
+    from rramsim.figures import Chart
+    from rramsim.figures.report import Section
+
+__all__ = ["BOUNDARY", "ZERO", "boundary_rows"]
 
 _SHARES = (0.05, 0.5, 0.95)
 
-
-def boundary_stage(
-    experiment: Experiment,
-    folder: RunFolder,
-    *,
-    draws: int = 400,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
-    """Find the boundary at every point of [sense] into `boundary.csv` and a figure.
-
-    `report` is called with the conditions done and in all. Raises `InputError` if another run is
-    writing in the folder.
-    """
-    circuit = experiment.make_circuit()
-    engine = experiment.errors.make_engine()
-    conditions = experiment.make_conditions()
-    with folder_lock(folder.path):
-        found = []
-        for number, condition in enumerate(conditions):
-            report(number, len(conditions))
-            found.append(
-                zero_boundary(circuit, condition, engine, draws=draws, seed=experiment.errors.seed)
-            )
-        report(len(conditions), len(conditions))
-        table = pd.DataFrame(boundary_rows(found))
-        table["engine"] = engine.name.split(" (")[0]
-        table["circuit"] = circuit.name
-        table["seed"] = experiment.errors.seed
-        with atomic_path(folder.boundary) as temporary:
-            table.to_csv(temporary, index=False)
-        save_figure(boundary_figure(list(table.itertuples())), folder.path, "boundary")
-    return table
+BOUNDARY = Table(
+    name="boundary.csv", schema="rramsim boundary 1", record=BoundaryRow,
+    holds="the resistance above which two equal devices read 0, over the mismatch draws",
+)  # fmt: skip
 
 
-def boundary_rows(found: Iterable[ZeroBoundary]) -> list[dict[str, Any]]:
+def _run(work: Work) -> None:
+    """Find the boundary at every point of [sense] into `boundary.csv` and a figure."""
+    from rramsim.counting import zero_boundary
+
+    errors, circuit = work.experiment.errors, work.experiment.make_circuit()
+    engine = errors.make_engine()
+    conditions = work.experiment.make_conditions()
+    found = []
+    for number, condition in enumerate(conditions):
+        work.report(number, len(conditions), "")
+        draws, seed = errors.boundary_draws, errors.seed
+        found.append(zero_boundary(circuit, condition, engine, draws=draws, seed=seed))
+    work.report(len(conditions), len(conditions), "")
+    name = engine.name.split(" (")[0]
+    made_by = {"engine": name, "circuit": circuit.name, "seed": errors.seed}
+    BOUNDARY.write(work.folder, [row | made_by for row in boundary_rows(found)])
+
+
+def boundary_rows(found: "Iterable[ZeroBoundary]") -> list[dict[str, Any]]:
     """One row for each set of conditions: quantiles of the boundary with their 95 % intervals.
 
     `r05_ohm` is the pair's resistance that reads 0 in 5 % of the draws, and so on. An infinite
@@ -74,3 +67,60 @@ def boundary_rows(found: Iterable[ZeroBoundary]) -> list[dict[str, Any]]:
         row["never_zero"] = int(sum(math.isinf(r) for r in boundary.resistance_ohm))
         rows.append(row)
     return rows
+
+
+def _summary(folder: RunFolder) -> list[str]:
+    lines = ["resistance of both devices that reads 0 in 5 / 50 / 95 % of the mismatch draws"]
+    for row in BOUNDARY.need(folder):
+        values = " / ".join(_ohm(r) for r in (row.r05_ohm, row.r50_ohm, row.r95_ohm))
+        left = f", {row.unconverged} did not converge" if row.unconverged else ""
+        lines.append(
+            f"{row.corner} {row.vdd_v:g} V {row.temperature_c:g} °C "
+            f"{1e9 * row.window_s:g} ns: {values}{left}"
+        )
+    return lines
+
+
+def _ohm(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    if value == 0:
+        return "all read 0"
+    return f"{value / 1e3:.1f} kΩ" if value < 1e9 else "none reads 0"
+
+
+def _draw(folder: RunFolder) -> "dict[str, Chart]":
+    from rramsim.figures import boundary_figure
+
+    return {"boundary": boundary_figure(BOUNDARY.need(folder))}
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures import boundary_figure
+    from rramsim.figures.report import Section
+    from rramsim.figures.senses import boundary_table
+
+    rows = results.read(BOUNDARY)
+    if rows is None:
+        return []
+    return [
+        Section(
+            key="boundary",
+            title="Boundary between 0 and ±1",
+            figures=(boundary_figure(rows),),
+            tables=(boundary_table(rows),),
+        )
+    ]
+
+
+ZERO = Stage(
+    name="boundary",
+    title="Boundary between 0 and ±1",
+    answers="Above which resistance do two equal devices read 0, and how does mismatch spread it?",
+    run=_run,
+    unit="conditions",
+    files=(BOUNDARY,),
+    draw=_draw,
+    sections=_sections,
+    summary=_summary,
+)

@@ -3,66 +3,71 @@
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-import torch
-from numpy.typing import NDArray
-
-from rramsim.chips import Chip, ReadSurface, WeightMapping, fit_surface
-from rramsim.counting import ErrorStatistics
-from rramsim.engines import BatchEngine, SenseEngine
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.figures import chips_figure, save_figure
-from rramsim.files import append_line, atomic_path, folder_lock, whole_lines
-from rramsim.learning import EnsembleAccuracy, ImageData
-from rramsim.networks import (
-    IntegerNetwork,
-    TransitionErrors,
-    binary_layers,
-    written_weights,
-)
-from rramsim.schemas import FILE_SCHEMAS
+from rramsim.files import append_line, whole_lines
+from rramsim.records import ChipRow, ChipsRecord
+from rramsim.stages.evaluations import network_digest
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.train import TrainedNetwork, trained_networks
+from rramsim.stages.reading import Results
+from rramsim.stages.result_files import Document, Rows, Table
+from rramsim.stages.stage import Stage, Work
+from rramsim.stages.tradeoff import only_backprop
+from rramsim.stages.train import TRAINING, TrainedNetwork, trained_networks
 
-__all__ = ["chips_stage"]
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+    from rich.table import Table as Shown
+
+    from rramsim.chips import ReadSurface
+    from rramsim.counting import ErrorStatistics
+    from rramsim.engines import SenseEngine
+    from rramsim.figures import Chart
+    from rramsim.figures.report import Section
+    from rramsim.learning import ImageData
+    from rramsim.networks import IntegerNetwork
+
+__all__ = ["CHIPS", "DISTRIBUTIONS", "VIRTUAL_CHIPS"]
 
 _log = logging.getLogger(__name__)
 
-
-def chips_stage(
-    experiment: Experiment,
-    folder: RunFolder,
-    data: ImageData,
-    *,
-    networks: tuple[TrainedNetwork, ...] | None = None,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Any]:
-    """Write `chips.csv` (a row a chip), `chips.json` (distributions) and a figure.
-
-    Chips tested before are not tested again. Returns what `chips.json` holds. Raises `InputError`
-    if the experiment has no [chips] section, or another run is writing in the folder.
-    """
-    with folder_lock(folder.path):
-        return _chips(experiment, folder, data, networks, report)
+ROWS = Rows(name="chips.jsonl", schema="rramsim tested chips 1", holds="tests, a line a chip")
+CHIPS = Table(
+    name="chips.csv", schema="rramsim chips 1", record=ChipRow,
+    holds="accuracy, error rates and writes of every virtual chip",
+)  # fmt: skip
+DISTRIBUTIONS = Document(
+    name="chips.json", schema="rramsim chips 1", record=ChipsRecord,
+    holds="distributions of the accuracy over chips, with intervals",
+)  # fmt: skip
 
 
-def _chips(
-    experiment: Experiment,
-    folder: RunFolder,
-    data: ImageData,
-    networks: tuple[TrainedNetwork, ...] | None,
-    report: Callable[[int, int], None],
-) -> dict[str, Any]:
+def _lacks(experiment: Experiment) -> str:
+    if experiment.chips is None:
+        return "no [chips] section, which says how many chips to draw"
+    return only_backprop(experiment)
+
+
+def _run(work: Work) -> None:
+    """Write `chips.csv` (a row a chip), `chips.json` (distributions) and a figure."""
+    import numpy as np
+    import pandas as pd
+
+    from rramsim.chips import WeightMapping
+    from rramsim.counting import ErrorStatistics
+    from rramsim.networks import written_weights
+
+    experiment, folder, data = work.experiment, work.folder, work.images()
     section = experiment.chips
-    if section is None:
-        raise InputError("no [chips] section")
-    networks = networks or trained_networks(experiment, folder, data)
+    assert section is not None
+    networks = work.kept.get("train") or trained_networks(experiment, folder, data)
     tests = _Tests(experiment, folder, data)
     kinds = ["chip", *(kind for kind in ("own", "iid") if kind in section.compare)]
     total, done = len(networks) * len(kinds) * section.count, 0
@@ -76,14 +81,12 @@ def _chips(
                 if kind == "chip":
                     pooled += ErrorStatistics(counts=np.array(found["counts"]))
                 rows.append(_row(trained, data, tests.images, kind, index, found, clean))
-                report(done := done + 1, total)
+                work.report(done := done + 1, total, "")
     table = pd.DataFrame(rows)
-    with atomic_path(folder.chips) as temporary:
-        table.to_csv(temporary, index=False)
+    CHIPS.write(folder, rows)
     conditions = experiment.make_chip_conditions()
     array = experiment.make_chip_model().array
     value = {
-        "schema": FILE_SCHEMAS["chips.json"],
         "data": data.label,
         "images": tests.images,
         "conditions": conditions.label,
@@ -97,15 +100,17 @@ def _chips(
             for _, mine in table.groupby(["network", "kind"], sort=False)
         ],
     }
-    folder.write_json(folder.chip_summary, value)
-    save_figure(chips_figure(table, conditions=conditions.label), folder.path, "chips")
-    return value
+    DISTRIBUTIONS.write(folder, value)
 
 
 def _row(
-    trained: TrainedNetwork, data: ImageData, images: int, kind: str, index: int,
+    trained: TrainedNetwork, data: "ImageData", images: int, kind: str, index: int,
     found: dict[str, Any], clean: int,
 ) -> dict[str, Any]:  # fmt: skip
+    import numpy as np
+
+    from rramsim.counting import ErrorStatistics
+
     statistics = ErrorStatistics(counts=np.array(found["counts"]))
     return {
         "network": trained.plan.spec.name,
@@ -124,7 +129,9 @@ def _row(
     }
 
 
-def _ensemble(rows: pd.DataFrame, images: int) -> dict[str, Any]:
+def _ensemble(rows: "pd.DataFrame", images: int) -> dict[str, Any]:
+    from rramsim.learning import EnsembleAccuracy
+
     chips = EnsembleAccuracy(correct=rows.correct.to_numpy(), images=images)
     first = rows.iloc[0]
     mean_low, mean_high = chips.mean_interval()
@@ -150,13 +157,13 @@ def _ensemble(rows: pd.DataFrame, images: int) -> dict[str, Any]:
 
 def _known(value: float) -> float | None:
     """None for what does not exist: the type 3 errors of binary weights, a draw's writes."""
-    return None if np.isnan(value) else float(value)
+    return None if math.isnan(value) else float(value)
 
 
 class _Tests:
     """Tests of single chips, kept in `chips.jsonl`; the surface is fitted when first needed."""
 
-    def __init__(self, experiment: Experiment, folder: RunFolder, data: ImageData) -> None:
+    def __init__(self, experiment: Experiment, folder: RunFolder, data: "ImageData") -> None:
         assert experiment.chips is not None
         self._experiment, self._section, self._data = experiment, experiment.chips, data
         self.images = self._section.images or len(data.test_labels)
@@ -173,7 +180,7 @@ class _Tests:
         }
         self._surface: ReadSurface | None = None
         self._packed: dict[str, IntegerNetwork] = {}
-        self._path = folder.chip_rows
+        self._path = ROWS.path(folder)
         self._known: dict[str, dict[str, Any]] = {}
         for line in whole_lines(self._path):
             try:
@@ -184,6 +191,7 @@ class _Tests:
 
     def clean(self, trained: TrainedNetwork) -> int:
         """Images classified right without read errors."""
+        from rramsim.networks import written_weights
 
         def make() -> dict[str, Any]:
             return {"correct": self._correct(trained, written_weights(trained.network))}
@@ -191,7 +199,7 @@ class _Tests:
         return self._keep(trained, "clean", 0, "", make)["correct"]
 
     def test(
-        self, trained: TrainedNetwork, kind: str, index: int, pooled: ErrorStatistics
+        self, trained: TrainedNetwork, kind: str, index: int, pooled: "ErrorStatistics"
     ) -> dict[str, Any]:
         """Images classified right, counts and writes of one chip or one independent draw."""
         if kind == "iid":
@@ -223,6 +231,9 @@ class _Tests:
         }
 
     def _chip(self, trained: TrainedNetwork, kind: str, index: int) -> dict[str, Any]:
+        from rramsim.chips import Chip, fit_surface
+        from rramsim.networks import binary_layers, written_weights
+
         if self._surface is None:
             _log.debug("read surface: fitted to %d points", self._section.surface_points)
             model = self._models["chip"]
@@ -249,8 +260,13 @@ class _Tests:
         }
 
     def _independent(
-        self, trained: TrainedNetwork, index: int, pooled: ErrorStatistics
+        self, trained: TrainedNetwork, index: int, pooled: "ErrorStatistics"
     ) -> dict[str, Any]:
+        import numpy as np
+        import torch
+
+        from rramsim.networks import TransitionErrors, written_weights
+
         matrix = pooled.counts[:, :3].astype(float)
         empty = matrix.sum(axis=1) == 0  # binary networks hold no written 0
         matrix[empty] = np.eye(3)[empty]
@@ -274,8 +290,10 @@ class _Tests:
             "failed": None,
         }
 
-    def _correct(self, trained: TrainedNetwork, weights: dict[str, NDArray[np.int8]]) -> int:
+    def _correct(self, trained: TrainedNetwork, weights: "dict[str, NDArray[np.int8]]") -> int:
         """Images classified right with these weights read."""
+        from rramsim.networks import IntegerNetwork
+
         name = trained.plan.name
         if name not in self._packed:
             self._packed[name] = IntegerNetwork.of(trained.network)
@@ -289,7 +307,7 @@ class _Tests:
         make: Callable[[], dict[str, Any]],
     ) -> dict[str, Any]:  # fmt: skip
         parts = (
-            hashlib.sha256(trained.path.read_bytes()).hexdigest(),
+            network_digest(trained),
             self._data.label,
             json.dumps(self._data.source, sort_keys=True),
             f"{kind} {index} {self._section.seed} {self.images}",
@@ -304,7 +322,88 @@ class _Tests:
         return self._known[key]
 
 
-def _engine(experiment: Experiment) -> SenseEngine:
+def _engine(experiment: Experiment) -> "SenseEngine":
+    from rramsim.engines import BatchEngine
+
     engine = experiment.errors.make_engine()
     # The surface is fitted in one process: it may use every core.
     return replace(engine, threads=None) if isinstance(engine, BatchEngine) else engine
+
+
+def _summary(folder: RunFolder) -> "list[Shown]":
+    from rich.table import Table as Shown
+
+    record = DISTRIBUTIONS.need(folder)
+    label = f"{record.data}, {record.images} images; {record.conditions}"
+    shown = Shown(title=f"accuracy of virtual chips (simulated), {label}", title_justify="left")
+    for name in (
+        "network", "chips", "mean (95 %)", "standard deviation", "1st percentile (95 %)", "lowest",
+        "no errors", "type 2", "type 3", "writes a device",
+    ):  # fmt: skip
+        shown.add_column(name, justify="right")
+    for row in record.ensembles:
+        low, high = (
+            "?" if end is None else f"{100 * end:.2f}"
+            for end in (row.percentile1_low, row.percentile1_high)
+        )
+        shown.add_row(
+            row.network,
+            f"{row.count} {row.kind}",
+            f"{100 * row.mean:.2f} ({100 * row.mean_low:.2f}–{100 * row.mean_high:.2f}) %",
+            f"{100 * row.deviation:.2f}",
+            f"{100 * row.percentile1:.2f} ({low}–{high}) %",
+            f"{100 * row.lowest:.2f} %",
+            f"{100 * row.accuracy_without_errors:.2f} %",
+            *(
+                "" if value is None else f"{value:.3g}"
+                for value in (row.type2, row.type3, row.writes_per_device)
+            ),
+        )
+    arrays = ", ".join(f"{name} takes {n}" for name, n in record.arrays.items())
+    shown.caption, shown.caption_justify = f"arrays of a chip: {arrays}", "left"
+    return [shown]
+
+
+def _draw(folder: RunFolder) -> "dict[str, Chart]":
+    return {"chips": _chart(CHIPS.need(folder), DISTRIBUTIONS.need(folder))}
+
+
+def _chart(rows: tuple[ChipRow, ...], record: ChipsRecord) -> "Chart":
+    from rramsim.figures import chips_figure
+
+    return chips_figure(rows, data=record.data, images=record.images, conditions=record.conditions)
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures.networks import chips_table
+    from rramsim.figures.report import Section
+
+    rows, record = results.read(CHIPS), results.read(DISTRIBUTIONS)
+    if rows is None or record is None:
+        return []
+    return [
+        Section(
+            key="chips",
+            title="Chips",
+            figures=(_chart(rows, record),),
+            tables=(chips_table(record.ensembles),),
+        )
+    ]
+
+
+VIRTUAL_CHIPS = Stage(
+    name="chips",
+    title="Chips",
+    answers="How does the accuracy spread from chip to chip?",
+    run=_run,
+    unit="chips",
+    files=(ROWS, CHIPS, DISTRIBUTIONS),
+    needs=(TRAINING,),
+    rows=ROWS,
+    of_run=True,
+    images=True,
+    lacks=_lacks,
+    draw=_draw,
+    sections=_sections,
+    summary=_summary,
+)

@@ -1,25 +1,35 @@
 """From the sweep's dataset to error statistics with intervals."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rramsim.circuits import SenseConditions
-from rramsim.counting import ErrorStatistics, conditions_of, load_dataset, statistics_at
-from rramsim.figures import error_rates_figure, error_table_figure, save_figure
-from rramsim.schemas import FILE_SCHEMAS
+from rramsim.records import ErrorsRecord, RateRecord
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.reading import Results
+from rramsim.stages.result_files import Document
+from rramsim.stages.stage import Stage, Work
+from rramsim.stages.sweep import SENSE
 
-__all__ = ["errors_stage"]
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.table import Table as Shown
+
+    from rramsim.circuits import SenseConditions
+    from rramsim.counting import ErrorStatistics
+    from rramsim.figures import Chart
+    from rramsim.figures.report import Section
+
+__all__ = ["ERRORS", "ERROR_STATISTICS", "rate_text"]
+
+ERRORS = Document(
+    name="errors.json", schema="rramsim errors 1", record=ErrorsRecord,
+    holds="counts and rates of every error type, with exact 95 % intervals",
+)  # fmt: skip
 
 
-def errors_stage(folder: RunFolder) -> dict[str, Any]:
-    """Write `errors.json` and the error figures from `sense.nc`; returns what was written."""
-    dataset = load_dataset(folder.sense)
-    rows: list[tuple[SenseConditions, ErrorStatistics]] = [
-        (conditions, statistics_at(dataset, conditions)) for conditions in conditions_of(dataset)
-    ]
-    value = {
-        "schema": FILE_SCHEMAS["errors.json"],
+def _run(work: Work) -> None:
+    dataset = SENSE.need(work.folder)
+    value: dict[str, Any] = {
         "status": "simulated",
         "engine": dataset.attrs["engine"],
         "resistances": dataset.attrs["resistances"],
@@ -33,11 +43,98 @@ def errors_stage(folder: RunFolder) -> dict[str, Any]:
                 "window_s": conditions.window_s,
                 **statistics.as_dict(),
             }
-            for conditions, statistics in rows
+            for conditions, statistics in _rows(dataset)
         ],
     }
-    folder.write_json(folder.errors, value)
+    ERRORS.write(work.folder, value)
+
+
+def rate_text(rate: RateRecord) -> str:
+    """A rate with its interval, as tables of a terminal have it."""
+    if rate.rate is None:
+        return "no read"
+    if not rate.events:
+        return f"< {rate.high:.2g}"
+    return f"{rate.rate:.2g} ({rate.low:.2g}–{rate.high:.2g})"
+
+
+def _summary(folder: RunFolder) -> "list[Shown]":
+    from rich.table import Table as Shown
+
+    table = Shown(title="error rates with 95 % intervals (simulated)", title_justify="left")
+    for name in ("VDD", "T", "corner", "window", "type 1: flip", "type 2: ±1→0", "type 3: 0→±1"):
+        table.add_column(name, justify="right")
+    table.add_column("unconverged", justify="right")
+    for row in ERRORS.need(folder).conditions:
+        table.add_row(
+            f"{row.vdd_v:g} V",
+            f"{row.temperature_c:g} °C",
+            row.corner,
+            f"{row.window_s * 1e9:g} ns",
+            *(rate_text(rate) for rate in (row.type1, row.type2, row.type3)),
+            str(row.unconverged.events),
+        )
+    return [table]
+
+
+def _rows(dataset: "xr.Dataset") -> "list[tuple[SenseConditions, ErrorStatistics]]":
+    from rramsim.counting import conditions_of, statistics_at
+
+    return [(at, statistics_at(dataset, at)) for at in conditions_of(dataset)]
+
+
+def _draw(folder: RunFolder) -> "dict[str, Chart]":
+    from rramsim.figures import error_rates_figure, error_table_figure
+
+    dataset = SENSE.need(folder)
+    rows = _rows(dataset)
     source = f"Simulated, {dataset.attrs['engine'].split(' (')[0]}."
-    save_figure(error_table_figure(rows, source=source), folder.path, "errors_table")
-    save_figure(error_rates_figure(rows, source=source), folder.path, "errors")
-    return value
+    return {
+        "errors_table": error_table_figure(rows, source=source),
+        "errors": error_rates_figure(rows, source=source),
+    }
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures import error_rates_figure
+    from rramsim.figures.rates import count_table, error_table
+    from rramsim.figures.report import Section
+
+    record = results.read(ERRORS)
+    if record is None:
+        return []
+    return [
+        Section(
+            key="errors",
+            title="Bit errors",
+            text=(
+                "Simulated. Rates are over converged senses: types 1 and 2 of written ±1, type 3 "
+                "of written 0."
+            ),
+            notes=tuple(
+                f"{f.senses} senses gave no result and are in no count: {f.task} ({f.reason})"
+                for f in record.failed
+            ),
+            figures=(
+                error_rates_figure(
+                    [(row, row) for row in record.conditions], source=f"Simulated, {record.engine}"
+                ),
+            ),
+            tables=(error_table(record.conditions), count_table(record.conditions)),
+        )
+    ]
+
+
+ERROR_STATISTICS = Stage(
+    name="errors",
+    title="Bit errors",
+    answers="How often is each weight read wrong, with which interval?",
+    run=_run,
+    unit="files",
+    files=(ERRORS,),
+    needs=(SENSE,),
+    of_run=True,
+    draw=_draw,
+    sections=_sections,
+    summary=_summary,
+)

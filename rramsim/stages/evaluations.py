@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,30 @@ from numpy.typing import NDArray
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.files import append_line, whole_lines
-from rramsim.learning import ImageData, right_with_errors
-from rramsim.networks import WeightErrors
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.train import TrainedNetwork
+from rramsim.stages.result_files import Rows
 
-__all__ = ["Evaluations"]
+if TYPE_CHECKING:
+    from rramsim.learning import ImageData
+    from rramsim.networks import WeightErrors
+    from rramsim.stages.train import TrainedNetwork
+
+__all__ = ["EVALUATIONS", "Evaluations", "network_digest"]
+
+EVALUATIONS = Rows(
+    name="evaluations.jsonl", schema="rramsim evaluations 1",
+    holds="which test images each network classifies right, a line a draw of read errors",
+)  # fmt: skip
 
 _log = logging.getLogger(__name__)
+
+
+def network_digest(trained: "TrainedNetwork") -> str:
+    """Hash of what a network holds; its file differs each time that it is written."""
+    digest = hashlib.sha256(repr(trained.plan.spec).encode())
+    for key, value in trained.network.state_dict().items():
+        digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class Evaluations:
@@ -28,8 +45,8 @@ class Evaluations:
     images. Raises `InputError` for more images than there are, and for a damaged file.
     """
 
-    def __init__(self, folder: RunFolder, data: ImageData, experiment: Experiment) -> None:
-        self._path = folder.evaluations
+    def __init__(self, folder: RunFolder, data: "ImageData", experiment: Experiment) -> None:
+        self._path = EVALUATIONS.path(folder)
         self._seed = experiment.test.seed
         wanted = experiment.test.images or len(data.test_labels)
         if wanted > len(data.test_labels):
@@ -50,20 +67,18 @@ class Evaluations:
                 raise InputError(f"{self._path}: damaged; remove it and run again") from error
         _log.debug("%d tests known from %s", len(self._known), self._path)
 
-    def _digest(self, trained: TrainedNetwork) -> str:
-        """Hash of what the network holds; its file differs each time that it is written."""
+    def _digest(self, trained: "TrainedNetwork") -> str:
         name = trained.plan.name
         if name not in self._digests:
-            digest = hashlib.sha256(repr(trained.plan.spec).encode())
-            for key, value in trained.network.state_dict().items():
-                digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
-            self._digests[name] = digest.hexdigest()
+            self._digests[name] = network_digest(trained)
         return self._digests[name]
 
     def right(
-        self, trained: TrainedNetwork, errors: WeightErrors | None, *, draw: int
+        self, trained: "TrainedNetwork", errors: "WeightErrors | None", *, draw: int
     ) -> NDArray[np.bool_]:
         """Which images, shape (images,), are classified right with one draw of read errors."""
+        from rramsim.learning import right_with_errors
+
         parts = (
             self._digest(trained),
             self._data.label,

@@ -10,15 +10,14 @@ import numpy as np
 import xarray as xr
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.counting import save_dataset
 from rramsim.devices import WRITTEN, ResistanceModel
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseOutcome, SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.schemas import FILE_SCHEMAS
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.reading import NOMINAL
 
-__all__ = ["NODES", "UNEQUAL", "nominal_pair", "nominal_stage"]
+__all__ = ["NODES", "UNEQUAL", "nominal_pair", "nominal_senses"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +27,6 @@ UNEQUAL = 1.03
 NODES = ("q", "qb", "bl", "blb", "sen")
 """Nodes whose waveforms are kept."""
 
-_SCHEMA = FILE_SCHEMAS["nominal.nc"]
 _MOST_SUPPLIES = 12
 _TIMES = 241
 _MAP_POINTS, _SLOW_MAP_POINTS = 41, 13
@@ -43,7 +41,7 @@ def nominal_pair(resistances: ResistanceModel, written: int) -> SenseSamples:
     return SenseSamples.nominal(r_bl, r_blb * UNEQUAL if written == 0 else r_blb)
 
 
-def nominal_stage(
+def nominal_senses(
     experiment: Experiment, folder: RunFolder, *, circuit_sha256: str | None = None
 ) -> xr.Dataset:
     """Waveforms of the three weights and read maps at the sweep's supplies, into `nominal.nc`.
@@ -67,12 +65,12 @@ def nominal_stage(
     engine = experiment.errors.make_engine()
     key = _key(circuit, conditions, resistances, engine)
     if (kept := _kept(folder, key)) is not None:
-        _log.debug("%s: kept, of the same circuit, conditions and devices", folder.nominal)
+        _log.debug("%s: kept, of the same circuit, conditions and devices", NOMINAL.path(folder))
         return kept
-    _log.debug("%s: made anew", folder.nominal)
+    _log.debug("%s: made anew", NOMINAL.path(folder))
     made = _make(circuit, conditions, resistances, engine)
     made.attrs["key"] = key
-    save_dataset(made, folder.nominal)
+    NOMINAL.write(folder, made)
     return made
 
 
@@ -89,18 +87,24 @@ def _key(
     resistances: ResistanceModel,
     engine: SenseEngine,
 ) -> str:
-    parts = (_SCHEMA, circuit.sha256, conditions, resistances, engine.name, BatchEngine().name)
+    parts = (
+        NOMINAL.schema,
+        circuit.sha256,
+        conditions,
+        resistances,
+        engine.name,
+        BatchEngine().name,
+    )
     return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
 
 
 def _kept(folder: RunFolder, key: str) -> xr.Dataset | None:
     """What an earlier report left, if it is whole and of the same senses; else it is made anew."""
     try:
-        with xr.open_dataset(folder.nominal, engine="netcdf4") as dataset:
-            found = dataset.load()
-    except (OSError, ValueError):
+        found = NOMINAL.read(folder)
+    except InputError:
         return None
-    return found if found.attrs.get("key") == key else None
+    return found if found is not None and found.attrs.get("key") == key else None
 
 
 def _make(
@@ -149,7 +153,6 @@ def _make(
             "r_blb": ("r_blb", ohm, {"units": "ohm"}),
         },
         attrs={
-            "schema": _SCHEMA,
             "status": "simulated",
             "waveform_engine": engine.name,
             "map_engine": mapper,

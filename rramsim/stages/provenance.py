@@ -7,41 +7,52 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rramsim.engines import ngspice_version
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.learning import ImageData
-from rramsim.schemas import FILE_SCHEMAS
-from rramsim.stages.folder import RunFolder
+from rramsim.records import ProvenanceRecord
+from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
+from rramsim.stages.result_files import ResultFile
 
-__all__ = ["file_hashes", "present_versions", "write_provenance"]
+if TYPE_CHECKING:
+    from rramsim.learning import ImageData
+
+__all__ = ["file_hashes", "known_files", "present_machine", "present_versions", "write_provenance"]
 
 _PACKAGES = ("rramsim", "numpy", "scipy", "torch", "xarray", "PySpice", "pandas", "matplotlib")
-_NOT_RESULTS = ("provenance.json", "report.html", "nominal.nc")
-"""The list itself, and what the report draws or keeps for itself at any later time."""
+
+
+def known_files() -> dict[str, ResultFile[Any]]:
+    """Every file that a folder may hold, by its name."""
+    from rramsim.stages import STAGES
+
+    files: tuple[ResultFile[Any], ...] = (
+        EXPERIMENT,
+        PROVENANCE,
+        *(file for stage in STAGES for file in stage.files),
+    )
+    return {file.name: file for file in files}
 
 
 def write_provenance(
-    folder: RunFolder, experiment: Experiment, *, data: ImageData | None = None
-) -> dict[str, Any]:
-    """Write `provenance.json` about the files that the folder holds now, and return it.
+    folder: RunFolder, experiment: Experiment, *, data: "ImageData | None" = None
+) -> None:
+    """Write `provenance.json` about the files that the folder holds now.
 
-    Every command that leaves results in a folder does so at its end. The commands before it stay
-    listed, and what they said of the images, if this one used none.
+    Every stage that leaves results does so at its end. The commands before it stay listed, and
+    what they said of the images, if this one used none.
     """
     before = _before(folder)
     circuit = experiment.make_circuit()
     command = [os.path.basename(sys.argv[0]), *sys.argv[1:]]  # noqa: PTH119
-    commands = [c for c in before.get("commands", []) if c != command]
+    commands = [c for c in (before.commands if before else []) if c != command]
     value: dict[str, Any] = {
-        "schema": FILE_SCHEMAS["provenance.json"],
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "commands": [*commands, command],
         "versions": present_versions(),
-        "machine": {"system": platform.platform(), "processor": platform.machine()},
+        "machine": present_machine(),
         "seeds": {
             "errors": experiment.errors.seed,
             "training": experiment.training.seed,
@@ -50,27 +61,40 @@ def write_provenance(
         "engine": experiment.errors.make_engine().name,
         "process": {"name": circuit.process.name, "sha256": circuit.process.sha256},
         "circuit": {"name": circuit.name, "sha256": circuit.sha256},
-        "data": before.get("data", {"label": "none"})
+        "data": (before.data if before else {"label": "none"})
         if data is None
         else {"label": data.label, **data.source},
         "files": file_hashes(folder.path),
     }
-    value["schemas"] = {name: FILE_SCHEMAS[name] for name in value["files"] if name in FILE_SCHEMAS}
-    folder.write_json(folder.provenance, value)
-    return value
+    known = known_files()
+    value["schemas"] = {name: known[name].schema for name in value["files"] if name in known}
+    PROVENANCE.write(folder, value)
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """The SHA-256 of every result file of a folder, by its path from there."""
+    left_out = {name for name, file in known_files().items() if not file.result}
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in _NOT_RESULTS and not path.name.startswith(".")
+        if path.is_file() and path.name not in left_out and not path.name.startswith(".")
+    }
+
+
+def present_machine() -> dict[str, str]:
+    """What the last digits of results may depend on."""
+    return {
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        # A training's sums are rounded in another order on another number of threads.
+        "threads": os.environ.get("OMP_NUM_THREADS") or str(len(os.sched_getaffinity(0))),
     }
 
 
 def present_versions() -> dict[str, str]:
     """The versions of what computes: Python, ngspice and the libraries."""
+    from rramsim.engines import ngspice_version
+
     try:
         ngspice = str(ngspice_version())
     except InputError:  # networks are trained without it
@@ -79,13 +103,11 @@ def present_versions() -> dict[str, str]:
     return found | {"python": platform.python_version(), "ngspice": ngspice}
 
 
-def _before(folder: RunFolder) -> dict[str, Any]:
-    if not folder.provenance.is_file():
-        return {}
+def _before(folder: RunFolder) -> ProvenanceRecord | None:
     try:
-        return folder.read_json(folder.provenance, "rramsim run")
+        return PROVENANCE.read(folder)
     except InputError:
-        return {}  # it is written anew, whole
+        return None  # it is written anew, whole
 
 
 def _version(name: str) -> str:

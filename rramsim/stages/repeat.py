@@ -10,119 +10,28 @@ them before it was known that there were enough.
 """
 
 import json
+import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-
 from rramsim.exceptions import InputError
-from rramsim.experiment import Experiment
-from rramsim.learning import ImageData
-from rramsim.stages.ber_map import ber_map_stage
-from rramsim.stages.chips import chips_stage
-from rramsim.stages.errors import errors_stage
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.shares import shares_stage
-from rramsim.stages.sweep import sweep_stage
-from rramsim.stages.tolerance import tolerance_stage
-from rramsim.stages.tradeoff import tradeoff_stage
+from rramsim.stages.result_files import ResultFile
+from rramsim.stages.stage import Difference, Redone, Stage, Work
 
-__all__ = ["REPEATS", "Difference", "Repeat", "Repeated", "copied_folder", "repeat_share"]
+__all__ = ["compared_files", "copied_folder", "repeat_rows"]
 
-Report = Callable[[], None]
 _RELATIVE = 1e-9
 """Sums of times and energies may differ by rounding, where a library or processor differs."""
 
 
 class _Stop(Exception):
     """What was to be learnt of the stage is known."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Repeat:
-    """A stage that can be done again: its rows (None if it has none) and the files it makes."""
-
-    name: str
-    rows: str | None
-    makes: tuple[str, ...]
-    images: bool
-    run: Callable[[Experiment, RunFolder, ImageData | None, Report], object]
-
-
-def _sweep(experiment: Experiment, folder: RunFolder, _: ImageData | None, tick: Report) -> object:
-    return sweep_stage(experiment, folder, report=lambda progress: tick())
-
-
-def _errors(_: Experiment, folder: RunFolder, __: ImageData | None, tick: Report) -> object:
-    return errors_stage(folder)
-
-
-def _shares(experiment: Experiment, folder: RunFolder, _: ImageData | None, tick: Report) -> object:
-    return shares_stage(experiment, folder, report=lambda progress: tick())
-
-
-def _map(experiment: Experiment, folder: RunFolder, _: ImageData | None, tick: Report) -> object:
-    return ber_map_stage(experiment, folder, report=lambda done, total, note: tick())
-
-
-def _tested(
-    stage: Callable[..., object],
-) -> Callable[[Experiment, RunFolder, ImageData | None, Report], object]:
-    def run(
-        experiment: Experiment, folder: RunFolder, data: ImageData | None, tick: Report
-    ) -> object:
-        return stage(experiment, folder, data, report=lambda *progress: tick())
-
-    return run
-
-
-REPEATS = (
-    Repeat(name="sweep", rows="senses.jsonl", makes=("sense.nc",), images=False, run=_sweep),
-    Repeat(name="errors", rows=None, makes=("errors.json",), images=False, run=_errors),
-    Repeat(
-        name="shares", rows="shares.jsonl", makes=("shares.json",), images=False, run=_shares
-    ),
-    Repeat(name="map", rows="ber_map.jsonl", makes=("ber_map.csv",), images=False, run=_map),
-    Repeat(
-        name="tradeoff", rows="evaluations.jsonl", makes=("tradeoff.csv", "costs.csv"),
-        images=True, run=_tested(tradeoff_stage),
-    ),
-    Repeat(
-        name="tolerance", rows="evaluations.jsonl",
-        makes=("tolerance.csv", "tolerated_rates.csv"), images=True, run=_tested(tolerance_stage),
-    ),
-    Repeat(
-        name="chips", rows="chips.jsonl", makes=("chips.csv", "chips.json"), images=True,
-        run=_tested(chips_stage),
-    ),
-)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """What came out otherwise than the folder has it."""
-
-    what: str
-    why: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Repeated:
-    """Rows done again, of how many, and all differences; `lacking` if rows that the stage needs
-    are not there, so that nothing could be done again.
-    """
-
-    rows: int
-    of: int
-    differences: tuple[Difference, ...] = ()
-    lacking: bool = False
 
 
 @contextmanager
@@ -140,45 +49,34 @@ def copied_folder(folder: Path) -> Iterator[RunFolder]:
         yield RunFolder(path=copy)
 
 
-def repeat_share(
-    repeat: Repeat,
-    original: RunFolder,
-    copy: RunFolder,
-    experiment: Experiment,
-    data: ImageData | None,
-    *,
-    share: float,
-    seed: int,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> Repeated:
-    """Make a stage's tables again in the copy, then a random `share` (0 to 1) of its rows.
+def repeat_rows(
+    stage: Stage, work: Work, original: RunFolder, *, share: float, seed: int
+) -> Redone:
+    """Make a stage's tables again in a copy, then a random `share` (0 to 1) of its rows.
 
-    At least one row that counts is done again, if there is one. `report` gets the rows done again
-    and their total. Raises `InputError` if a file of the copy cannot be read.
+    At least one row that counts is done again, if there is one. `work.report` gets the rows done
+    again and their total. Raises `InputError` if a file of the copy cannot be read.
     """
-    path = copy.path / (repeat.rows or "none")
+    import numpy as np
+
+    path = work.folder.path / (stage.rows.name if stage.rows else "none")
     lines: list[bytes] = []
-    if repeat.rows is not None:
+    if stage.rows:
         # Without the torn row that a kill may have left, as every stage leaves it out.
         lines = [x for x in path.read_bytes().splitlines(keepends=True) if x.endswith(b"\n")]
         path.write_bytes(b"".join(lines))
     made = _Made(path)
 
-    def refuse() -> None:
+    def refuse(*_: object) -> None:
         if made.rows():
             raise _Stop
 
     try:
-        repeat.run(experiment, copy, data, refuse)
+        stage.run(replace(work, report=refuse))
         refuse()
     except _Stop:
-        return Repeated(rows=0, of=len(lines), lacking=True)
-    differences = []
-    for name in repeat.makes:
-        if (original.path / name).is_file():
-            why = _difference(original.path / name, copy.path / name)
-            if why:
-                differences.append(Difference(what=name, why=why))
+        return Redone(done=0, of=len(lines), lacking=True)
+    differences = compared_files(stage.made, original, work.folder)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x7E57]))
     # Rows by their order of chance: where those forgotten count for nothing, the next are taken.
     order = rng.permutation(len(lines)).tolist()
@@ -189,11 +87,23 @@ def repeat_share(
         path.write_bytes(b"".join(x for k, x in enumerate(lines) if k not in forgotten))
         old = {_key(row): row for k in sorted(forgotten) for row in (_row(lines[k]),)}
         new = _done_again(
-            repeat, experiment, copy, data, old.keys(), lambda found: report(found, wanted)
+            stage, work, path, old.keys(), lambda found: work.report(found, wanted, "")
         )
         done = len(old.keys() & new.keys())
-        differences += _compared_rows(str(repeat.rows), old, new)
-    return Repeated(rows=done, of=len(lines), differences=tuple(differences))
+        differences += _compared_rows(path.name, old, new)
+    return Redone(done=done, of=len(lines), differences=tuple(differences))
+
+
+def compared_files(
+    files: Iterable[ResultFile[Any]], original: RunFolder, copy: RunFolder
+) -> list[Difference]:
+    """How files that were made again differ from those of the folder."""
+    found = []
+    for file in files:
+        there, again = file.path(original), file.path(copy)
+        if there.is_file() and (why := _difference(there, again)):
+            found.append(Difference(what=file.name, why=why))
+    return found
 
 
 class _Made:
@@ -214,24 +124,19 @@ class _Made:
 
 
 def _done_again(
-    repeat: Repeat,
-    experiment: Experiment,
-    copy: RunFolder,
-    data: ImageData | None,
-    wanted: Set[str],
-    report: Callable[[int], None],
+    stage: Stage, work: Work, path: Path, wanted: Set[str], report: Callable[[int], None]
 ) -> dict[str, dict[str, Any]]:
     """The rows that the stage makes when it goes on, until it has made those that are wanted."""
-    made = _Made(copy.path / str(repeat.rows))
+    made = _Made(path)
 
-    def tick() -> None:
+    def tick(*_: object) -> None:
         found = made.rows().keys()
         report(len(found & wanted))
         if found >= wanted:
             raise _Stop
 
     with suppress(_Stop):
-        repeat.run(experiment, copy, data, tick)
+        stage.run(replace(work, report=tick))
     return made.rows()
 
 
@@ -278,15 +183,22 @@ def _unequal(one: Any, other: Any, at: str = "") -> str:
         return next((why for why in whys if why), "")
     if isinstance(one, float) or isinstance(other, float):
         try:
-            if np.isclose(float(one), float(other), rtol=_RELATIVE, atol=0.0, equal_nan=True):
+            if _close(float(one), float(other)):
                 return ""
         except (TypeError, ValueError):
             pass
     return "" if one == other else f"{at}: there {str(one)[:40]}, made again {str(other)[:40]}"
 
 
+def _close(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=_RELATIVE) or (math.isnan(one) and math.isnan(other))
+
+
 def _difference(there: Path, again: Path) -> str:
     """How two files of the same kind differ, in words; empty if they hold the same."""
+    import pandas as pd
+    import xarray as xr
+
     if not again.is_file():
         return "was not made again"
     if there.suffix == ".nc":

@@ -1,39 +1,47 @@
 """What each source of variation does to the error rates: the same senses with it switched off."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rramsim.circuits import SenseCircuit, sense_circuit
-from rramsim.counting import (
-    CampaignProgress,
-    ErrorStatistics,
-    RateDifference,
-    SenseTask,
-    run_campaign,
-)
-from rramsim.devices import WRITTEN, LogNormal, ResistanceModel
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.figures import save_figure, shares_figure
-from rramsim.figures.report import SharesRecord
-from rramsim.files import folder_lock
-from rramsim.schemas import FILE_SCHEMAS
+from rramsim.records import SharesRecord
+from rramsim.stages.errors import rate_text
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.reading import Results
+from rramsim.stages.result_files import Document, Rows
+from rramsim.stages.stage import Stage, Work
 
-__all__ = ["shares_stage", "sources_off"]
+if TYPE_CHECKING:
+    from rich.table import Table as Shown
+
+    from rramsim.circuits import SenseCircuit
+    from rramsim.counting import ErrorStatistics, SenseTally, SenseTask
+    from rramsim.figures import Chart
+    from rramsim.figures.report import Section
+
+__all__ = ["SHARES", "SOURCES", "sources_off"]
 
 _TYPES = ("type1", "type2", "type3")
 
+ROWS = Rows(name="shares.jsonl", schema="rramsim senses 1", holds="counts of senses")
+SHARES = Document(
+    name="shares.json", schema="rramsim shares 1", record=SharesRecord,
+    holds="error rates with everything on, and with each source of variation off",
+)  # fmt: skip
 
-def sources_off(task: SenseTask, column_off: dict[str, SenseCircuit]) -> dict[str, SenseTask]:
+
+def sources_off(
+    task: "SenseTask", column_off: "Mapping[str, SenseCircuit]"
+) -> "dict[str, SenseTask]":
     """The task with each source of variation that it has switched off, by the source's name.
 
     Off means: devices at their medians, no mismatch, no noise, corner tt, 27 degrees Celsius; and
     the circuits of `column_off` for what the column brings.
     """
+    from rramsim.devices import LogNormal, ResistanceModel
+
     low, high = task.resistances.nominal(1)
     medians = ResistanceModel(
         lrs=LogNormal(median_ohm=low, sigma_ln=0.0), hrs=LogNormal(median_ohm=high, sigma_ln=0.0)
@@ -53,35 +61,20 @@ def sources_off(task: SenseTask, column_off: dict[str, SenseCircuit]) -> dict[st
     return variants
 
 
-def shares_stage(
-    experiment: Experiment,
-    folder: RunFolder,
-    *,
-    report: Callable[[CampaignProgress], None] = lambda progress: None,
-) -> dict[str, Any]:
-    """Count errors with everything on and with each source off into `shares.json` and a figure.
-
-    The rows are kept in `shares.jsonl`: an interrupted run goes on, and what a sweep asks for is
-    not taken from there. Raises `InputError` if another run is writing in the folder.
-    """
-    with folder_lock(folder.path):
-        value = _count(experiment, folder, report)
-        folder.write_json(folder.shares, value)
-        save_figure(shares_figure(SharesRecord.model_validate(value)), folder.path, "shares")
-    return value
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Row:
     """One set of conditions: the tasks with everything on, and with each source off."""
 
-    tasks: tuple[SenseTask, ...]
-    off: dict[str, tuple[SenseTask, ...]]
+    tasks: "tuple[SenseTask, ...]"
+    off: "dict[str, tuple[SenseTask, ...]]"
 
 
-def _count(
-    experiment: Experiment, folder: RunFolder, report: Callable[[CampaignProgress], None]
-) -> dict[str, Any]:
+def _run(work: Work) -> None:
+    """Count errors with everything on and with each source off into `shares.json` and a figure."""
+    from rramsim.counting import SenseTask, run_campaign
+    from rramsim.devices import WRITTEN
+
+    experiment = work.experiment
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     column_off = _column_off(experiment, circuit)
     rows = []
@@ -106,17 +99,13 @@ def _count(
     }
     result = run_campaign(
         tuple(every.values()),
-        rows_path=folder.path / "shares.jsonl",
+        rows_path=ROWS.path(work.folder),
         stop=experiment.errors.make_stop_rule(),
         runner=experiment.errors.make_runner(),
-        report=report,
+        report=lambda p: work.report(p.counted, p.at_most, ""),
     )
 
-    def statistics(tasks: tuple[SenseTask, ...]) -> ErrorStatistics:
-        return ErrorStatistics(counts=np.stack([result[task.id].count for task in tasks]))
-
-    return {
-        "schema": FILE_SCHEMAS["shares.json"],
+    value = {
         "status": "simulated",
         "engine": engine.name,
         "circuit": circuit.name,
@@ -129,19 +118,32 @@ def _count(
                 "corner": row.tasks[0].conditions.corner,
                 "window_s": row.tasks[0].conditions.window_s,
                 "label": row.tasks[0].conditions.label,
-                "all": _rates(statistics(row.tasks)),
+                "all": _rates(_statistics(result, row.tasks)),
                 "without": {
-                    name: _compared(statistics(row.tasks), statistics(tasks))
+                    name: _compared(_statistics(result, row.tasks), _statistics(result, tasks))
                     for name, tasks in row.off.items()
                 },
             }
             for row in rows
         ],
     }
+    SHARES.write(work.folder, value)
 
 
-def _column_off(experiment: Experiment, circuit: SenseCircuit) -> dict[str, SenseCircuit]:
+def _statistics(
+    result: "Mapping[str, SenseTally]", tasks: "tuple[SenseTask, ...]"
+) -> "ErrorStatistics":
+    import numpy as np
+
+    from rramsim.counting import ErrorStatistics
+
+    return ErrorStatistics(counts=np.stack([result[task.id].count for task in tasks]))
+
+
+def _column_off(experiment: Experiment, circuit: "SenseCircuit") -> "dict[str, SenseCircuit]":
     """The circuit without each of the column's switches that the experiment has on."""
+    from rramsim.circuits import sense_circuit
+
     column = circuit.column
     off = {
         "wires": replace(column, r_row_ohm=0.0),
@@ -161,7 +163,7 @@ def _column_off(experiment: Experiment, circuit: SenseCircuit) -> dict[str, Sens
     }
 
 
-def _rates(statistics: ErrorStatistics) -> dict[str, Any]:
+def _rates(statistics: "ErrorStatistics") -> dict[str, Any]:
     if not statistics.counts[:, :3].sum(axis=1).all():
         raise InputError("shares: a written value was never read; see what failed")
     return {name: getattr(statistics, name).as_dict() for name in _TYPES} | {
@@ -169,10 +171,68 @@ def _rates(statistics: ErrorStatistics) -> dict[str, Any]:
     }
 
 
-def _compared(everything: ErrorStatistics, without: ErrorStatistics) -> dict[str, Any]:
+def _compared(everything: "ErrorStatistics", without: "ErrorStatistics") -> dict[str, Any]:
+    from rramsim.counting import RateDifference
+
     return _rates(without) | {
         f"{name}_fall": RateDifference(
             of=getattr(everything, name), without=getattr(without, name)
         ).as_dict()
         for name in _TYPES
     }
+
+
+def _summary(folder: RunFolder) -> "list[Shown]":
+    from rich.table import Table as Shown
+
+    table = Shown(title="error rates, one source off at a time (simulated)", title_justify="left")
+    for name in ("conditions", "switched off", "type 1: flip", "type 2: ±1→0", "type 3: 0→±1"):
+        table.add_column(name, justify="right")
+    table.add_column("of type 3")
+    for row in SHARES.need(folder).conditions:
+        for name, entry in {"nothing": row.all, **row.without}.items():
+            fall = getattr(entry, "type3_fall", None)
+            share = "" if fall is None or fall.share is None else f"{100 * fall.share:.0f} %"
+            rates = (rate_text(rate) for rate in (entry.type1, entry.type2, entry.type3))
+            table.add_row(row.label, name, *rates, share)
+    return [table]
+
+
+def _draw(folder: RunFolder) -> "dict[str, Chart]":
+    from rramsim.figures import shares_figure
+
+    return {"shares": shares_figure(SHARES.need(folder))}
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures import shares_figure
+    from rramsim.figures.rates import fall_table
+    from rramsim.figures.report import Section
+
+    record = results.read(SHARES)
+    if record is None:
+        return []
+    return [
+        Section(
+            key="shares",
+            title="What causes the errors",
+            text="Simulated: the same senses with one source of variation switched off at a time.",
+            figures=(shares_figure(record),),
+            tables=(fall_table(record),),
+            notes=tuple(f"{f.senses} senses gave no result: {f.task}" for f in record.failed),
+        )
+    ]
+
+
+SOURCES = Stage(
+    name="shares",
+    title="What causes the errors",
+    answers="Which source of variation causes how many of the errors?",
+    run=_run,
+    unit="senses",
+    files=(ROWS, SHARES),
+    rows=ROWS,
+    draw=_draw,
+    sections=_sections,
+    summary=_summary,
+)

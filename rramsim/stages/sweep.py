@@ -1,41 +1,74 @@
 """The circuit campaign: bit errors, resolve times and energies over all conditions."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-import xarray as xr
-
-from rramsim.circuits import SenseConditions
-from rramsim.counting import FailedTask, SenseTask, run_campaign, save_dataset, sense_dataset
-from rramsim.counting.dataset import AXES
-from rramsim.devices import WRITTEN
-from rramsim.engines import Waveforms
+from rramsim.exceptions import MachineError
 from rramsim.experiment import Experiment
-from rramsim.figures import energy_figure, save_figure, time_figure, waveform_figure
-from rramsim.files import folder_lock
-from rramsim.stages.certify import certify_campaign
+from rramsim.records import Record
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.nominal import nominal_pair
+from rramsim.stages.reading import Results
+from rramsim.stages.result_files import Dataset, Document, Rows
+from rramsim.stages.stage import Stage, Work
 
-__all__ = ["SweepProgress", "sweep_stage", "sweep_tasks"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rramsim.circuits import SenseConditions
+    from rramsim.counting import FailedTask, SenseTally, SenseTask
+    from rramsim.engines import Waveforms
+    from rramsim.figures import Chart
+    from rramsim.figures.report import Section
+
+__all__ = ["SENSE", "SWEEP", "sweep_tasks"]
 
 _LONG_WINDOW_S = 1e-6
 """Window of the nominal senses, long enough to see slow pairs resolve."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class SweepProgress:
-    """Senses counted so far, at most to count, and failed."""
-
-    counted: int
-    at_most: int
-    failed: int = 0
+_AXES = ("vdd", "temperature", "corner", "window", "written")
 
 
-def sweep_tasks(experiment: Experiment) -> tuple[SenseTask, ...]:
+class CertificationRecord(Record):
+    """`certification.json`."""
+
+    engine: str
+    reference: str
+    fault: str | None
+
+
+ROWS = Rows(
+    name="senses.jsonl", schema="rramsim senses 1", holds="counts of senses, a line a chunk"
+)
+CERTIFICATION = Document(
+    name="certification.json", schema="rramsim certification 1", record=CertificationRecord,
+    holds="some samples of the batch engine, sensed again by ngspice",
+)  # fmt: skip
+SENSE = Dataset(
+    name="sense.nc",
+    schema="rramsim sense 1",
+    holds="counts of what was read, resolve times and energies, over all conditions",
+    variables={
+        "count": (*_AXES, "read"),
+        "failed": _AXES,
+        "energy_j": _AXES,
+        "energy_se_j": _AXES,
+        "clock_energy_j": _AXES,
+        "word_line_energy_j": _AXES,
+        "resolve_time_s": _AXES,
+        "resolve_time_sd_s": _AXES,
+        "nominal_resolve_time_s": ("vdd", "temperature", "corner", "written"),
+    },
+    attributes=("engine", "circuit", "process"),
+)
+
+
+def sweep_tasks(experiment: Experiment) -> "tuple[SenseTask, ...]":
     """Every written value under every set of conditions, as the sweep counts them."""
+    from rramsim.counting import SenseTask
+    from rramsim.devices import WRITTEN
+
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     resistances = experiment.make_resistances()
     return tuple(
@@ -54,44 +87,32 @@ def sweep_tasks(experiment: Experiment) -> tuple[SenseTask, ...]:
     )
 
 
-def sweep_stage(
-    experiment: Experiment,
-    folder: RunFolder,
-    *,
-    retry_failed: bool = False,
-    report: Callable[[SweepProgress], None] = lambda progress: None,
-) -> xr.Dataset:
-    """Simulate the experiment's grid into `sense.nc`, resuming what the folder holds.
+def _run(work: Work) -> "xr.Dataset":
+    """Simulate the experiment's grid; the dataset's attribute `failed` names what gave no result.
 
-    The dataset's attribute `failed` names what gave no result. Raises `InputError` if another
-    run is writing in the folder.
+    Raises `MachineError` if the engine falls short of the reference.
     """
-    with folder_lock(folder.path):
-        return _sweep(experiment, folder, retry_failed=retry_failed, report=report)
+    from rramsim.counting import run_campaign, sense_dataset
 
-
-def _sweep(
-    experiment: Experiment,
-    folder: RunFolder,
-    *,
-    retry_failed: bool,
-    report: Callable[[SweepProgress], None],
-) -> xr.Dataset:
+    experiment, folder = work.experiment, work.folder
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
-    resistances = experiment.make_resistances()
     conditions = experiment.make_conditions()
-    folder.save_experiment(experiment)
     tasks = sweep_tasks(experiment)
     tallies = run_campaign(
         tasks,
-        rows_path=folder.rows,
+        rows_path=ROWS.path(folder),
         stop=experiment.errors.make_stop_rule(),
         runner=experiment.errors.make_runner(),
-        retry_failed=retry_failed,
-        report=lambda p: report(
-            SweepProgress(counted=p.counted, at_most=p.at_most, failed=p.failed)
+        retry_failed=work.retry_failed,
+        report=lambda p: work.report(
+            p.counted, p.at_most, f"({p.failed} failed)" if p.failed else ""
         ),
     )
+    for failed in tallies.failed:
+        work.notice(
+            f"failed, and in no count: {failed.senses} senses, {failed.name}: {failed.reason}; "
+            "try them again with --retry-failed"
+        )
     dataset = sense_dataset(
         {(t.conditions, t.written): tallies[t.id] for t in tasks}, tallies.failed
     )
@@ -99,13 +120,7 @@ def _sweep(
     if experiment.errors.engine != "ngspice":
         certificate = "not certified (certify_samples = 0)"
         if experiment.errors.certify_samples:
-            certificate = certify_campaign(
-                tasks,
-                tallies,
-                folder,
-                samples=experiment.errors.certify_samples,
-                seed=experiment.errors.seed,
-            ).text
+            certificate = _certify(work, tasks, tallies)
     dataset = dataset.assign(_nominal(experiment, conditions))
     dataset.attrs |= {
         "engine": engine.name,
@@ -113,22 +128,39 @@ def _sweep(
         "circuit": circuit.name,
         "circuit_sha256": circuit.sha256,
         "process": circuit.process.name,
-        "resistances": repr(resistances),
+        "resistances": repr(experiment.make_resistances()),
         "seed": experiment.errors.seed,
         "mismatch": int(experiment.sense.mismatch),
         "noise": int(experiment.sense.noise),
         "failed": json.dumps([_failure(failed) for failed in tallies.failed]),
     }
-    save_dataset(dataset, folder.sense)
-    save_figure(time_figure(dataset), folder.path, "resolve_time")
-    save_figure(energy_figure(dataset), folder.path, "sense_energy")
-    shown = min(conditions, key=lambda c: (abs(c.vdd_v - 1.2), abs(c.temperature_c - 27)))
-    figure = waveform_figure(_waveforms(experiment, shown), shown, engine=engine.name)
-    save_figure(figure, folder.path, "waveforms")
+    SENSE.write(folder, dataset)
     return dataset
 
 
-def _failure(failed: FailedTask) -> dict[str, object]:
+def _certify(
+    work: Work, tasks: "tuple[SenseTask, ...]", tallies: "Mapping[str, SenseTally]"
+) -> str:
+    """Sense a share of the campaign again in ngspice, and keep what was found."""
+    from rramsim.counting.certify import certify_campaign
+    from rramsim.engines import NgspiceEngine
+
+    errors, reference = work.experiment.errors, NgspiceEngine()
+    found = certify_campaign(
+        tasks, tallies, samples=errors.certify_samples, seed=errors.seed, reference=reference
+    )
+    fault, name = found.fault(), tasks[0].engine.name
+    named = {"engine": name, "reference": reference.name, "fault": fault}
+    CERTIFICATION.write(work.folder, named | found.as_dict())
+    if fault:
+        raise MachineError(
+            f"engine {name} disagrees with {reference.name}: {fault}; see "
+            f'{CERTIFICATION.path(work.folder)}, or use engine = "ngspice"'
+        )
+    return found.text
+
+
+def _failure(failed: "FailedTask") -> dict[str, object]:
     return {
         "task": failed.name,
         "id": failed.task.id,
@@ -139,9 +171,16 @@ def _failure(failed: FailedTask) -> dict[str, object]:
 
 
 def _nominal(
-    experiment: Experiment, conditions: tuple[SenseConditions, ...]
-) -> dict[str, xr.DataArray]:
+    experiment: Experiment, conditions: "tuple[SenseConditions, ...]"
+) -> "dict[str, xr.DataArray]":
     """Resolve time of median devices without mismatch over (vdd, temperature, corner, written)."""
+    import numpy as np
+    import xarray as xr
+
+    from rramsim.counting.dataset import AXES
+    from rramsim.devices import WRITTEN
+    from rramsim.stages.nominal import nominal_pair
+
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     resistances = experiment.make_resistances()
     dims = [dim for dim in AXES if dim != "window"]
@@ -165,7 +204,9 @@ def _nominal(
     return {"nominal_resolve_time_s": array}
 
 
-def _waveforms(experiment: Experiment, conditions: SenseConditions) -> dict[str, Waveforms]:
+def _waveforms(experiment: Experiment, conditions: "SenseConditions") -> "dict[str, Waveforms]":
+    from rramsim.stages.nominal import nominal_pair
+
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     waves: dict[str, Waveforms] = {}
     for written, pair in ((1, "LRS/HRS"), (-1, "HRS/LRS"), (0, "HRS/HRS")):
@@ -176,3 +217,46 @@ def _waveforms(experiment: Experiment, conditions: SenseConditions) -> dict[str,
         if outcome.waveforms:
             waves[f"{pair}: {read}\n{ohms}"] = outcome.waveforms[0]
     return waves
+
+
+def _draw(folder: RunFolder) -> "dict[str, Chart]":
+    from rramsim.figures import energy_figure, time_figure, waveform_figure
+
+    experiment = folder.load_experiment()
+    conditions = experiment.make_conditions()
+    shown = min(conditions, key=lambda c: (abs(c.vdd_v - 1.2), abs(c.temperature_c - 27)))
+    waves, engine = _waveforms(experiment, shown), experiment.errors.make_engine()
+    return {
+        "resolve_time": time_figure(SENSE.need(folder)),
+        "sense_energy": energy_figure(SENSE.need(folder)),
+        "waveforms": waveform_figure(waves, shown, engine=engine.name),
+    }
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim import figures
+    from rramsim.figures.report import Section
+
+    sections = [
+        results.nominal_section("waveforms", "Waveforms", figures.nominal_waveforms_figure),
+        results.nominal_section("read-map", "Read map", figures.read_map_figure),
+    ]
+    dataset = results.read(SENSE)
+    if dataset is not None:
+        drawn = (figures.time_figure(dataset), figures.energy_figure(dataset))
+        sections.append(Section(key="sense", title="Time and energy of a sense", figures=drawn))
+    return sections
+
+
+SWEEP = Stage(
+    name="sweep",
+    title="Time and energy of a sense",
+    answers="What is read, how fast and at what energy, at every supply, temperature and corner?",
+    run=_run,
+    unit="senses",
+    files=(ROWS, SENSE, CERTIFICATION),
+    rows=ROWS,
+    of_run=True,
+    draw=_draw,
+    sections=_sections,
+)

@@ -1,26 +1,41 @@
 """Accuracy against the rate of each error type, with and without noise-aware training."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment, ToleranceSection
-from rramsim.figures import save_figure, tolerance_figure
-from rramsim.files import atomic_path, folder_lock, output_folder
-from rramsim.learning import EpochMetrics, ImageData, tolerance_factor, tolerated_rate
-from rramsim.networks import BinaryFlips, TransitionErrors, WeightErrors
-from rramsim.stages.evaluations import Evaluations
+from rramsim.records import ToleranceRow, ToleratedRow
+from rramsim.stages.evaluations import EVALUATIONS, Evaluations
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.reading import Results
+from rramsim.stages.result_files import Table
+from rramsim.stages.stage import Stage, Work
+from rramsim.stages.tradeoff import only_backprop
 from rramsim.stages.train import NetworkPlan, network_plans, train_plan
 
-__all__ = ["errors_of_type", "tolerance_stage", "tolerated_rates"]
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table as Shown
+
+    from rramsim.figures import Chart
+    from rramsim.figures.report import Section
+    from rramsim.networks import WeightErrors
+
+__all__ = ["TOLERANCE", "TOLERATED", "TOLERATED_RATES", "errors_of_type", "tolerated_rates"]
+
+TOLERANCE = Table(
+    name="tolerance.csv", schema="rramsim tolerance 1", record=ToleranceRow,
+    holds="accuracy of every network against the rate of each error type",
+)  # fmt: skip
+TOLERATED = Table(
+    name="tolerated_rates.csv", schema="rramsim tolerated rates 1", record=ToleratedRow,
+    holds="the rate at which each network loses a given accuracy",
+)  # fmt: skip
 
 
-def errors_of_type(kind: int, rate: float, weights: str) -> WeightErrors:
+def errors_of_type(kind: int, rate: float, weights: str) -> "WeightErrors":
     """Read errors of one type alone: 1 sign flips, 2 a ±1 read as 0, 3 a 0 read as ±1, evenly.
 
     `rate` is the probability for a value that can make the error. Raises `InputError` for types 2
@@ -29,6 +44,8 @@ def errors_of_type(kind: int, rate: float, weights: str) -> WeightErrors:
     >>> errors_of_type(3, 0.2, "ternary").matrix[1].tolist()
     [0.1, 0.8, 0.1]
     """
+    from rramsim.networks import BinaryFlips, TransitionErrors
+
     if kind == 1:
         return BinaryFlips(rate)
     if weights == "binary":
@@ -76,72 +93,71 @@ def _cases(plans: tuple[NetworkPlan, ...], section: ToleranceSection) -> Iterato
                         )
 
 
-def tolerance_stage(
-    experiment: Experiment,
-    folder: RunFolder,
-    data: ImageData,
-    *,
-    train_report: Callable[[NetworkPlan, EpochMetrics], None] = lambda plan, metrics: None,
-    report: Callable[[int, int, str], None] = lambda done, total, note: None,
-) -> pd.DataFrame:
+def _run(work: Work) -> None:
     """Train the networks with every seed and test them into `tolerance.csv` and a figure.
 
-    Takes the networks of [network] and the axes of [tolerance] (its defaults, if there is none);
-    `report` is called with the trainings done, all of them and the one under way. What an
-    interrupted run has trained and tested is not done again.
+    Takes the networks of [network] and the axes of [tolerance] (its defaults, if there is none).
     """
+    import numpy as np
+    import pandas as pd
+
+    experiment, folder, data = work.experiment, work.folder, work.images()
     section = experiment.tolerance or ToleranceSection()
     plans = tuple(p for p in network_plans(experiment, folder, data) if p.errors is None)
-    if not plans:
-        raise InputError("[training] errors_vdd_v: must hold 'none' for rramsim tolerance")
     cases = list(_cases(plans, section))
-    with folder_lock(folder.path):
-        output_folder(folder.networks)
-        folder.save_experiment(experiment)
-        evaluations = Evaluations(folder, data, experiment)
-        rows: list[dict[str, Any]] = []
-        for number, case in enumerate(cases):
-            name = f"{case.plan.spec.name}, seed {case.plan.settings.seed}, {case.trained_with}"
-            report(number, len(cases), name)
-            trained, _ = train_plan(case.plan, folder, data, report=train_report)
-            clean = float(evaluations.right(trained, None, draw=0).mean())
-            for kind in case.types:
-                for rate in section.rates:
-                    errors = errors_of_type(kind, rate, case.plan.spec.weights)
-                    found = [
-                        float(evaluations.right(trained, errors, draw=draw).mean())
-                        for draw in range(experiment.test.draws)
-                    ]
-                    rows.append(
-                        {
-                            "network": case.plan.spec.name,
-                            "weights": case.plan.spec.weights,
-                            "seed": case.plan.settings.seed,
-                            "trained_with": case.trained_with,
-                            "data": data.label,
-                            "epochs": case.plan.settings.epochs,
-                            "type": kind,
-                            "rate": rate,
-                            "accuracy": float(np.mean(found)),
-                            "lowest": min(found),
-                            "highest": max(found),
-                            "draws": len(found),
-                            "images": evaluations.images,
-                            "accuracy_without_errors": clean,
-                        }
-                    )
-            table = pd.DataFrame(rows)
-            with atomic_path(folder.path / "tolerance.csv") as temporary:
-                table.to_csv(temporary, index=False)
-        report(len(cases), len(cases), "")
-        summary = tolerated_rates(table, max_loss=section.max_loss)
-        with atomic_path(folder.path / "tolerated_rates.csv") as temporary:
-            summary.to_csv(temporary, index=False)
-        save_figure(tolerance_figure(table, max_loss=section.max_loss), folder.path, "tolerance")
-    return summary
+    evaluations = Evaluations(folder, data, experiment)
+    rows: list[dict[str, Any]] = []
+    for number, case in enumerate(cases):
+        name = f"{case.plan.spec.name}, seed {case.plan.settings.seed}, {case.trained_with}"
+
+        def tick(_: object = None, number: int = number, name: str = name) -> None:
+            work.report(number, len(cases), name)
+
+        tick()
+        trained = train_plan(case.plan, folder, data, report=tick)
+        clean = float(evaluations.right(trained, None, draw=0).mean())
+        for kind in case.types:
+            for rate in section.rates:
+                errors = errors_of_type(kind, rate, case.plan.spec.weights)
+                found = [
+                    float(evaluations.right(trained, errors, draw=draw).mean())
+                    for draw in range(experiment.test.draws)
+                ]
+                rows.append(
+                    {
+                        "network": case.plan.spec.name,
+                        "weights": case.plan.spec.weights,
+                        "seed": case.plan.settings.seed,
+                        "trained_with": case.trained_with,
+                        "data": data.label,
+                        "epochs": case.plan.settings.epochs,
+                        "type": kind,
+                        "rate": rate,
+                        "accuracy": float(np.mean(found)),
+                        "lowest": min(found),
+                        "highest": max(found),
+                        "draws": len(found),
+                        "images": evaluations.images,
+                        "accuracy_without_errors": clean,
+                    }
+                )
+                tick()
+    work.report(len(cases), len(cases), "")
+    TOLERANCE.write(folder, rows)
+    table = pd.DataFrame(rows)
+    summary = tolerated_rates(table, max_loss=section.max_loss)
+    TOLERATED.write(folder, summary.to_dict("records"))
 
 
-def tolerated_rates(table: pd.DataFrame, *, max_loss: float) -> pd.DataFrame:
+def _lacks(experiment: Experiment) -> str:
+    if why := only_backprop(experiment):
+        return why
+    if "none" not in experiment.training.errors_vdd_v:
+        return "[training] errors_vdd_v must hold 'none'"
+    return ""
+
+
+def tolerated_rates(table: "pd.DataFrame", *, max_loss: float) -> "pd.DataFrame":
     """Tolerated rates out of the rows of `tolerance.csv`, a row for each network, training, type.
 
     The rate is where the accuracy falls `max_loss` points below that of the same seed's network
@@ -150,6 +166,11 @@ def tolerated_rates(table: pd.DataFrame, *, max_loss: float) -> pd.DataFrame:
     network is held to its own accuracy without errors, which training with errors lowers. A rate is
     0, or infinite, if a seed's lies below, or above, all that were tested.
     """
+    import numpy as np
+    import pandas as pd
+
+    from rramsim.learning import tolerance_factor, tolerated_rate
+
     reference = (
         table[table.trained_with == "none"]
         .drop_duplicates(["network", "seed"])
@@ -157,7 +178,7 @@ def tolerated_rates(table: pd.DataFrame, *, max_loss: float) -> pd.DataFrame:
         .accuracy_without_errors
     )
 
-    def rates_of(rows: pd.DataFrame, network: str, *, own: bool) -> list[float]:
+    def rates_of(rows: "pd.DataFrame", network: str, *, own: bool) -> list[float]:
         rates = []
         for seed, mine in rows.sort_values("rate").groupby("seed"):
             clean = mine.accuracy_without_errors if own else reference[(network, seed)]
@@ -200,3 +221,113 @@ def tolerated_rates(table: pd.DataFrame, *, max_loss: float) -> pd.DataFrame:
             }
         summary.append(row)
     return pd.DataFrame(summary)
+
+
+_HEADER = (
+    "network", "trained with", "no errors", "type", "tolerated rate", "factor (95 %)",
+    "to its own accuracy",
+)  # fmt: skip
+
+
+def _cells(row: ToleratedRow) -> tuple[str, ...]:
+    """A row's texts for a table."""
+
+    def factor(name: str) -> str:
+        if row.trained_with == "none":
+            return ""
+        value, low, high = (getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
+        if value is None:
+            return "beyond the tested rates"
+        return f"{value:.2f} ({low:.2f}–{high:.2f})"
+
+    return (
+        row.network,
+        row.trained_with,
+        f"{100 * row.accuracy_without_errors:.1f} %",
+        str(row.type),
+        f"{row.tolerated_rate:.3g} ({row.lowest:.3g}–{row.highest:.3g})",
+        factor("factor"),
+        factor("own_factor"),
+    )
+
+
+def _title(rows: tuple[ToleratedRow, ...]) -> str:
+    return (
+        f"rate at which {rows[0].max_loss:g} points of accuracy are lost (mean and range over "
+        "seeds)"
+    )
+
+
+def _summary(folder: RunFolder) -> "list[Shown]":
+    from rich.table import Table as Shown
+
+    rows = TOLERATED.need(folder)
+    shown = Shown(title=_title(rows), title_justify="left")
+    for name in _HEADER:
+        shown.add_column(name, justify="right")
+    for row in rows:
+        shown.add_row(*_cells(row))
+    return [shown]
+
+
+def _draw(folder: RunFolder) -> "dict[str, Chart]":
+    from rramsim.figures import tolerance_figure
+
+    max_loss = TOLERATED.need(folder)[0].max_loss
+    return {"tolerance": tolerance_figure(TOLERANCE.frame(folder), max_loss=max_loss)}
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures.numbers import percent_interval
+    from rramsim.figures.report import Section
+    from rramsim.figures.table import Table as Texts
+
+    tables = []
+    if rows := results.read(TOLERATED):
+        tables.append(
+            Texts(
+                title=_title(rows).capitalize(),
+                header=_HEADER,
+                rows=tuple(_cells(row) for row in rows),
+                numeric=(2, 3, 4, 5, 6),
+            )
+        )
+    if tested := results.read(TOLERANCE):
+        header = ("network", "trained with", "seed", "type", "rate", "accuracy")
+        tables.append(
+            Texts(
+                title="Accuracy at every rate (mean and range over draws)",
+                header=header,
+                rows=tuple(
+                    (
+                        row.network, row.trained_with, str(row.seed), str(row.type),
+                        f"{row.rate:.3g}",
+                        percent_interval(row.accuracy, row.lowest, row.highest),
+                    )
+                    for row in tested
+                ),
+                numeric=(2, 3, 4, 5),
+                folded=True,
+            )
+        )  # fmt: skip
+    if not tables:
+        return []
+    drawn = tuple(_draw(results.folder).values()) if len(tables) == 2 else ()
+    title = "Tolerated error rates"
+    return [Section(key="tolerance", title=title, figures=drawn, tables=tuple(tables))]
+
+
+TOLERATED_RATES = Stage(
+    name="tolerance",
+    title="Tolerated error rates",
+    answers="Which rate of each error type does a network tolerate? (No circuit is simulated.)",
+    run=_run,
+    unit="trainings",
+    files=(EVALUATIONS, TOLERANCE, TOLERATED),
+    rows=EVALUATIONS,
+    images=True,
+    lacks=_lacks,
+    draw=_draw,
+    sections=_sections,
+    summary=_summary,
+)

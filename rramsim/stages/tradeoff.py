@@ -1,58 +1,57 @@
 """Accuracy and energy of every network under every set of conditions."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from rramsim.costs import TestedNetwork, tradeoff_tables
-from rramsim.counting import load_dataset
 from rramsim.experiment import Experiment
-from rramsim.figures import (
-    efficiency_figure,
-    energy_accuracy_figure,
-    front_figure,
-    loss_figure,
-    save_figure,
-)
-from rramsim.files import atomic_path, folder_lock
-from rramsim.learning import ImageData
-from rramsim.stages.evaluations import Evaluations
+from rramsim.records import CostRow, TradeoffRow
+from rramsim.stages.evaluations import EVALUATIONS, Evaluations
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.train import TrainedNetwork, trained_networks
+from rramsim.stages.reading import Results
+from rramsim.stages.result_files import Table
+from rramsim.stages.stage import Stage, Work
+from rramsim.stages.sweep import SENSE
+from rramsim.stages.train import TRAINING, trained_networks
 
-__all__ = ["tradeoff_stage"]
+if TYPE_CHECKING:
+    from rich.table import Table as Shown
+
+    from rramsim.figures import Chart
+    from rramsim.figures.report import Section
+    from rramsim.figures.table import Table as Texts
+
+__all__ = ["COSTS", "TRADEOFF", "TRADE_OFF", "only_backprop"]
+
+TRADEOFF = Table(
+    name="tradeoff.csv", schema="rramsim tradeoff 1", record=TradeoffRow,
+    holds="accuracy and read energy of every network under every set of conditions",
+)  # fmt: skip
+COSTS = Table(
+    name="costs.csv", schema="rramsim costs 1", record=CostRow,
+    holds="what an image costs, part by part, for every data flow",
+)  # fmt: skip
+
+_ASKED_LOSS = 0.005
+"""The loss of accuracy that the report's answer is for: half a point."""
 
 
-def tradeoff_stage(
-    experiment: Experiment,
-    folder: RunFolder,
-    data: ImageData,
-    *,
-    networks: tuple[TrainedNetwork, ...] | None = None,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
-    """Test every network with the errors of every supply into `tradeoff.csv`, `costs.csv` and
-    figures.
+def only_backprop(experiment: Experiment) -> str:
+    """Why networks of another rule cannot be tested layer by layer; empty where they can."""
+    rule = experiment.training.rule
+    if rule == "backprop":
+        return ""
+    return f"[training] rule = {rule!r}: defined for networks of rule 'backprop' only"
+
+
+def _run(work: Work) -> None:
+    """Test every network with the errors of every supply.
 
     Each draw draws the error rates from what the counts leave open, then the errors: so the spread
     between draws holds what is not known of the rates.
-
-    `networks`: those just trained; read from the folder if None. `report` gets the tests done
-    and their total. Raises `InputError` if another run is writing in the folder.
     """
-    with folder_lock(folder.path):
-        return _test(experiment, folder, data, networks, report)
+    from rramsim.costs import TestedNetwork, tradeoff_tables
 
-
-def _test(
-    experiment: Experiment,
-    folder: RunFolder,
-    data: ImageData,
-    networks: tuple[TrainedNetwork, ...] | None,
-    report: Callable[[int, int], None],
-) -> pd.DataFrame:
-    dataset = load_dataset(folder.sense)
-    networks = networks or trained_networks(experiment, folder, data)
+    experiment, folder, data = work.experiment, work.folder, work.images()
+    networks = work.kept.get("train") or trained_networks(experiment, folder, data)
     tests = Evaluations(folder, data, experiment)
     tested = {
         TestedNetwork(
@@ -60,23 +59,142 @@ def _test(
         ): one
         for one in networks
     }
-    table, placed = tradeoff_tables(
+    table, costs = tradeoff_tables(
         tuple(tested),
-        dataset,
+        SENSE.need(folder),
         data,
         circuit=experiment.make_circuit(),
         right=lambda one, errors, draw: tests.right(tested[one], errors, draw=draw),
         draws=experiment.test.draws,
         seed=experiment.test.seed,
-        report=report,
+        report=lambda done, total: work.report(done, total, ""),
     )
-    with atomic_path(folder.tradeoff) as temporary:
-        table.to_csv(temporary, index=False)
-    with atomic_path(folder.costs) as temporary:
-        placed.to_csv(temporary, index=False)
-    if placed.total_j.notna().any():
-        save_figure(front_figure(placed), folder.path, "front")
-        save_figure(efficiency_figure(placed), folder.path, "efficiency")
-    save_figure(loss_figure(table), folder.path, "loss")
-    save_figure(energy_accuracy_figure(table), folder.path, "energy_accuracy")
-    return table
+    TRADEOFF.write(folder, table.to_dict("records"))
+    COSTS.write(folder, costs.to_dict("records"))
+
+
+def _summary(folder: RunFolder) -> "list[Shown]":
+    from rich.table import Table as Shown
+
+    rows = TRADEOFF.need(folder)
+    shown = Shown(title=f"{rows[0].data}: accuracy with simulated read errors (95 %)")
+    for name in (
+        "network", "trained with", "VDD", "T", "corner", "accuracy", "no errors", "read once",
+        "read per use",
+    ):  # fmt: skip
+        shown.add_column(name, justify="right")
+    for row in rows:
+        value, low, high = (
+            f"{100 * share:.1f}" for share in (row.accuracy, row.accuracy_low, row.accuracy_high)
+        )
+        injected = row.trained_with_errors
+        shown.add_row(
+            row.network,
+            "no errors" if injected == "none" else f"{injected} V",
+            f"{row.vdd_v:g} V",
+            f"{row.temperature_c:g} °C",
+            row.corner,
+            f"{value} ({low}–{high}) %",
+            f"{100 * row.accuracy_without_errors:.1f} %",
+            f"{row.energy_once_j * 1e9:.4g} nJ",
+            f"{row.energy_per_use_j * 1e6:.4g} µJ",
+        )
+    return [shown]
+
+
+def _draw(folder: RunFolder) -> "dict[str, Chart]":
+    from rramsim.figures import (
+        efficiency_figure,
+        energy_accuracy_figure,
+        front_figure,
+        loss_figure,
+    )
+
+    table, costs = TRADEOFF.frame(folder), COSTS.frame(folder)
+    drawn = {"loss": loss_figure(table), "energy_accuracy": energy_accuracy_figure(table)}
+    if costs.total_j.notna().any():
+        drawn |= {"front": front_figure(costs), "efficiency": efficiency_figure(costs)}
+    return drawn
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures import energy_accuracy_figure, loss_figure
+    from rramsim.figures.report import Section, answer_section
+    from rramsim.figures.senses import waveform_label
+    from rramsim.figures.tradeoffs import front_details, front_table
+    from rramsim.stages.errors import ERRORS
+
+    rows = results.read(TRADEOFF)
+    if rows is None:
+        return []
+    record, nominal = results.read(ERRORS), results.nominal
+    errors = record.conditions if record else []
+    drawn = frozenset(
+        waveform_label(v) for v in ([] if nominal is None else nominal.vdd.values.tolist())
+    )
+    return [
+        answer_section(rows, max_loss=_ASKED_LOSS),
+        Section(key="accuracy", title="Accuracy lost to read errors", figures=(loss_figure(rows),)),
+        Section(
+            key="front",
+            title="Energy and accuracy",
+            figures=(energy_accuracy_figure(rows, errors),),
+            details=front_details(rows, errors, drawn),
+            tables=(front_table(rows), *_costs(results)),
+        ),
+    ]
+
+
+def _costs(results: Results) -> "list[Texts]":
+    """What an image costs, part by part, of every design."""
+    from rramsim.figures.numbers import engineering
+    from rramsim.figures.rates import environment
+    from rramsim.figures.table import Table as Texts
+    from rramsim.figures.tradeoffs import network_label
+
+    def joule(*parts: float | None) -> str:
+        known = [part for part in parts if part is not None]
+        return engineering(sum(known), "J") if len(known) == len(parts) else ""
+
+    header = (
+        "network", "VDD", "T, corner, window", "data flow", "reads", "drivers", "logic", "buffers",
+        "total", "latency", "place",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            network_label(row),
+            f"{row.vdd_v:g} V",
+            environment(row),
+            row.flow,
+            joule(row.amplifier_j, row.clock_j, row.word_line_j),
+            joule(row.drivers_j),
+            joule(row.products_j, row.tree_j, row.accumulators_j, row.thresholds_j),
+            joule(row.buffers_j),
+            joule(row.total_j),
+            "" if row.latency_s is None else engineering(row.latency_s, "s"),
+            row.place,
+        )
+        for row in results.read(COSTS) or ()
+    )
+    title = "Energy of one image, part by part: reads simulated, logic counted, the rest estimated"
+    numeric = (1, 4, 5, 6, 7, 8, 9)
+    return [Texts(title=title, header=header, rows=rows, numeric=numeric, folded=True)][: len(rows)]
+
+
+TRADE_OFF = Stage(
+    name="tradeoff",
+    title="Energy and accuracy",
+    first=True,
+    answers="What accuracy is left, for which energy, at every supply?",
+    run=_run,
+    unit="tests",
+    files=(EVALUATIONS, TRADEOFF, COSTS),
+    needs=(SENSE, TRAINING),
+    rows=EVALUATIONS,
+    of_run=True,
+    images=True,
+    lacks=only_backprop,
+    draw=_draw,
+    sections=_sections,
+    summary=_summary,
+)

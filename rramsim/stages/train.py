@@ -1,55 +1,71 @@
-"""Train the experiment's networks."""
+"""Train the experiment's networks, by whichever rule it names."""
 
 import hashlib
 import json
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from torch import nn
-
-from rramsim.counting import ErrorStatistics, conditions_of, load_dataset, statistics_at
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.files import atomic_path, folder_lock, output_folder
-from rramsim.learning import (
-    EpochMetrics,
-    ImageData,
-    TrainingSettings,
-    load_network,
-    save_network,
-    train,
-)
-from rramsim.networks import NetworkSpec, WeightErrors, errors_of_statistics
-from rramsim.stages.folder import RunFolder
+from rramsim.files import output_folder
+from rramsim.records import TrainingRow, WearRow
+from rramsim.stages.folder import PROVENANCE, RunFolder
+from rramsim.stages.provenance import present_machine
+from rramsim.stages.reading import Results
+from rramsim.stages.repeat import compared_files
+from rramsim.stages.result_files import Table
+from rramsim.stages.stage import Difference, Redone, Stage, Work
+from rramsim.stages.sweep import SENSE
+
+if TYPE_CHECKING:
+    from rramsim.figures.report import Section
+    from rramsim.learning import EpochMetrics, ImageData, TrainingSettings
+    from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
+    from rramsim.networks import NetworkSpec, WeightErrors
 
 __all__ = [
+    "TRAIN",
+    "TRAINING",
+    "WEAR",
+    "EquilibriumPlan",
     "NetworkPlan",
+    "Plan",
     "TrainedNetwork",
+    "equilibrium_plans",
     "network_plans",
-    "statistics_of_supply",
+    "plans_of",
     "train_plan",
-    "train_stage",
+    "trained_networks",
 ]
 
 
 _log = logging.getLogger(__name__)
 
+TRAINING = Table(
+    name="training.csv", schema="rramsim training 1", record=TrainingRow,
+    holds="loss and accuracy after every epoch of every network",
+)  # fmt: skip
+WEAR = Table(
+    name="wear.csv", schema="rramsim wear 1", record=WearRow,
+    holds="writes of the devices of networks that learned on them",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkPlan:
-    """One network of the experiment: what it is, how it is trained, with which errors."""
+class Plan:
+    """One training: what is trained, on what, with which read errors in its weights."""
 
-    spec: NetworkSpec
-    settings: TrainingSettings
     errors_vdd_v: float | None
-    errors: WeightErrors | None
+    errors: "WeightErrors | None"
     data_label: str
+    spec: Any
+    settings: Any
 
     @property
     def name(self) -> str:
@@ -57,32 +73,140 @@ class NetworkPlan:
         value = {
             "spec": asdict(self.spec),
             # A network may be trained on one device and tested on another.
-            "settings": asdict(self.settings) | {"device": "cpu"},
+            "settings": {k: v for k, v in asdict(self.settings).items() if k != "device"},
             "errors": self.errors.describe() if self.errors else None,
             "data": self.data_label,
         }
         digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-        return f"{self.spec.name}-{digest[:8]}"
+        return f"{self.stem}-{digest[:8]}"
+
+    @property
+    def stem(self) -> str:
+        """What the name of its files begins with."""
+        return str(self.spec.name)
+
+    @property
+    def network_name(self) -> str:
+        """What tables call the network."""
+        return str(self.spec.name)
 
     @property
     def trained_with(self) -> str:
         """The supply whose errors were injected in training, or "none"."""
         return "none" if self.errors_vdd_v is None else f"{self.errors_vdd_v:g}"
 
+    @property
+    def epochs(self) -> int:
+        """How many times the training sees every image."""
+        return int(self.settings.epochs)
+
+    def train(
+        self, data: "ImageData", *, file: Path, checkpoint: Path,
+        report: "Callable[[EpochMetrics], None]",
+    ) -> "TrainedNetwork":  # fmt: skip
+        """Train, going on from the checkpoint, and save the network."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedNetwork:
-    """A plan and its trained network, with the file that holds it."""
+    """A plan and its trained network, with the file that holds it, its epochs, its devices' wear.
 
-    plan: NetworkPlan
-    network: nn.Module
+    `remark` says what must be known of the training.
+    """
+
+    plan: Plan
+    network: Any
     path: Path
+    epochs: "tuple[EpochMetrics, ...]" = ()
+    wear: tuple[dict[str, Any], ...] = ()
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkPlan(Plan):
+    """A quantised network, trained by back-propagation."""
+
+    spec: "NetworkSpec"
+    settings: "TrainingSettings"
+
+    def train(
+        self, data: "ImageData", *, file: Path, checkpoint: Path,
+        report: "Callable[[EpochMetrics], None]",
+    ) -> TrainedNetwork:  # fmt: skip
+        """Train, going on from the checkpoint, and save the network."""
+        from rramsim.learning import save_network, train
+
+        result = train(
+            self.spec, data, self.settings, errors=self.errors, checkpoint=checkpoint,
+            progress=report,
+        )  # fmt: skip
+        save_network(file, self.spec, result.network)
+        return TrainedNetwork(
+            plan=self, network=result.network, path=file, epochs=tuple(result.rows)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquilibriumPlan(Plan):
+    """An energy-based network, trained by a rule of equilibrium propagation."""
+
+    spec: "EquilibriumSpec"
+    settings: "EquilibriumTraining"
+    rule: str
+
+    @property
+    def stem(self) -> str:
+        """What the name of its files begins with."""
+        return f"{self.spec.name}-{self.rule}"
+
+    @property
+    def network_name(self) -> str:
+        """Its layers, its weights if they are devices, the rule."""
+        flips = self.settings.flips
+        return f"{self.spec.name}{'' if flips is None else '-' + flips.levels}, {self.rule}"
+
+    def train(
+        self, data: "ImageData", *, file: Path, checkpoint: Path,
+        report: "Callable[[EpochMetrics], None]",
+    ) -> TrainedNetwork:  # fmt: skip
+        """Train, going on from the checkpoint, and save the network."""
+        from rramsim.learning.equilibrium import save_equilibrium, train_equilibrium
+
+        result = train_equilibrium(
+            self.spec, data, self.settings, errors=self.errors, checkpoint=checkpoint,
+            progress=report,
+        )  # fmt: skip
+        save_equilibrium(file, result.network, result.pixels)
+        remark = ""
+        if result.dropped or result.fell_back:
+            remark = (
+                f"{self.network_name}: {100 * result.dropped:.2g} % of training samples did not "
+                f"settle and were left out, {100 * result.fell_back:.2g} % settled at real points "
+                "only"
+            )
+        worn = tuple(
+            {
+                "weight": weight,
+                **asdict(wear),
+                "mean_writes": wear.mean_writes,
+                "most_of_endurance": wear.most_of_endurance,
+            }
+            for weight, wear in result.wear.items()
+        )
+        return TrainedNetwork(
+            plan=self, network=result.network, path=file, epochs=tuple(result.rows), wear=worn,
+            remark=remark,
+        )  # fmt: skip
 
 
 def network_plans(
-    experiment: Experiment, folder: RunFolder, data: ImageData
+    experiment: Experiment, folder: RunFolder, data: "ImageData"
 ) -> tuple[NetworkPlan, ...]:
-    """Every network of the experiment's axes, in their order."""
+    """Every network of the experiment's axes, in their order; rule "backprop"."""
+    from rramsim.learning import TrainingSettings
+    from rramsim.networks import NetworkSpec
+
     section, training = experiment.network, experiment.training
     chosen = {
         name: getattr(training, name)
@@ -104,112 +228,235 @@ def network_plans(
             classes=len(data.classes),
         )
         for vdd_v in training.errors_vdd_v:
-            errors = None
-            if vdd_v != "none":
-                errors = errors_of_statistics(statistics_of_supply(folder, float(vdd_v)), weights)
+            injected = _injected(folder, vdd_v, weights)
             plans.append(
-                NetworkPlan(
-                    spec=spec,
-                    settings=settings,
-                    errors_vdd_v=None if vdd_v == "none" else float(vdd_v),
-                    errors=errors,
-                    data_label=data.label,
-                )
+                NetworkPlan(spec=spec, settings=settings, data_label=data.label, **injected)
             )
     return tuple(plans)
 
 
+def equilibrium_plans(
+    experiment: Experiment, folder: RunFolder, data: "ImageData"
+) -> tuple[EquilibriumPlan, ...]:
+    """The training without read errors and with those of each supply, as the experiment says."""
+    spec, settings = experiment.make_equilibrium(data.input_shape, len(data.classes))
+    levels = settings.flips.levels if settings.flips else "ternary"
+    return tuple(
+        EquilibriumPlan(
+            spec=spec,
+            settings=settings,
+            rule=experiment.training.rule,
+            data_label=data.label,
+            **_injected(folder, vdd_v, levels),
+        )
+        for vdd_v in experiment.training.errors_vdd_v
+    )
+
+
+def _injected(folder: RunFolder, vdd_v: float | str, weights: str) -> dict[str, Any]:
+    """The read errors of a supply, at the first temperature, corner and window; or none."""
+    from rramsim.counting import conditions_of, statistics_at
+    from rramsim.networks import errors_of_statistics
+
+    if vdd_v == "none":
+        return {"errors_vdd_v": None, "errors": None}
+    dataset = SENSE.need(folder)
+    for conditions in conditions_of(dataset):
+        if conditions.vdd_v == vdd_v:
+            errors = errors_of_statistics(statistics_at(dataset, conditions), weights)
+            return {"errors_vdd_v": float(vdd_v), "errors": errors}
+    raise InputError(
+        f"[training] errors_vdd_v = {float(vdd_v):g}: {SENSE.path(folder)} has no such supply"
+    )
+
+
+def plans_of(experiment: Experiment, folder: RunFolder, data: "ImageData") -> tuple[Plan, ...]:
+    """Every training of the experiment, by its rule."""
+    if experiment.training.rule == "backprop":
+        return network_plans(experiment, folder, data)
+    return equilibrium_plans(experiment, folder, data)
+
+
 def train_plan(
-    plan: NetworkPlan,
+    plan: Plan,
     folder: RunFolder,
-    data: ImageData,
+    data: "ImageData",
     *,
-    report: Callable[[NetworkPlan, EpochMetrics], None] = lambda plan, metrics: None,
-) -> tuple[TrainedNetwork, tuple[EpochMetrics, ...]]:
-    """Train a network, going on from its checkpoint, and save it; returns its epochs too."""
+    report: "Callable[[EpochMetrics], None]" = lambda metrics: None,
+) -> TrainedNetwork:
+    """Train a network, going on from its checkpoint, and save it."""
+    output_folder(folder.networks)
     checkpoint = folder.networks / f"{plan.name}.checkpoint.pt"
     _log.debug(
-        "%s, trained with errors of %s: %s", plan.spec.name, plan.trained_with,
+        "%s, trained with errors of %s: %s", plan.network_name, plan.trained_with,
         f"goes on from {checkpoint}" if checkpoint.exists() else "starts",
     )  # fmt: skip
-    result = train(
-        plan.spec,
-        data,
-        plan.settings,
-        errors=plan.errors,
-        checkpoint=checkpoint,
-        progress=lambda metrics: report(plan, metrics),
+    return plan.train(
+        data, file=folder.networks / f"{plan.name}.pt", checkpoint=checkpoint, report=report
     )
-    path = folder.networks / f"{plan.name}.pt"
-    save_network(path, plan.spec, result.network)
-    return TrainedNetwork(plan=plan, network=result.network, path=path), tuple(result.rows)
 
 
-def train_stage(
-    experiment: Experiment,
-    folder: RunFolder,
-    data: ImageData,
-    *,
-    report: Callable[[NetworkPlan, EpochMetrics], None] = lambda plan, metrics: None,
-) -> tuple[TrainedNetwork, ...]:
-    """Train every network, resuming from checkpoints, and write `training.csv`.
-
-    Raises `InputError` if another run is writing in the folder.
-    """
-    with folder_lock(folder.path):
-        return _train(experiment, folder, data, report)
-
-
-def _train(
-    experiment: Experiment,
-    folder: RunFolder,
-    data: ImageData,
-    report: Callable[[NetworkPlan, EpochMetrics], None],
-) -> tuple[TrainedNetwork, ...]:
-    plans = network_plans(experiment, folder, data)
-    folder.save_experiment(experiment)
-    output_folder(folder.networks)
+def _run(work: Work) -> tuple[TrainedNetwork, ...]:
+    """Train every network, resuming from checkpoints, into `training.csv` and, for devices,
+    `wear.csv`."""
+    data = work.images()
+    plans = plans_of(work.experiment, work.folder, data)
+    total, before = sum(plan.epochs for plan in plans), 0
     rows: list[dict[str, Any]] = []
+    worn: list[dict[str, Any]] = []
     trained: list[TrainedNetwork] = []
     for plan in plans:
-        network, epochs = train_plan(plan, folder, data, report=report)
-        for metrics in epochs:
-            rows.append(
-                {
-                    "network": plan.spec.name,
-                    "trained_with_errors": plan.trained_with,
-                    "data": data.label,
-                    "seed": plan.settings.seed,
-                    **asdict(metrics),
-                }
-            )
-        with atomic_path(folder.training) as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
-        trained.append(network)
+
+        def report(metrics: "EpochMetrics", plan: Plan = plan, before: int = before) -> None:
+            note = f"{plan.network_name}: {100 * metrics.test_accuracy:.1f} %"
+            work.report(before + metrics.epoch, total, note)
+
+        work.report(before, total, "")
+        one = train_plan(plan, work.folder, data, report=report)
+        before += plan.epochs
+        common = {
+            "network": plan.network_name,
+            "trained_with_errors": plan.trained_with,
+            "data": data.label,
+            "seed": plan.settings.seed,
+        }
+        rows += [common | asdict(metrics) for metrics in one.epochs]
+        worn += [common | wear for wear in one.wear]
+        TRAINING.write(work.folder, rows)
+        if worn:
+            WEAR.write(work.folder, worn)
+        if one.remark:
+            work.notice(one.remark)
+        trained.append(one)
+    work.report(total, total, "")
     return tuple(trained)
 
 
 def trained_networks(
-    experiment: Experiment, folder: RunFolder, data: ImageData
+    experiment: Experiment, folder: RunFolder, data: "ImageData"
 ) -> tuple[TrainedNetwork, ...]:
-    """The experiment's networks as an earlier `train_stage` left them."""
+    """The experiment's networks as an earlier training by back-propagation left them."""
+    from rramsim.learning import load_network
+
     trained = []
     for plan in network_plans(experiment, folder, data):
         path = folder.networks / f"{plan.name}.pt"
         if not path.is_file():
             raise InputError(
                 f"{path}: {plan.spec.name} is not trained yet on {data.label}; make it with "
-                f"'rramsim train EXPERIMENT.toml --out {folder.path}'"
+                f"{TRAINING.made_by(folder)}"
             )
         _, network = load_network(path, expected=plan.spec)
         trained.append(TrainedNetwork(plan=plan, network=network, path=path))
     return tuple(trained)
 
 
-def statistics_of_supply(folder: RunFolder, vdd_v: float) -> ErrorStatistics:
-    """The error statistics at a supply, at the first temperature, corner and window."""
-    dataset = load_dataset(folder.sense)
-    for conditions in conditions_of(dataset):
-        if conditions.vdd_v == vdd_v:
-            return statistics_at(dataset, conditions)
-    raise InputError(f"[training] errors_vdd_v = {vdd_v:g}: {folder.sense} has no such supply")
+class _Stop(Exception):
+    """What was to be learnt of a training is known."""
+
+
+def _again(work: Work, original: RunFolder, share: float, seed: int) -> Redone:
+    """Make the tables again from the checkpoints, then the first epoch of a share of the networks.
+
+    Not the whole training: the first epoch has every step of it, and takes one epoch's time.
+    """
+    import numpy as np
+
+    data = work.images()
+    plans = plans_of(work.experiment, work.folder, data)
+    named: dict[str, Any] = {"of": len(plans), "unit": "first epochs"}
+    then = PROVENANCE.need(original).machine
+    now = present_machine()
+    if then != now:
+        other = "; ".join(f"{k} {then.get(k)} then, {v} now" for k, v in now.items())
+        return Redone(done=0, unchecked=f"trained on another machine: {other}", **named)
+
+    def refuse(_: int, __: int, note: str) -> None:
+        if note:
+            raise _Stop
+
+    try:
+        _run(replace(work, report=refuse))
+    except _Stop:
+        return Redone(done=0, lacking=True, **named)
+    differences = compared_files((TRAINING, WEAR), original, work.folder)
+    recorded = {
+        (row.network, row.trained_with_errors, row.epoch): row for row in TRAINING.need(original)
+    }
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0x7E57]))
+    chosen = rng.permutation(len(plans))[: max(1, round(share * len(plans)))].tolist()
+    for number, index in enumerate(chosen):
+        work.report(number, len(chosen), plans[index].network_name)
+
+        def first(metrics: "EpochMetrics", plan: Plan = plans[index]) -> None:
+            row = recorded.get((plan.network_name, plan.trained_with, metrics.epoch))
+            for name in ("train_loss", "train_accuracy", "test_accuracy"):
+                there, made = getattr(row, name, None), getattr(metrics, name)
+                if there is None or not math.isclose(there, made, rel_tol=1e-9, abs_tol=1e-12):
+                    what = f"{plan.network_name}, epoch {metrics.epoch}: {name}"
+                    why = f"there {there}, made again {made}"
+                    differences.append(Difference(what=what, why=why))
+            raise _Stop
+
+        (work.folder.networks / f"{plans[index].name}.checkpoint.pt").unlink(missing_ok=True)
+        with suppress(_Stop):
+            train_plan(plans[index], work.folder, data, report=first)
+    return Redone(done=len(chosen), differences=tuple(differences), **named)
+
+
+def _summary(folder: RunFolder) -> list[str]:
+    from rramsim.figures.tradeoffs import by_network, network_label
+
+    lines = []
+    for name, rows in by_network(TRAINING.need(folder)).items():
+        last = max(rows, key=lambda row: row.epoch)
+        lines.append(f"{name}: test accuracy {100 * last.test_accuracy:.1f} %, no read errors")
+    for worn in WEAR.read(folder) or ():
+        share = 100 * worn.most / worn.endurance_writes
+        lines.append(
+            f"{network_label(worn)}, {worn.weight}: {worn.mean_writes:.3g} writes per device in the "
+            f"mean, {worn.most} at most, {share:.2g} % of an endurance of {worn.endurance_writes:g}"
+        )
+    return lines
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures import training_figure, wear_figure
+    from rramsim.figures.networks import training_table, wear_table
+    from rramsim.figures.report import Section
+
+    sections = []
+    if rows := results.read(TRAINING):
+        sections.append(
+            Section(
+                key="training",
+                title="Training",
+                figures=(training_figure(rows),),
+                tables=(training_table(rows),),
+            )
+        )
+    if worn := results.read(WEAR):
+        sections.append(
+            Section(
+                key="wear",
+                title="Wear",
+                figures=(wear_figure(worn),),
+                tables=(wear_table(worn),),
+            )
+        )
+    return sections
+
+
+TRAIN = Stage(
+    name="train",
+    title="Training",
+    answers="How accurate are the networks without read errors?",
+    run=_run,
+    unit="epochs",
+    files=(TRAINING, WEAR),
+    of_run=True,
+    images=True,
+    again=_again,
+    sections=_sections,
+    summary=_summary,
+)

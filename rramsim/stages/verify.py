@@ -1,16 +1,20 @@
 """Does a folder still hold what its commands made, and does making it again give the same?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rramsim.exceptions import InputError, MachineError
 from rramsim.experiment import Experiment
-from rramsim.learning import ImageData
-from rramsim.schemas import FILE_SCHEMAS, check_schema
-from rramsim.stages.folder import RunFolder
-from rramsim.stages.provenance import file_hashes, present_versions
-from rramsim.stages.repeat import REPEATS, Repeat, copied_folder, repeat_share
+from rramsim.records import ProvenanceRecord
+from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
+from rramsim.stages.provenance import file_hashes, known_files, present_versions
+from rramsim.stages.repeat import copied_folder, repeat_rows
+from rramsim.stages.result_files import check_schema
+from rramsim.stages.stage import Stage, Work
+
+if TYPE_CHECKING:
+    from rramsim.learning import ImageData
 
 __all__ = ["Check", "verify_folder"]
 
@@ -31,15 +35,17 @@ class Check:
 def verify_folder(
     folder: RunFolder,
     *,
-    data: Callable[[Experiment], ImageData],
+    data: "Callable[[Experiment], ImageData]",
     share: float = 0.02,
     seed: int = 0,
+    stages: Iterable[str] | None = None,
     report: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> tuple[Check, ...]:
     """Compare a folder with its `provenance.json`, and a random share of its results with a repeat.
 
     Nothing is written into the folder: the repeat is done in a copy. `data` loads the images of an
-    experiment, and may raise `InputError` where they are not at hand. `report` gets the stage
+    experiment, and may raise `InputError` where they are not at hand. `stages` names those to do
+    again (left out: all that the folder has). `report` gets the stage
     that is repeated, its rows done and their total.
 
     Raises `InputError` if there is no provenance, it is damaged, or `share` is not above 0 and at
@@ -47,13 +53,13 @@ def verify_folder(
     """
     if not 0.0 < share <= 1.0:
         raise InputError(f"--share {share:g}: must be above 0 and at most 1")
-    recorded = folder.read_json(folder.provenance, "any command of rramsim that writes there")
-    for key, kind in (("files", dict), ("versions", dict), ("circuit", dict), ("process", dict)):
-        if not isinstance(recorded.get(key), kind):
-            raise InputError(f"{folder.provenance}: damaged (no {key}); run the command again")
+    from rramsim.stages import STAGES, stage_named
+
+    again = STAGES if stages is None else [stage_named(name) for name in stages]
+    recorded = PROVENANCE.need(folder)
     checks = [*_files(folder, recorded), _versions(recorded)]
     checks += _schemas(folder, recorded)
-    if not folder.experiment.is_file():
+    if not EXPERIMENT.path(folder).is_file():
         text = "no experiment.json: nothing here can be done again by itself"
         return (*checks, Check(check="repeat", verdict="not checked", found=text))
     experiment = folder.load_experiment()
@@ -66,23 +72,18 @@ def verify_folder(
         return (*checks, Check(check="repeat", verdict="not checked", found=text))
     images, missing = _images(experiment, recorded, data)
     other = _other_makers(experiment, recorded)
-    for repeat in REPEATS:
-        if all((folder.path / name).is_file() for name in (*repeat.makes, repeat.rows) if name):
-            if repeat.images and images is None:
-                checks.append(_unchecked(repeat, missing))
-            else:
-                checks.append(
-                    _repeated(repeat, folder, experiment, images, share, seed, other, report)
-                )
-    if folder.training.is_file():
-        text = "networks are not trained again: rramsim train into another folder does it"
-        checks.append(Check(check="train", verdict="not checked", found=text))
+    for stage in again:
+        if not stage.present(folder):
+            continue
+        if stage.images and images is None:
+            checks.append(_unchecked(stage, missing))
+        else:
+            checks.append(_redone(stage, folder, experiment, images, share, seed, other, report))
     return tuple(checks)
 
 
-def _files(folder: RunFolder, recorded: dict[str, object]) -> list[Check]:
-    files = recorded["files"]
-    assert isinstance(files, dict)
+def _files(folder: RunFolder, recorded: ProvenanceRecord) -> list[Check]:
+    files = recorded.files
     present = file_hashes(folder.path)
     missing = [name for name in files if name not in present]
     changed = [name for name, digest in files.items() if present.get(name, digest) != digest]
@@ -104,9 +105,8 @@ def _files(folder: RunFolder, recorded: dict[str, object]) -> list[Check]:
     return checks
 
 
-def _versions(recorded: dict[str, object]) -> Check:
-    then = recorded["versions"]
-    assert isinstance(then, dict)
+def _versions(recorded: ProvenanceRecord) -> Check:
+    then = recorded.versions
     now = present_versions()
     other = [f"{k} {then[k]} then, {now[k]} now" for k in now if k in then and then[k] != now[k]]
     return Check(
@@ -116,25 +116,26 @@ def _versions(recorded: dict[str, object]) -> Check:
     )
 
 
-def _schemas(folder: RunFolder, recorded: dict[str, object]) -> list[Check]:
+def _schemas(folder: RunFolder, recorded: ProvenanceRecord) -> list[Check]:
     """A table or file of rows that a newer rramsim wrote."""
-    schemas = recorded.get("schemas", {})
+    known = known_files()
     found = []
-    for name, schema in schemas.items() if isinstance(schemas, dict) else ():
+    for name, schema in recorded.schemas.items():
         try:
-            if name in FILE_SCHEMAS:
-                check_schema(schema, FILE_SCHEMAS[name], folder.path / name)
+            if name in known:
+                check_schema(schema, known[name].schema, folder.path / name)
         except InputError as error:
             found.append(Check(check="schemas", verdict="fails", found=str(error)))
     return found
 
 
-def _inputs(experiment: Experiment, recorded: dict[str, object]) -> Check:
+def _inputs(experiment: Experiment, recorded: ProvenanceRecord) -> Check:
     circuit = experiment.make_circuit()
     other = []
-    for name, now in (("circuit", circuit.sha256), ("process", circuit.process.sha256)):
-        then = recorded[name]
-        assert isinstance(then, dict)
+    for name, then, now in (
+        ("circuit", recorded.circuit, circuit.sha256),
+        ("process", recorded.process, circuit.process.sha256),
+    ):
         if then.get("sha256") != now:
             other.append(f"{name} {then.get('name')}: its netlists or cards have changed since")
     return Check(
@@ -144,25 +145,23 @@ def _inputs(experiment: Experiment, recorded: dict[str, object]) -> Check:
     )
 
 
-def _other_makers(experiment: Experiment, recorded: dict[str, object]) -> str:
+def _other_makers(experiment: Experiment, recorded: ProvenanceRecord) -> str:
     """What made the rows and is another now, so that they cannot be known again; else empty."""
-    versions = recorded["versions"]
-    assert isinstance(versions, dict)
     pairs = {
-        "engine": (recorded.get("engine"), experiment.errors.make_engine().name),
-        "rramsim": (versions.get("rramsim"), present_versions()["rramsim"]),
+        "engine": (recorded.engine, experiment.errors.make_engine().name),
+        "rramsim": (recorded.versions.get("rramsim"), present_versions()["rramsim"]),
     }
     return "; ".join(f"{name} {a} then, {b} now" for name, (a, b) in pairs.items() if a != b)
 
 
 def _images(
     experiment: Experiment,
-    recorded: dict[str, object],
-    load: Callable[[Experiment], ImageData],
-) -> tuple[ImageData | None, str]:
+    recorded: ProvenanceRecord,
+    load: "Callable[[Experiment], ImageData]",
+) -> tuple["ImageData | None", str]:
     """The images of the experiment, or why they cannot be used."""
-    then = recorded.get("data")
-    if not isinstance(then, dict) or then.get("label") in (None, "none"):
+    then = recorded.data
+    if then.get("label") in (None, "none"):
         return None, "no images were used"
     try:
         images = load(experiment)
@@ -174,42 +173,52 @@ def _images(
     return images, ""
 
 
-def _repeated(
-    repeat: Repeat,
+def _redone(
+    stage: Stage,
     folder: RunFolder,
     experiment: Experiment,
-    images: ImageData | None,
+    images: "ImageData | None",
     share: float,
     seed: int,
     other: str,
     report: Callable[[str, int, int], None],
 ) -> Check:
     """Do a stage again; `other` says what made its rows, if that is not what would make them."""
+    lost = [f.name for f in stage.files if f is stage.rows and not f.path(folder).is_file()]
+    if lost:
+        return Check(check=stage.name, verdict="fails", found=f"missing: {_listed(lost)}")
     try:
         with copied_folder(folder.path) as copy:
-            found = repeat_share(
-                repeat, folder, copy, experiment, images, share=share, seed=seed,
-                report=lambda done, total: report(repeat.name, done, total),
-            )  # fmt: skip
+            work = Work(
+                experiment=experiment,
+                folder=copy,
+                images=lambda: images,  # type: ignore[arg-type, return-value]
+                report=lambda done, total, _: report(stage.name, done, total),
+            )
+            if stage.again is not None:
+                found = stage.again(work, folder, share, seed)
+            else:
+                found = repeat_rows(stage, work, folder, share=share, seed=seed)
     except (InputError, MachineError) as error:
-        return Check(check=repeat.name, verdict="fails", found=f"cannot be done again: {error}")
+        return Check(check=stage.name, verdict="fails", found=f"cannot be done again: {error}")
+    if found.unchecked:
+        return _unchecked(stage, found.unchecked)
     if found.lacking:
-        text = f"needs rows that are not among the {found.of} of {repeat.rows}"
+        text = f"needs {found.unit} that are not among the {found.of} of this folder"
         if other:
-            return _unchecked(repeat, f"{text}: {other}")
+            return _unchecked(stage, f"{text}: {other}")
         text += ", which are of another experiment or were changed"
-        return Check(check=repeat.name, verdict="fails", found=text)
-    made = ", ".join(repeat.makes)
+        return Check(check=stage.name, verdict="fails", found=text)
     if found.differences:
         lines = [f"{d.what}: {d.why}" for d in found.differences]
-        return Check(check=repeat.name, verdict="fails", found=_listed(lines, "; "))
-    rows = f"{found.rows} of {found.of} rows done again, and " if repeat.rows else ""
-    text = f"{rows}{made} made again: the same"
-    return Check(check=repeat.name, verdict="holds", found=text)
+        return Check(check=stage.name, verdict="fails", found=_listed(lines, "; "))
+    made = ", ".join(file.name for file in stage.made if file.path(folder).is_file())
+    rows = f"{found.done} of {found.of} {found.unit} done again, and " if found.of else ""
+    return Check(check=stage.name, verdict="holds", found=f"{rows}{made} made again: the same")
 
 
-def _unchecked(repeat: Repeat, why: str) -> Check:
-    return Check(check=repeat.name, verdict="not checked", found=why)
+def _unchecked(stage: Stage, why: str) -> Check:
+    return Check(check=stage.name, verdict="not checked", found=why)
 
 
 def _listed(names: list[str], separator: str = ", ") -> str:

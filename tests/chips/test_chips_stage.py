@@ -1,11 +1,9 @@
-import json
-
-import pandas as pd
 import pytest
 
 from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment
-from rramsim.stages import RunFolder, chips_stage, choose_data, train_stage
+from rramsim.stages import RunFolder, run_stages
+from rramsim.stages.chips import CHIPS, DISTRIBUTIONS, ROWS
 
 EXPERIMENT = """
 [sense]
@@ -35,11 +33,10 @@ def experiment_file(tmp_path, text=EXPERIMENT):
 
 def test_chips_and_independent_errors_have_one_mean_rate(tmp_path):
     experiment = load_experiment(experiment_file(tmp_path))
-    data = choose_data("digits", path=None)
     folder = RunFolder.create(tmp_path / "out")
-    networks = train_stage(experiment, folder, data)
-    value = chips_stage(experiment, folder, data, networks=networks)
-    table = pd.read_csv(folder.chips)
+    run_stages(experiment, folder, ("train", "chips"))
+    value = DISTRIBUTIONS.told(folder)
+    table = CHIPS.frame(folder)
     assert len(table) == 2 * 3 * 4 and (tmp_path / "out" / "chips.png").is_file()
     assert len(value["ensembles"]) == 6
     mlp = table[table.network == "mlp16-ternary-ternary"].groupby("kind")
@@ -49,10 +46,10 @@ def test_chips_and_independent_errors_have_one_mean_rate(tmp_path):
     assert rates.own == pytest.approx(rates.chip, rel=0.25)
     assert mlp.accuracy_without_errors.first().chip > 0.5
     # What was tested is not tested again, and says the same.
-    tested = folder.chip_rows.read_text()
-    again = chips_stage(experiment, folder, data)
-    assert folder.chip_rows.read_text() == tested
-    assert again["ensembles"] == json.loads(json.dumps(value["ensembles"]))
+    tested = ROWS.path(folder).read_text()
+    run_stages(experiment, folder, ["chips"])
+    assert ROWS.path(folder).read_text() == tested
+    assert DISTRIBUTIONS.told(folder)["ensembles"] == value["ensembles"]
 
 
 @pytest.mark.parametrize(
@@ -75,8 +72,6 @@ def test_a_section_that_cannot_be_is_refused(tmp_path, old, new, message):
 def test_more_images_than_there_are_is_refused(tmp_path):
     text = EXPERIMENT.replace("images = 150", "images = 9999").replace("epochs = 4", "epochs = 1")
     experiment = load_experiment(experiment_file(tmp_path, text))
-    data = choose_data("digits", path=None)
     folder = RunFolder.create(tmp_path / "out")
-    networks = train_stage(experiment, folder, data)
     with pytest.raises(InputError, match=r"\[chips\] images = 9999: .* has 450 test images"):
-        chips_stage(experiment, folder, data, networks=networks)
+        run_stages(experiment, folder, ("train", "chips"))

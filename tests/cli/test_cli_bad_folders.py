@@ -18,7 +18,7 @@ def experiment(tmp_path):
 
 def test_an_output_folder_that_cannot_be_made(rramsim, experiment, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    status, _, line = rramsim("sweep", experiment, "--out", tmp_path / "file" / "out")
+    status, _, line = rramsim("run", experiment, "--out", tmp_path / "file" / "out")
     assert status == 2 and "cannot write there" in line
     assert (tmp_path / "file").read_text() == "in the way"
 
@@ -27,17 +27,18 @@ def test_an_output_folder_that_cannot_be_made(rramsim, experiment, tmp_path):
 def test_an_output_folder_that_may_not_be_written(rramsim, experiment, tmp_path):
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
-    status, _, line = rramsim("sweep", experiment, "--out", folder)
+    status, _, line = rramsim("run", experiment, "--out", folder)
     assert status == 2 and "cannot write there" in line
 
 
-@pytest.mark.parametrize("command", ["errors", "tradeoff"])
-def test_a_folder_without_results(rramsim, tmp_path, command):
-    status, _, line = rramsim(command, tmp_path)
-    assert status == 2 and "make it with" in line
-    status, _, line = rramsim(command, tmp_path / "none")
+def test_a_folder_without_results(rramsim, tmp_path, experiment):
+    status, _, line = rramsim("tradeoff", tmp_path)
+    assert status == 2 and "experiment.json: not there; make it with" in line
+    status, _, line = rramsim("tradeoff", tmp_path / "none")
     assert status == 2 and "no such folder" in line
-    assert list(tmp_path.iterdir()) == []
+    status, _, line = rramsim("run", experiment, "--out", tmp_path / "out", "--stage", "errors")
+    assert status == 2 and "sense.nc: not there; make it with 'rramsim run" in line
+    assert "--stage sweep" in line and list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_report_of_what_is_no_run(rramsim, tmp_path):
@@ -82,7 +83,7 @@ def archive(path, name, content=b"x"):
 @pytest.mark.parametrize("name", ["../escaped.jpg", "/escaped.jpg", "train/../../escaped.jpg"])
 def test_an_archive_that_climbs_out_of_its_folder(rramsim, experiment, tmp_path, name):
     data = archive(tmp_path / "images.tar.gz", name)
-    status, _, line = rramsim("train", experiment, "--out", tmp_path / "out", "--data", data)
+    status, _, line = rramsim("run", experiment, "--out", tmp_path / "out", "--data", data)
     assert status == 2 and "images.tar.gz" in line
     assert not list(tmp_path.parent.rglob("escaped.jpg"))
 
@@ -91,5 +92,5 @@ def test_a_damaged_archive_and_a_missing_one(rramsim, experiment, tmp_path):
     data = archive(tmp_path / "images.tar.gz", "train/cat/1.jpg")
     data.write_bytes(data.read_bytes()[:30])
     for path in (data, tmp_path / "none.tar.gz"):
-        status, _, line = rramsim("train", experiment, "--out", tmp_path / "out", "--data", path)
+        status, _, line = rramsim("run", experiment, "--out", tmp_path / "out", "--data", path)
         assert status == 2 and path.name in line

@@ -40,7 +40,7 @@ def test_data_refuses(arguments, message):
 
 
 def test_what_is_cited_is_what_the_citation_file_says():
-    text = run("cite").stdout
+    text = run("--cite").stdout
     assert f"version = {{{__version__}}}" in text
     words = re.sub(r"[^a-z0-9]+", " ", text.lower())
     cff = (ROOT / "CITATION.cff").read_text()

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from rramsim.cli.app import COMMANDS
+
 SENSE = ("sense", "--vdd", "1.2", "--r-bl", "10k", "--r-blb", "350k")
 
 
@@ -77,9 +79,7 @@ def test_doctor_finds_everything_at_work(rramsim, monkeypatch):
     assert status == 0 and all(result["works"] for result in results.values()), results
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "sense", "sweep", "errors", "train", "tradeoff", "explore"]
-)
+@pytest.mark.parametrize("command", [name for group in COMMANDS.values() for name in group])
 def test_every_help_has_an_example(rramsim, command):
     status, out, _ = rramsim(command, "--help")
     assert status == 0 and "Example: rramsim" in out

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from rramsim.costs import TRADEOFF_COLUMNS
+from rramsim.records import TradeoffRow
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def folder(tmp_path):
     """A trade-off whose loss is 10, 1 and 0.1 points at 1.0, 1.1 and 1.2 V."""
     rows = []
     for vdd_v, loss in ((1.0, 0.1), (1.1, 0.01), (1.2, 0.001)):
-        row = dict.fromkeys(TRADEOFF_COLUMNS, 0.0) | dict.fromkeys(
+        row = dict.fromkeys(TradeoffRow.model_fields, 0.0) | dict.fromkeys(
             ("architecture", "weights", "activations", "data"), "x"
         )
         row |= {
@@ -64,13 +64,13 @@ def test_tables_that_cannot_answer(rramsim, folder, tmp_path):
     assert "one supply only was simulated (1 V)" in line
     table.drop(columns="loss_high").to_csv(path, index=False)
     status, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
-    assert status == 2 and "lacks the column loss_high; make it again with" in line
+    assert status == 2 and "damaged (line 2, loss_high: Field required); remove it and" in line
     table.assign(vdd_v="1,2").to_csv(path, index=False)
     _, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
-    assert "vdd_v holds '1,2'" in line
+    assert "line 2, vdd_v: Input should be a valid number" in line
     path.write_bytes(b"\x00\xff")
     status, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
-    assert status == 2 and "no table of a trade-off" in line
+    assert status == 2 and "tradeoff.csv: damaged" in line
     path.unlink()
     status, _, line = rramsim("tradeoff", folder, "--max-loss", "1")
-    assert status == 2 and "experiment.json: not there; make it with rramsim sweep" in line
+    assert status == 2 and "experiment.json: not there; make it with 'rramsim run" in line

@@ -22,10 +22,11 @@ epochs = 1
 
 
 def leaves(command, path="rramsim"):
-    inner = getattr(command, "commands", None)
-    if not inner:
+    names = command.list_commands(None) if hasattr(command, "list_commands") else ()
+    if not names:
         return {path: command}
-    return {k: v for name, sub in inner.items() for k, v in leaves(sub, f"{path} {name}").items()}
+    subs = {name: command.get_command(None, name) for name in names}
+    return {k: v for name, sub in subs.items() for k, v in leaves(sub, f"{path} {name}").items()}
 
 
 LEAVES = leaves(typer.main.get_command(app))
@@ -41,7 +42,7 @@ def test_every_command_takes_both_options(path):
 def train(rramsim, tmp_path):
     (tmp_path / "small.toml").write_text(EXPERIMENT)
     return lambda *options: rramsim(
-        "train", tmp_path / "small.toml", "--out", tmp_path / "out", *options
+        "run", tmp_path / "small.toml", "--stage", "train", "--out", tmp_path / "out", *options
     )
 
 
@@ -91,7 +92,7 @@ def test_a_command_names_the_next_one_and_it_exists(train, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "found"), [("rramsim swe", "sweep"), ("rramsim sweep --ret", "--retry-failed")]
+    ("words", "found"), [("rramsim ver", "verify"), ("rramsim run --ret", "--retry-failed")]
 )
 def test_the_shell_completes(words, found):
     completed = subprocess.run(

@@ -88,10 +88,12 @@ def test_every_source_that_is_on_is_switched_off_alone():
 def test_shares_command_counts_and_resumes(tmp_path, rramsim):
     experiment = tmp_path / "varied.toml"
     experiment.write_text(VARIED)
-    status, said, progress = rramsim("shares", experiment, "--out", tmp_path / "out", "--json")
+    status, said, progress = rramsim(
+        "run", experiment, "--stage", "shares", "--out", tmp_path / "out", "--json"
+    )
     assert status == 0, progress
     value = json.loads(said)
-    (row,) = value["conditions"]
+    (row,) = value["stages"]["shares"]["shares.json"]["conditions"]
     assert set(row["without"]) == {"devices", "mismatch", "noise", "corner", "wires", "leakage"}
     for entry in (row["all"], *row["without"].values()):
         assert np.array(entry["counts"])[:, :3].sum(axis=1).tolist() == [40, 40, 40]
@@ -100,7 +102,9 @@ def test_shares_command_counts_and_resumes(tmp_path, rramsim):
     assert row["without"]["corner"]["type3_fall"]["share"] > 0
     assert (tmp_path / "out" / "shares.png").stat().st_size > 10_000
     rows = (tmp_path / "out" / "shares.jsonl").read_bytes()
-    _, again, _ = rramsim("shares", experiment, "--out", tmp_path / "out", "--json")
+    _, again, _ = rramsim(
+        "run", experiment, "--stage", "shares", "--out", tmp_path / "out", "--json"
+    )
     assert json.loads(again) == value
     assert (tmp_path / "out" / "shares.jsonl").read_bytes() == rows
 
@@ -112,7 +116,9 @@ def test_one_line_and_a_status_for_what_is_wrong(tmp_path, rramsim):
     out.mkdir()
 
     def said(*arguments):
-        status, printed, errors = rramsim("sweep", experiment, "--out", out, *arguments)
+        status, printed, errors = rramsim(
+            "run", experiment, "--stage", "sweep", "--out", out, *arguments
+        )
         assert printed == ""
         *_, line = errors.strip().splitlines()
         assert line.startswith("rramsim: ")

@@ -31,9 +31,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     RunFolder(path=path).save_experiment(load_experiment(path / "small.toml"))
     rows = [
         {
-            "network": "mlp16-ternary-ternary", "trained_with_errors": "none", "data": "digits",
+            "network": "mlp16-ternary-ternary", "architecture": "mlp", "width": 16,
+            "weights": "ternary", "activations": "ternary",
+            "trained_with_errors": "none", "data": "digits",
             "vdd_v": vdd_v, "temperature_c": temperature_c, "corner": "tt", "window_s": window_s,
-            "type1": 0, "type2": 0, "type3": 0.1, "accuracy": accuracy - less,
+            "type1": 0, "type2": 0, "type3": 0.1, "binary": 0, "accuracy": accuracy - less,
             "accuracy_low": accuracy - less - 0.02, "accuracy_high": accuracy - less + 0.01,
             "accuracy_without_errors": 0.9, "draws": 4, "images": 450,
             "loss": 0.9 - accuracy + less, "loss_low": 0.0, "loss_high": 0.9,

@@ -21,7 +21,8 @@ from rramsim.engines import NgspiceEngine, SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.experiment import parse_experiment
 from rramsim.explore import load_subject, make_controls
-from rramsim.stages import RunFolder, nominal_pair
+from rramsim.stages import RunFolder
+from rramsim.stages.nominal import nominal_pair
 
 
 def moved(subject, *, hrs_median_ohm=None, **conditions):

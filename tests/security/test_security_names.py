@@ -62,7 +62,7 @@ def test_nor_does_it_from_an_experiment(tmp_path):
     (tmp_path / "mine.toml").write_text(
         f'[sense]\nvdd_v = 1.2\nnetlist = "{name}"\n[errors]\nmax_samples = 10\n'
     )
-    done = rramsim(tmp_path, "sweep", "mine.toml", "--out", "out")
+    done = rramsim(tmp_path, "run", "mine.toml", "--out", "out", "--stage", "sweep")
     assert done.returncode in (0, 2), done.stderr
     assert not list(tmp_path.rglob("PWNED"))
 
@@ -110,7 +110,7 @@ def test_a_mismatch_parameter_writes_no_file(tmp_path, parameter):
         f'[process]\ncards = ["tt.spice"]\n{nmos}\n{pmos}\n[[process.mismatch]]\n{entry}'
         "[sense]\nvdd_v = 1.2\n[errors]\nmax_samples = 10\n"
     )
-    refused_in_one_line(rramsim(tmp_path, "sweep", "cards.toml", "--out", "out"))
+    refused_in_one_line(rramsim(tmp_path, "run", "cards.toml", "--out", "out", "--stage", "sweep"))
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "tt.spice").write_text(tt)
@@ -120,7 +120,9 @@ def test_a_mismatch_parameter_writes_no_file(tmp_path, parameter):
     (tmp_path / "folder.toml").write_text(
         '[process]\nfolder = "mine"\n[sense]\nvdd_v = 1.2\n[errors]\nmax_samples = 10\n'
     )
-    refused_in_one_line(rramsim(tmp_path, "sweep", "folder.toml", "--out", "out2"))
+    refused_in_one_line(
+        rramsim(tmp_path, "run", "folder.toml", "--out", "out2", "--stage", "sweep")
+    )
     assert victim.read_text() == "years of work"
 
 

@@ -8,18 +8,7 @@ from pathlib import Path
 import pytest
 
 from rramsim.experiment import load_experiment
-from rramsim.stages import (
-    RunFolder,
-    chips_stage,
-    choose_data,
-    errors_stage,
-    nominal_stage,
-    shares_stage,
-    sweep_stage,
-    tradeoff_stage,
-    train_stage,
-    write_provenance,
-)
+from rramsim.stages import RunFolder, run_stages
 
 EXPERIMENT = """
 [sense]
@@ -29,6 +18,7 @@ engine = "batch"
 certify_samples = 0
 max_samples = 60
 workers = 1
+boundary_draws = 10
 [network]
 architecture = "mlp"
 weights = ["binary", "ternary"]
@@ -70,16 +60,9 @@ def _run(file: Path, path: Path) -> None:
     file.write_text(EXPERIMENT)
     experiment = load_experiment(file)
     folder = RunFolder.create(path)
-    data = choose_data("digits", path=None)
-    sweep_stage(experiment, folder)
-    errors_stage(folder)
-    shares_stage(experiment, folder)
-    networks = train_stage(experiment, folder, data)
-    tradeoff_stage(experiment, folder, data, networks=networks)
-    chips_stage(experiment, folder, data, networks=networks)
-    nominal_stage(experiment, folder)
     argv, sys.argv = sys.argv, ["rramsim", "run", "small.toml", "--out", "out"]
     try:
-        write_provenance(folder, experiment, data=data)
+        stages = ("sweep", "errors", "shares", "boundary", "train", "tradeoff", "chips", "report")
+        run_stages(experiment, folder, stages)
     finally:
         sys.argv = argv

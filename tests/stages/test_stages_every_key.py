@@ -10,18 +10,12 @@ import pytest
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment, load_experiment
 from rramsim.experiment.template import _section_of, _toml
-from rramsim.stages import (
-    RunFolder,
-    chips_stage,
-    choose_data,
-    network_plans,
-    sweep_stage,
-    tolerance_stage,
-    tradeoff_stage,
-)
-from rramsim.stages.sweep import sweep_tasks
-from rramsim.stages.train import trained_networks
-from rramsim.stages.train_equilibrium import equilibrium_plans
+from rramsim.stages import RunFolder, choose_data, run_stages
+from rramsim.stages.boundary import BOUNDARY
+from rramsim.stages.chips import DISTRIBUTIONS
+from rramsim.stages.sweep import CERTIFICATION, SENSE, sweep_tasks
+from rramsim.stages.tradeoff import TRADEOFF
+from rramsim.stages.train import equilibrium_plans, network_plans
 
 STEERING = {
     "errors.workers": "how many processes sense",
@@ -164,6 +158,7 @@ COUNTED: dict[str, tuple[dict[str, Any], Any]] = {
     "errors.max_samples": ({}, 200),
     "errors.certify_samples": ({}, 20),
 }
+BOUNDED = {"errors.boundary_draws": 20}
 
 
 def every_key() -> set[str]:
@@ -176,7 +171,7 @@ def every_key() -> set[str]:
 
 
 def test_every_key_is_changed_below_or_steers_only():
-    changed = [*SENSED, *TRAINED, *TESTED, *COUNTED, *STEERING]
+    changed = [*SENSED, *TRAINED, *TESTED, *COUNTED, *BOUNDED, *STEERING]
     changed += [f"equilibrium.{key}" for key in SETTLED]
     changed += [f"chips.{key}" for key in CHIPS] + [f"tolerance.{key}" for key in TOLERANCE]
     assert len(changed) == len(set(changed))
@@ -315,17 +310,17 @@ def _copy(results, tmp_path) -> RunFolder:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TESTED)
-def test_a_key_of_the_test_changes_the_tradeoff(results, small_experiment, tmp_path, digits, name):
+def test_a_key_of_the_test_changes_the_tradeoff(results, small_experiment, tmp_path, name):
     folder = _copy(results, tmp_path)
-    before = folder.tradeoff.read_bytes()
+    before = TRADEOFF.path(folder).read_bytes()
     values = changed(tomllib.loads(small_experiment), name, TESTED[name])
-    tradeoff_stage(load(tmp_path, values), folder, digits)
-    assert folder.tradeoff.read_bytes() != before
+    run_stages(load(tmp_path, values), folder, ["tradeoff"])
+    assert TRADEOFF.path(folder).read_bytes() != before
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", CHIPS)
-def test_a_key_of_chips_changes_the_chips(results, small_experiment, tmp_path, digits, key):
+def test_a_key_of_chips_changes_the_chips(results, small_experiment, tmp_path, key):
     given, value = CHIPS[key]
     base = tomllib.loads(small_experiment)
     base["chips"] = {"count": 2, "surface_points": 350, "images": 100, **given}
@@ -334,9 +329,8 @@ def test_a_key_of_chips_changes_the_chips(results, small_experiment, tmp_path, d
     found = []
     for number, values in enumerate((base, changed(base, f"chips.{key}", value))):
         folder = _copy(results, tmp_path / str(number))
-        experiment = load(tmp_path, values)
-        networks = trained_networks(experiment, folder, digits)
-        summary = chips_stage(experiment, folder, digits, networks=networks)
+        run_stages(load(tmp_path, values), folder, ["chips"])
+        summary = DISTRIBUTIONS.told(folder)
         keep = ("arrays", "conditions", "ensembles", "images")
         found.append(json.dumps({name: summary[name] for name in keep}))
     assert found[0] != found[1]
@@ -344,7 +338,7 @@ def test_a_key_of_chips_changes_the_chips(results, small_experiment, tmp_path, d
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", TOLERANCE)
-def test_a_key_of_tolerance_changes_the_tolerated_rates(tmp_path, digits, key):
+def test_a_key_of_tolerance_changes_the_tolerated_rates(tmp_path, key):
     base = {
         "network": {"architecture": "mlp", "width": 4, "weights": "ternary"},
         "training": {"epochs": 1, "data": "digits"},
@@ -354,8 +348,10 @@ def test_a_key_of_tolerance_changes_the_tolerated_rates(tmp_path, digits, key):
     found = []
     for number, values in enumerate((base, changed(base, f"tolerance.{key}", TOLERANCE[key]))):
         folder = RunFolder.create(tmp_path / str(number))
-        rates = tolerance_stage(load(tmp_path, values), folder, digits).to_csv()
-        found.append((rates, (folder.path / "tolerance.csv").read_text()))
+        run_stages(load(tmp_path, values), folder, ["tolerance"])
+        found.append(
+            [(folder.path / f"{n}.csv").read_text() for n in ("tolerated_rates", "tolerance")]
+        )
     assert found[0] != found[1]
 
 
@@ -373,9 +369,20 @@ def test_a_key_of_the_count_changes_what_is_counted(tmp_path, name):
     found = []
     for number, values in enumerate((base, changed(base, name, value))):
         folder = RunFolder.create(tmp_path / str(number))
-        dataset = sweep_stage(load(tmp_path, values), folder)
-        certified = json.loads((folder.path / "certification.json").read_text())
-        found.append((dataset["count"].sum().item(), certified["samples"]))
+        run_stages(load(tmp_path, values), folder, ["sweep"])
+        counted = SENSE.need(folder)["count"].sum().item()
+        found.append((counted, CERTIFICATION.told(folder)["samples"]))
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_a_key_of_the_boundary_changes_it(tmp_path, name):
+    base = {"sense": {"vdd_v": 1.2}, "errors": {"engine": "batch", "boundary_draws": 10}}
+    found = []
+    for number, values in enumerate((base, changed(base, name, BOUNDED[name]))):
+        folder = RunFolder.create(tmp_path / str(number))
+        run_stages(load(tmp_path, values), folder, ["boundary"])
+        found.append(BOUNDARY.path(folder).read_text())
     assert found[0] != found[1]
 
 

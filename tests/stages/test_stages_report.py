@@ -15,17 +15,18 @@ import pytest
 from rramsim.circuits import ReadOut, sense_circuit
 from rramsim.costs import pareto_front
 from rramsim.exceptions import InputError
-from rramsim.experiment import parse_experiment
+from rramsim.explore import load_subject
 from rramsim.figures.numbers import engineering
 from rramsim.figures.report import schematic_figure
 from rramsim.figures.report.schematic import is_shipped_topology
 from rramsim.learning.equilibrium.ternary import Wear
 from rramsim.processes.process import netlists_folder
-from rramsim.stages import RunFolder, boundary_stage, report_stage
+from rramsim.stages import RunFolder, write_report
+from rramsim.stages.tradeoff import TRADEOFF
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
-SECTIONS = ["answer", "accuracy", "front", "errors", "sense", "shares", "waveforms", "map",
-            "training", "chips", "run"]  # fmt: skip
+SECTIONS = ["answer", "accuracy", "front", "waveforms", "read-map", "sense", "errors", "shares",
+            "boundary", "training", "chips", "run", "more"]  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -61,7 +62,7 @@ class Page(HTMLParser):
 
 
 def write(folder):
-    written = report_stage(RunFolder.existing(folder))
+    written = write_report(RunFolder.existing(folder))
     return written, (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -80,7 +81,7 @@ def test_every_stage_has_its_section_and_its_figures(whole, results):
     written, text, page = whole
     assert list(written.present) == SECTIONS and not written.missing
     assert [a["id"] for a in page.all("section") if "id" in a] == SECTIONS
-    assert len(page.all("figure")) == 11
+    assert len(page.all("figure")) == 12
     assert len(text.encode()) < 2_000_000
     # Every link of the contents leads somewhere, and no name stands for two places.
     names = Counter(a["id"] for _, a in page.elements if "id" in a)
@@ -159,10 +160,10 @@ def test_what_is_missing_names_its_command(copied):
     for name in ("shares.json", "chips.csv", "chips.json", "tradeoff.csv", "provenance.json"):
         (copied / name).unlink()
     written, text = write(copied)
-    assert list(written.missing) == ["accuracy", "front", "shares", "chips"]
+    assert list(written.missing) == ["tradeoff", "chips"]
     page = Page(text)
-    for stage in ("shares EXPERIMENT.toml --out", "chips EXPERIMENT.toml --out", "tradeoff"):
-        assert f"rramsim {stage} {copied}" in page.text
+    assert f"rramsim run EXPERIMENT.toml --out {copied} " in page.text
+    assert f"rramsim run EXPERIMENT.toml --out {copied} --stage shares" in page.text
     assert "No provenance.json" in page.text
 
 
@@ -173,7 +174,7 @@ def test_a_changed_file_and_a_changed_circuit_are_told(copied):
     values["column"]["rows"] = 64
     (copied / "experiment.json").write_text(json.dumps(values))
     written, text = write(copied)
-    assert {"waveforms", "map"} <= set(written.missing)
+    assert {"waveforms", "read-map"} <= set(written.missing)
     assert "no longer the one that was swept" in text
     assert text.count("changed since") == 2
 
@@ -223,16 +224,15 @@ def test_texts_of_files_are_escaped(copied):
         ("provenance.json", '{"written": 3}', "damaged"),
         ("experiment.json", "{", "damaged"),
         ("sense.nc", b"CDF\x01 not really", "not a readable netCDF file"),
-        ("tradeoff.csv", "network,vdd_v\na,1\n", "damaged .line 2, temperature_c: Field required"),
+        ("tradeoff.csv", "network,vdd_v\na,1\n", "damaged .line 2, architecture: Field required"),
         ("tradeoff.csv", "", "damaged"),
         ("training.csv", b"\x00\x01\x02", "damaged"),
         (
             "training.csv",
-            "network,trained_with_errors,data,seed,epoch,test_accuracy\na,none,d,0,1,much\n",
+            "network,trained_with_errors,data,seed,epoch,train_loss,train_accuracy,test_accuracy,"
+            "seconds,learning_rate\na,none,d,0,1,1,1,much,1,1\n",
             "damaged .line 2, test_accuracy",
         ),
-        ("chips.csv", "network,kind,chip,accuracy,accuracy_without_errors\na,chip,0,7,1\n",
-         "damaged .line 2, accuracy: Input should be less than or equal to 1"),
     ],
 )  # fmt: skip
 def test_a_damaged_result_is_named_in_one_line(results, tmp_path, name, content, message):
@@ -243,15 +243,29 @@ def test_a_damaged_result_is_named_in_one_line(results, tmp_path, name, content,
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     before = sorted(tmp_path.iterdir())
     with pytest.raises(InputError, match=message) as refusal:
-        report_stage(RunFolder.existing(tmp_path))
+        write_report(RunFolder.existing(tmp_path))
     assert name in str(refusal.value)
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["tradeoff.csv", "chips.csv"])
+def test_an_accuracy_above_1_is_refused_by_all_who_read_it(copied, name):
+    table = pd.read_csv(copied / name)
+    table.loc[0, "accuracy"] = 1.7
+    table.to_csv(copied / name, index=False)
+    folder = RunFolder.existing(copied)
+    readers = [lambda: write_report(folder)]
+    if name == "tradeoff.csv":
+        readers += [lambda: load_subject(copied), lambda: TRADEOFF.frame(folder)]
+    for reader in readers:
+        with pytest.raises(InputError, match=rf"{name}: damaged .line 2, accuracy: .* or equal to"):
+            reader()
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "holiday.txt").write_text("sun")
     with pytest.raises(InputError, match="holds no results of rramsim; make them with"):
-        report_stage(RunFolder.existing(tmp_path))
+        write_report(RunFolder.existing(tmp_path))
     assert [p.name for p in tmp_path.iterdir()] == ["holiday.txt"]
 
 
@@ -273,22 +287,25 @@ def test_only_the_circuit_that_is_drawn_is_drawn(sky130, pcsa, tmp_path):
         assert "MPRE1" not in drawn.variants[""] and "block" in drawn.caption
 
 
-def test_boundary_and_wear_have_sections_where_the_folder_holds_them(copied):
-    folder = RunFolder.existing(copied)
-    values = {"sense": {"vdd_v": [1.1, 1.2]}, "errors": {"engine": "batch"}}
-    experiment = parse_experiment(values, folder=copied, where="test")
-    table = boundary_stage(experiment, folder, draws=10)
+def test_wear_has_a_section_where_the_folder_holds_it(copied):
     writes = Wear(devices=1000, sets=300, resets=200, most=7, endurance_writes=1e6)
-    row = {"network": "ep", "trained_with_errors": "none", "data": "digits", "weight": "readout"}
-    (copied / "wear.csv").write_text(pd.DataFrame([row | asdict(writes)]).to_csv(index=False))
+    row = {
+        "network": "ep", "trained_with_errors": "none", "data": "digits", "seed": 1,
+        "weight": "readout", **asdict(writes), "mean_writes": writes.mean_writes,
+        "most_of_endurance": writes.most_of_endurance,
+    }  # fmt: skip
+    (copied / "wear.csv").write_text(pd.DataFrame([row]).to_csv(index=False))
     written, text = write(copied)
-    told = [*SECTIONS[:6], "boundary", *SECTIONS[6:9], "wear", *SECTIONS[9:]]
-    assert list(written.present) == told
-    page = Page(text)
-    for value in table.r50_ohm:
+    at = SECTIONS.index("training") + 1
+    assert list(written.present) == [*SECTIONS[:at], "wear", *SECTIONS[at:]]
+    assert "ep no errors readout 1,000 300 200 0.5 7 0.0007 %" in Page(text).text
+
+
+def test_the_boundary_is_told_as_the_table_has_it(whole, results):
+    _, text, page = whole
+    for value in pd.read_csv(results / "boundary.csv").r50_ohm:
         shown = engineering(value, "Ω") if value >= 1e3 else "below 1 kΩ"
         assert f"{shown} (" in page.text and f"median {shown}" in text
-    assert "ep no errors readout 1,000 300 200 0.5 7 0.0007 %" in page.text
 
 
 @pytest.mark.parametrize(
@@ -301,7 +318,8 @@ def test_a_boundary_beyond_what_was_searched_says_on_which_side(tmp_path, r50_oh
         r50_ohm,
     )
     row = {"vdd_v": 1.1, "temperature_c": 27, "corner": "tt", "window_s": 5e-8, "draws": 10,
-           "unconverged": 0, **quantiles, "engine": "batch", "circuit": "pcsa"}  # fmt: skip
+           "unconverged": 0, **quantiles, "never_zero": 0, "engine": "batch", "circuit": "pcsa",
+           "seed": 1}  # fmt: skip
     rows = [row | {"temperature_c": t, "window_s": w} for t in (0, 27, 60) for w in (1e-8, 1e-7)]
     (tmp_path / "boundary.csv").write_text(pd.DataFrame(rows).to_csv(index=False))
     written, text = write(tmp_path)

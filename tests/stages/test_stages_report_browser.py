@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from rramsim.figures import COLOURS
-from rramsim.stages import RunFolder, report_stage
+from rramsim.stages import RunFolder, write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -32,7 +32,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def report(results):
-    return report_stage(RunFolder.existing(results)).path
+    return write_report(RunFolder.existing(results)).path
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_many_choices_are_one_list(visit, results, tmp_path):
             cells[at] = temperature_c
             more.append(",".join(cells))
     (copied / "tradeoff.csv").write_text("\n".join([header, *more]) + "\n")
-    page = visit(report_stage(RunFolder.existing(copied)).path)
+    page = visit(write_report(RunFolder.existing(copied)).path)
     figure = page.locator("#figure-front")
     assert figure.locator("input").count() == 0 and figure.locator("option").count() == 8
     figure.locator("select").focus()
@@ -214,7 +214,7 @@ def test_texts_of_files_do_not_run(visit, results, tmp_path):
 
     copied = shutil.copytree(results, tmp_path / "copied")
     poison(copied)
-    page = visit(report_stage(RunFolder.existing(copied)).path)
+    page = visit(write_report(RunFolder.existing(copied)).path)
     assert EVIL in page.locator("#figure-training figcaption, h1 + p").first.inner_text()
     page.locator("#figure-training .point").first.focus()
     assert EVIL in page.locator("#tip").inner_text()

@@ -63,8 +63,9 @@ def test_everything_that_is_promised_is_there(finished):
     for name in FIGURES:
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (out / f"{name}.svg").read_text()
-    assert value["data"] == "scikit-learn digits"
-    assert value["report"] == str(out / "report.html")
+    assert value["finished"] is True
+    assert value["stages"]["report"]["report.html"] == str(out / "report.html")
+    assert value["stages"]["tradeoff"]["tradeoff.csv"][0]["data"] == "scikit-learn digits"
     assert "MPRE1" in (out / "report.html").read_text()
     assert len(rows(out / "training.csv")) == 2 * 4
     assert len(rows(out / "tradeoff.csv")) == 2 * 2
@@ -104,9 +105,8 @@ def test_a_second_run_changes_no_result(finished):
 def test_the_stages_alone_give_the_same_as_the_run(finished):
     folder, _ = finished
     out = folder / "stages"
-    for stage in ("sweep", "train"):
-        assert rramsim(stage, folder / "experiment.toml", "--out", out).returncode == 0
-    for stage in ("errors", "tradeoff"):
-        assert rramsim(stage, out).returncode == 0
+    for stages in (("sweep", "errors", "train"), ("tradeoff",)):
+        named = [word for stage in stages for word in ("--stage", stage)]
+        assert rramsim("run", folder / "experiment.toml", "--out", out, *named).returncode == 0
     for name in ("errors.json", "tradeoff.csv"):
         assert (out / name).read_bytes() == (folder / "out" / name).read_bytes()

@@ -89,7 +89,8 @@ def test_trained_networks_are_held_to_the_accuracy_of_the_plain_one():
 
 def test_the_command_trains_tests_and_goes_on(tmp_path):
     (tmp_path / "small.toml").write_text(SMALL)
-    command = ["tolerance", str(tmp_path / "small.toml"), "--out", str(tmp_path / "out"), "--json"]
+    out = ["--out", str(tmp_path / "out"), "--json"]
+    command = ["run", str(tmp_path / "small.toml"), "--stage", "tolerance", *out]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
     table = pd.read_csv(tmp_path / "out" / "tolerance.csv")
@@ -116,7 +117,8 @@ def test_the_command_trains_tests_and_goes_on(tmp_path):
 def test_bad_sections_are_refused(tmp_path, line, message, capfd):
     (tmp_path / "bad.toml").write_text(f"[tolerance]\n{line}\n")
     result = CliRunner().invoke(
-        app, ["tolerance", str(tmp_path / "bad.toml"), "--out", str(tmp_path / "out")]
+        app,
+        ["run", str(tmp_path / "bad.toml"), "--out", str(tmp_path / "out"), "--stage", "tolerance"],
     )
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)

@@ -17,25 +17,11 @@ if TYPE_CHECKING:
         render_frame,
         render_page,
     )
-    from rramsim.figures.report.records import (
-        BoundaryRow,
-        ChipRow,
-        ChipsRecord,
-        ErrorsRecord,
-        ProvenanceRecord,
-        RateRecord,
-        SharesRecord,
-        TradeoffRow,
-        TrainingRow,
-        WearRow,
-    )
     from rramsim.figures.report.schematic import schematic_figure
 else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
-    "BoundaryRow", "ChipRow", "ChipsRecord", "Choice", "ErrorsRecord", "ExplorerPanel", "Picture",
-    "ProvenanceRecord", "RateRecord", "Section", "SharesRecord", "Slider", "TradeoffRow",
-    "TrainingRow", "WearRow", "answer_section", "explorer_assets", "render_answer", "render_frame",
-    "render_page", "schematic_figure",
+    "Choice", "ExplorerPanel", "Picture", "Section", "Slider", "answer_section", "explorer_assets",
+    "render_answer", "render_frame", "render_page", "schematic_figure",
 ]  # fmt: skip

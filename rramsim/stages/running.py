@@ -1,0 +1,120 @@
+"""Run stages over a folder: locked, resumed, with provenance."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rramsim.exceptions import InputError
+from rramsim.experiment import Experiment
+from rramsim.files import folder_lock
+from rramsim.stages.folder import RunFolder
+from rramsim.stages.provenance import write_provenance
+from rramsim.stages.stage import Progress, Stage, Work
+
+if TYPE_CHECKING:
+    from rramsim.learning import ImageData
+
+__all__ = ["TimeUp", "chosen_stages", "run_stages"]
+
+
+class TimeUp(Exception):
+    """The time that a run was given is over; what was done is kept."""
+
+
+def chosen_stages(
+    experiment: Experiment, names: Iterable[str] = (), *, skipped: Callable[[str], None]
+) -> tuple[Stage, ...]:
+    """The stages of these names, or those of a whole run, in their order.
+
+    `skipped` is told, in a line each, which stages of a whole run this experiment cannot have.
+    Raises `InputError` for an unknown name, or a named stage that the experiment cannot have.
+    """
+    from rramsim.stages import STAGES, stage_named
+
+    named = [stage_named(name) for name in names]
+    for stage in named:
+        if why := stage.lacks(experiment):
+            raise InputError(f"--stage {stage.name}: {why}")
+    if named:
+        return tuple(stage for stage in STAGES if stage in named)
+    for stage in STAGES:
+        if stage.of_run and (why := stage.lacks(experiment)):
+            skipped(f"{stage.name}: not done: {why}")
+    return tuple(stage for stage in STAGES if stage.of_run and not stage.lacks(experiment))
+
+
+def _quietly(stage: Stage) -> AbstractContextManager[Progress]:
+    return nullcontext(lambda done, total, note: None)
+
+
+def run_stages(
+    experiment: Experiment,
+    folder: RunFolder,
+    stages: Iterable[Stage | str],
+    *,
+    images: "Callable[[], ImageData] | None" = None,
+    progress: Callable[[Stage], AbstractContextManager[Progress]] = _quietly,
+    notice: Callable[[str], None] = lambda text: None,
+    retry_failed: bool = False,
+    stop_after_s: float | None = None,
+) -> dict[str, Any]:
+    """Do stages (or those of these names) in a folder, and return what each gave, by its name.
+
+    `images` loads the images when a stage first needs them (left out: those of the experiment);
+    `progress` opens what a stage reports to. What the folder holds is not done again.
+
+    Raises `InputError` if another run is writing in the folder, and `TimeUp` once `stop_after_s`
+    are over.
+    """
+    from rramsim.figures import save_figure
+    from rramsim.stages import stage_named
+
+    until = None if stop_after_s is None else time.monotonic() + stop_after_s
+    loaded = cache(images or _images_of(experiment))
+    kept: dict[str, Any] = {}
+    chosen = [stage_named(stage) if isinstance(stage, str) else stage for stage in stages]
+    if any(stage.images for stage in chosen):
+        loaded()  # images that are not there are refused before any other work
+    with folder_lock(folder.path):
+        for stage in chosen:
+            for file in stage.needs:
+                file.need(folder)
+            if stage.name != "report":
+                folder.save_experiment(experiment)
+            with progress(stage) as report:
+                work = Work(
+                    experiment=experiment,
+                    folder=folder,
+                    images=loaded,
+                    report=_timed(report, until),
+                    notice=notice,
+                    retry_failed=retry_failed,
+                    kept=kept,
+                )
+                kept[stage.name] = stage.run(work)
+                for name, figure in stage.draw(folder).items():
+                    save_figure(figure, folder.path, name)
+            if stage.made:
+                used = loaded() if stage.images else None
+                write_provenance(folder, experiment, data=used)
+    return kept
+
+
+def _timed(report: Progress, until: float | None) -> Progress:
+    def told(done: int, total: int, note: str) -> None:
+        report(done, total, note)
+        if until is not None and time.monotonic() > until and done < total:
+            raise TimeUp
+
+    return told
+
+
+def _images_of(experiment: Experiment) -> "Callable[[], ImageData]":
+    def load() -> "ImageData":
+        from rramsim.stages.data import choose_data
+
+        return choose_data(experiment.training.data, path=None)
+
+    return load

@@ -1,0 +1,121 @@
+"""A stage: one question that a run answers, and all that is to be known of it.
+
+Commands, help, report, verification, provenance, locking, resuming and the documents' tables are
+made from the list of stages (`rramsim.stages.STAGES`) alone. A new stage is a module that makes a
+`Stage`, and a line in that list.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rramsim.experiment import Experiment
+from rramsim.stages.folder import RunFolder
+from rramsim.stages.result_files import ResultFile
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rramsim.figures import Chart
+    from rramsim.figures.report import Section
+    from rramsim.learning import ImageData
+    from rramsim.stages.reading import Results
+
+__all__ = ["Difference", "Redone", "Stage", "Work"]
+
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, the total, and a note."""
+
+
+def _silent(*_: object) -> None: ...
+
+
+def _no_images() -> "ImageData":
+    raise AssertionError("this stage has not said that it needs images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a stage is given: the experiment, the folder, and whom to tell.
+
+    `images` loads the experiment's images when it is first called. `report` is called often, after
+    what was done is safe on disk: it may raise to stop the stage there. `notice` says what must be
+    known of a result. `kept` holds, by the stage's name, what stages before it returned.
+    """
+
+    experiment: Experiment
+    folder: RunFolder
+    images: Callable[[], "ImageData"] = _no_images
+    report: Progress = _silent
+    notice: Callable[[str], None] = _silent
+    retry_failed: bool = False
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What came out otherwise than the folder has it."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redone:
+    """A share of a stage's work done again: how much of how much, and all differences.
+
+    `lacking`: work that the results need is not there. `unchecked` says why it cannot be compared.
+    """
+
+    done: int
+    of: int
+    unit: str = "rows"
+    differences: tuple[Difference, ...] = ()
+    lacking: bool = False
+    unchecked: str = ""
+
+
+def _always(_: Experiment) -> str:
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage.
+
+    `answers` says in one line what one learns from it. `run` makes its files out of those of
+    `needs`; run again it goes on from `rows`, the lines that it appends. `unit` is what its
+    progress counts. `lacks` says in one line why an experiment cannot have it, and is empty where
+    it can; a stage `of_run` is done by `rramsim run` wherever it can be. `images`: it needs them.
+
+    `draw` makes its figures, by their files' names, `sections` its parts of the report, `summary`
+    what a terminal shows when it is done; a stage that is `first` begins the report. `again` does a
+    random share of it again in a copy of a folder (arguments: the work in the copy, the folder, the
+    share, a seed) and compares; left out, it is done by forgetting a share of its rows.
+    """
+
+    name: str
+    title: str
+    answers: str
+    run: Callable[[Work], Any]
+    unit: str
+    files: tuple[ResultFile[Any], ...]
+    needs: tuple[ResultFile[Any], ...] = ()
+    rows: ResultFile[Any] | None = None
+    of_run: bool = False
+    first: bool = False
+    images: bool = False
+    lacks: Callable[[Experiment], str] = _always
+    draw: "Callable[[RunFolder], Mapping[str, Chart]]" = lambda folder: {}
+    again: "Callable[[Work, RunFolder, float, int], Redone] | None" = None
+    sections: "Callable[[Results], Sequence[Section]]" = lambda results: ()
+    summary: "Callable[[RunFolder], Sequence[RenderableType]]" = lambda folder: ()
+
+    @property
+    def made(self) -> tuple[ResultFile[Any], ...]:
+        """The files that it makes out of its rows."""
+        return tuple(file for file in self.files if file is not self.rows and file.result)
+
+    def present(self, folder: RunFolder) -> bool:
+        """Whether the folder holds any of what it makes."""
+        return any(file.path(folder).is_file() for file in self.made)
