@@ -289,7 +289,7 @@ def _cifar(options: argparse.Namespace) -> Iterator[Piece]:
             if beta:
                 chosen = replace(chosen, beta=float(beta))
             if kind == "one-sided":
-                # Its bias drives the weights to where nothing settles. rramsim run --stage train stops there;
+                # Its bias drives the weights to where nothing settles. rramsim run stops there;
                 # the published runs went on, and so does this one.
                 chosen = replace(chosen, settle_tolerance=10.0)
             settings = replace(training, estimator=chosen, epochs=epochs, seed=seed)

@@ -14,6 +14,8 @@ _HANDS_ON = {
     "lazy": ("names when they are asked for", ""),
     "exceptions": ("the two kinds of error", ""),
     "extras": ("optional packages", ""),
+    "identity": ("canonical values, hashed", "a task's id"),
+    "durable": ("jobs, rows, workers", "Runner, RowFile"),
     "numbers": ("SPICE numbers, units", ""),
     "spice": ("reads and elaborates netlists", "elements, models"),
     "records": ("rows and objects of files", "TradeoffRow, …"),

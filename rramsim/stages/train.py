@@ -414,7 +414,7 @@ def _summary(folder: RunFolder) -> list[str]:
     for worn in WEAR.read(folder) or ():
         share = 100 * worn.most / worn.endurance_writes
         lines.append(
-            f"{network_label(worn)}, {worn.weight}: {worn.mean_writes:.3g} writes per device in the "
+            f"{network_label(worn)}, {worn.weight}: {worn.mean_writes:.3g} writes a device in the "
             f"mean, {worn.most} at most, {share:.2g} % of an endurance of {worn.endurance_writes:g}"
         )
     return lines
