@@ -15,9 +15,10 @@ from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
 from rramsim.costs.inference import DATA_FLOWS, inference_energy
 from rramsim.costs.loss import accuracy_loss
 from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
-from rramsim.costs.tradeoff import TRADEOFF_COLUMNS, mean_accuracy
+from rramsim.costs.tradeoff import mean_accuracy
 from rramsim.counting import ErrorStatistics, conditions_of, statistics_at
 from rramsim.processes import Process
+from rramsim.records import TradeoffRow
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,7 +114,9 @@ def tradeoff_tables(
             )
             rows.append(row)
             costs += cost_rows(row, census, sense, circuit=circuit, gates=gates)
-    return pd.DataFrame(rows, columns=list(TRADEOFF_COLUMNS)), with_places(pd.DataFrame(costs))
+    return pd.DataFrame(rows, columns=list(TradeoffRow.model_fields)), with_places(
+        pd.DataFrame(costs)
+    )
 
 
 def tradeoff_row(
@@ -128,7 +131,7 @@ def tradeoff_row(
     clean: NDArray[np.bool_],
     noisy: NDArray[np.bool_],
 ) -> dict[str, Any]:
-    """A row of `TRADEOFF_COLUMNS`.
+    """A row of `TradeoffRow`.
 
     `clean`, shape (images,): which images are right without read errors; `noisy`, shape (draws,
     images): with each draw of them. `data` names the images, `trained_with` the supply whose errors
