@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rramsim.counting import Rate
 from rramsim.exceptions import InputError
-from rramsim.rare.estimator import estimate_rate
+from rramsim.rare.estimator import FailingPoints, estimate_rate
 from rramsim.rare.failures import CountedFailure, Failure, Floats
 
 __all__ = ["FLOOR", "FailureRate", "rate"]
@@ -47,7 +48,7 @@ class FailureRate:
     note: str = ""
     events: int | None = None
     points: Floats | None = None
-    variants: Floats | None = None
+    variants: NDArray[np.int64] | None = None
     weights: Floats | None = None
 
     @property
@@ -149,7 +150,9 @@ def rate(
         return _refused(state, low, high, "; ".join(doubts))
     if found.deviation > _WIDE_DEVIATION:
         doubts.append(f"known to a standard error of {100 * found.deviation:.0f} % only")
-    beyond = _beyond_data(failure, found.points, found.variants, found.weights)
+    if found.missed_high > found.value:
+        doubts.append(f"little else bears it out: {found.missed_high:.2g} may be missed")
+    beyond = _beyond_data(failure, found.known)
     if beyond > 0.05:
         doubts.append(
             f"{100 * beyond:.0f} % of the failures lie beyond the data of a device distribution "
@@ -166,9 +169,9 @@ def rate(
         missed_high=found.missed_high,
         senses=state.senses,
         note="; ".join(doubts),
-        points=found.points,
-        variants=found.variants,
-        weights=found.weights,
+        points=found.known.points,
+        variants=found.known.variants,
+        weights=found.known.weights,
     )
 
 
@@ -236,9 +239,11 @@ def _refused(state: CountedFailure, low: float, high: float, note: str) -> Failu
     )
 
 
-def _beyond_data(failure: Failure, points: Floats, variants: Floats, weights: Floats) -> float:
+def _beyond_data(failure: Failure, known: FailingPoints) -> float:
+    """The share of the failures that lies beyond the data of a device's distribution."""
     share = 0.0
     for variant in failure.variants:
-        mine = variants == variant
-        share += float(weights[mine][failure.beyond_data(points[mine], variant)].sum())
+        mine = known.variants == variant
+        beyond = failure.beyond_data(known.points[mine], variant)
+        share += float(known.weights[mine][beyond].sum())
     return share

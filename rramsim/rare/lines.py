@@ -1,10 +1,10 @@
-"""The failing part of lines along one device's score, integrated exactly in its distribution.
+"""The failing part of lines through standard-normal space, integrated exactly.
 
-A line is all scores of the first device with everything else held: its failing intervals are found
-by bisection of every change of the outcome, and their probability is a difference of two normal
-distributions. So the device's tail needs no samples, and a slab of metastable reads, a hundredth
-of a standard deviation thin, is found wherever a line crosses from one sign to the other (line
-sampling: Koutsourelakis, Pradlwarter and Schueller 2004, Prob. Eng. Mech. 19:463).
+A line is all scores of the first device, or of any direction, with everything else held: its
+failing intervals are found by bisection of every change of the outcome, and their probability is a
+difference of two normal distributions. So that tail needs no samples, and a slab of metastable
+reads, a hundredth of a standard deviation thin, is found wherever a line crosses from one sign to
+the other (line sampling: Koutsourelakis, Pradlwarter and Schueller 2004, Prob. Eng. Mech. 19:463).
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,39 @@ from scipy.stats import norm
 
 from rramsim.rare.failures import CountedFailure, Floats
 
-__all__ = ["COARSE", "FINE", "FailingLines", "failing_lines"]
+__all__ = ["COARSE", "FINE", "Direction", "FailingLines", "failing_lines"]
 
-_KNOTS = np.array([-8.0, -5.0, -3.0, -1.0, 1.5, 8.0])
-"""Where a line is looked at first; between equal outcomes nothing is looked for."""
+_AXIS_KNOTS = np.array([-8.0, -5.0, -3.0, -1.0, 1.5, 8.0])
+_KNOTS = np.array([-8.0, -4.0, -1.0, 0.0, *np.arange(1.0, 6.6, 0.5), 8.0])
+"""Where a line is looked at first; between equal outcomes nothing is looked for. Along a device's
+score the outcome changes in order; along other directions a failure may begin and end."""
 COARSE, FINE = 0.25, 0.04
 """Bisection ends where an edge leaves this share of the line's probability open."""
 _THINNEST = 1e-7
 _MOST_STEPS = 30
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Direction:
+    """A direction in which lines are drawn: a unit vector, shape (dimension,).
+
+    Turned coordinates have it as the first (Householder's reflection, its own inverse).
+    """
+
+    along: Floats
+
+    @property
+    def is_axis(self) -> bool:
+        """Whether it is the first coordinate's own."""
+        return bool(self.along[0] > 1 - 1e-9)
+
+    def turned(self, points: Floats) -> Floats:
+        """Points (n, dimension) in the other coordinates."""
+        normal = self.along - np.eye(len(self.along))[0]
+        length = float(normal @ normal)
+        if self.is_axis:
+            return points
+        return np.asarray(points - (2 / length) * np.outer(points @ normal, normal))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,15 +62,24 @@ class FailingLines:
     low: Floats
     high: Floats
 
+    def scores(self, share: float) -> Floats:
+        """Of each interval the score below which `share` of its probability lies."""
+        above = norm.sf(self.low) * (1 - share) + norm.sf(self.high) * share
+        below = norm.cdf(self.low) * (1 - share) + norm.cdf(self.high) * share
+        with np.errstate(invalid="ignore"):
+            return np.where(self.low > 0, norm.isf(above), norm.ppf(below))
+
+    @property
+    def masses(self) -> Floats:
+        """The probability of each interval."""
+        return _mass(self.low, self.high)
+
     def point(self, number: int, rng: np.random.Generator) -> float:
         """A score at which line `number` fails, drawn by its probability there."""
         mine = np.flatnonzero(self.line == number)
-        masses = _mass(self.low[mine], self.high[mine])
-        k = mine[rng.choice(len(mine), p=masses / masses.sum())]
-        low, high, share = self.low[k], self.high[k], rng.random()
-        if low > 0:
-            return float(norm.isf(norm.sf(low) * (1 - share) + norm.sf(high) * share))
-        return float(norm.ppf(norm.cdf(low) * (1 - share) + norm.cdf(high) * share))
+        masses = self.masses[mine]
+        chosen = mine[rng.choice(len(mine), p=masses / masses.sum())]
+        return float(self.scores(float(rng.random()))[chosen])
 
 
 @dataclass
@@ -86,25 +120,33 @@ class _Pieces:
 
 
 def failing_lines(
-    state: CountedFailure, rest: Floats, variant: int, *, precision: float = FINE
+    state: CountedFailure,
+    rest: Floats,
+    variant: int,
+    *,
+    direction: Direction | None = None,
+    precision: float = FINE,
 ) -> FailingLines:
     """The failing part of the lines through `rest`, shape (lines, dimension - 1).
 
-    `rest` holds all coordinates but the first. A piece whose ends differ is halved until what it
-    leaves open is `precision` of its line's probability.
+    `rest` holds all coordinates but the first, turned to `direction`. A piece whose ends differ is
+    halved until what it leaves open is `precision` of its line's probability.
     """
     count, failure = len(rest), state.failure
+    direction = direction or Direction(along=np.eye(failure.dimension)[0])
 
     def outcome(lines: NDArray[np.int64], scores: Floats) -> NDArray[np.int8]:
-        seen = state.seen(np.column_stack([scores, rest[lines]]), variant)
+        points = direction.turned(np.column_stack([scores, rest[lines]]))
+        seen = state.seen(points, variant)
         # What is not known is no failure; its share is watched by whoever counts.
         return np.where(seen.known, seen.codes, np.int8(variant)).astype(np.int8)
 
     def fails(codes: NDArray[np.int8]) -> NDArray[np.bool_]:
         return failure.fails(codes, variant)
 
-    ends = np.array([-np.inf, *_KNOTS, np.inf])
-    at = outcome(np.repeat(np.arange(count), len(_KNOTS)), np.tile(_KNOTS, count))
+    knots = _AXIS_KNOTS if direction.is_axis else _KNOTS
+    ends = np.array([-np.inf, *knots, np.inf])
+    at = outcome(np.repeat(np.arange(count), len(knots)), np.tile(knots, count))
     at = np.pad(at.reshape(count, -1), ((0, 0), (1, 1)), mode="edge")
     pieces = _Pieces(
         np.repeat(np.arange(count), len(ends) - 1),

@@ -27,10 +27,11 @@ _LEAST_LEVEL = 1e-13
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FoundFailures:
-    """Failing points (n, dimension), the variant of each, and weights that sum to 1."""
+    """Failing points (n, dimension), the variant and the run of each, weights that sum to 1."""
 
     points: Floats
     variants: NDArray[np.int64]
+    runs: NDArray[np.int64]
     weights: Floats
 
 
@@ -50,6 +51,7 @@ def find_failures(state: CountedFailure, rng: np.random.Generator) -> FoundFailu
     return FoundFailures(
         points=np.concatenate([points for points, _ in runs]),
         variants=np.repeat(kinds, counts),
+        runs=np.repeat(np.arange(len(runs)), counts),
         weights=weights / max(weights.sum(), 1e-300),
     )
 
