@@ -39,7 +39,7 @@ class WeightReader:
     """One layer's quantiser and the errors with which its weights are read.
 
     `name`, `layer`: the layer. `source`: the module that computes the weight, None for the layer's
-    own parameter.
+    own parameter. `enabled`: False reads the full-precision weight.
     """
 
     def __init__(self, name: str, layer: nn.Module, quantiser: Quantiser) -> None:
@@ -47,6 +47,7 @@ class WeightReader:
         self.layer = layer
         self.quantiser = quantiser
         self.source = weight_source(layer)
+        self.enabled = True
         self.groups = int(getattr(layer, "groups", 1))
         self._latent: Any = None
         self._errors: WeightErrors | None = None
@@ -177,6 +178,8 @@ class WeightReader:
         return tuple(axis for axis in range(latent.dim()) if axis != channel)
 
     def _read(self, latent: Tensor) -> Tensor:
+        if not self.enabled:
+            return latent
         levels, scale = self._quantise(latent.detach())
         if self._frozen is not None:
             levels = self._frozen.to(levels)

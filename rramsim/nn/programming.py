@@ -1,0 +1,66 @@
+"""A converted model on one virtual chip."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from rramsim.chips import Chip, ChipModel, ChipRead, ReadSurface, fit_surface
+from rramsim.circuits import SenseConditions, sense_circuit
+from rramsim.devices import DeviceStatistics, LogNormal, ResistanceModel
+from rramsim.engines import BatchEngine
+from rramsim.networks import binary_layers, written_weights
+from rramsim.nn.sources import read_errors
+from rramsim.processes import load_process
+
+__all__ = ["ProgrammedChip", "program"]
+
+
+class ProgrammedChip:
+    """A model's weights on one chip: devices and amplifiers drawn once, reads at any supply.
+
+    `chip` is the chip itself: its mapping on arrays, programming pulses, resistances.
+    """
+
+    def __init__(self, model: nn.Module, chip: Chip, *, points: int) -> None:
+        self._model, self.chip, self._points = model, chip, points
+        self._surfaces: dict[SenseConditions, ReadSurface] = {}
+
+    def read(self, *, vdd_v: float, number: int = 0, age_s: float = 0.0) -> ChipRead:
+        """Every weight as the chip reads it at a supply; `number` names the read."""
+        conditions = SenseConditions(vdd_v=vdd_v)
+        if conditions not in self._surfaces:
+            circuit = self.chip.model.circuit
+            self._surfaces[conditions] = fit_surface(
+                BatchEngine(), circuit, conditions, points=self._points
+            )
+        return self.chip.read(self._surfaces[conditions], number=number, age_s=age_s)
+
+    @contextmanager
+    def reading(self, *, vdd_v: float, number: int = 0, age_s: float = 0.0) -> Iterator[ChipRead]:
+        """The model computes with what the chip reads inside the block."""
+        read = self.read(vdd_v=vdd_v, number=number, age_s=age_s)
+        with read_errors(self._model, read):
+            yield read
+
+
+def program(
+    model: nn.Module, chips: ChipModel | None = None, *, seed: int = 0, points: int = 600
+) -> ProgrammedChip:
+    """Program a converted model's weights as they are now on one chip.
+
+    `chips` says what chips have in common; None: the shipped amplifier, log-normal devices of 10
+    and 630 kohm, arrays of 32 x 32, no verify. `points`: resistances that each supply's read
+    surface is fitted to, about 12 senses each.
+    """
+    if chips is None:
+        devices = ResistanceModel(
+            lrs=LogNormal(median_ohm=10e3, sigma_ln=0.22),
+            hrs=LogNormal(median_ohm=630e3, sigma_ln=1.0),
+        )
+        chips = ChipModel(
+            circuit=sense_circuit(process=load_process("sky130-5v")),
+            statistics=DeviceStatistics(resistances=devices),
+        )
+    chip = Chip(chips, written_weights(model), seed=seed, binary=binary_layers(model))
+    return ProgrammedChip(model, chip, points=points)
