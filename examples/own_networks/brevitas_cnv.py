@@ -1,9 +1,12 @@
 """Brevitas's own CNV, 1W1A and 2W2A: its quantisers decide, rramsim reads what they made."""
 
-import rramsim.nn as rn
+from pathlib import Path
+
 from brevitas_examples.bnn_pynq.models.CNV import CNV
 from common import digits, fit, simulated_errors
-from rramsim.figures import accuracy_figure
+
+import rramsim.nn as rn
+from rramsim.figures import loss_figure, save_figure
 
 images, labels, test_images, test_labels = digits()
 for bits, quantiser in ((1, rn.Quantised(binary=True)), (2, rn.Quantised())):
@@ -14,4 +17,4 @@ for bits, quantiser in ((1, rn.Quantised(binary=True)), (2, rn.Quantised())):
     with rn.program(model, seed=1).reading(vdd_v=1.05):
         print("on one chip:", rn.accuracy(model, test_images, test_labels))
     print(rn.costs(model, test_images[:8], simulated_errors(), vdd_v=1.05)[["flow", "total_j"]])
-    accuracy_figure(table).savefig(f"cnv_{bits}w{bits}a.png")
+    save_figure(loss_figure(table), Path(), f"cnv_{bits}w{bits}a")

@@ -98,22 +98,21 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 of torchvision's form and names: 7 x 7 stem, max-pool, four layers of two blocks."""
+    """ResNet-18 of torchvision's form and names: 7 x 7 stem, max-pool, four layers."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, *, width: int = 64) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        inputs = 64
-        for index, outputs in enumerate((64, 128, 256, 512), start=1):
+        inputs = width
+        for index in range(1, 5):
+            outputs = width * 2 ** (index - 1)
             first = BasicBlock(inputs, outputs, 1 if index == 1 else 2)
-            self.add_module(
-                f"layer{index}", nn.Sequential(first, BasicBlock(outputs, outputs, 1))
-            )
+            self.add_module(f"layer{index}", nn.Sequential(first, BasicBlock(outputs, outputs, 1)))
             inputs = outputs
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512, classes)
+        self.fc = nn.Linear(8 * width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) to scores (B, classes)."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,30 @@ _SHARED = (
 """Columns of the trade-off that a row of the costs repeats."""
 _CENSUS_IMAGES = 64
 """Test images that show what the activations are: their bits, and how many are 0."""
+
+
+class Described(Protocol):
+    """What names a network in a table: a `NetworkSpec`, or anybody else's model."""
+
+    @property
+    def name(self) -> str:
+        """What figures call it."""
+
+    @property
+    def architecture(self) -> str:
+        """Its form."""
+
+    @property
+    def width(self) -> int:
+        """Channels of its first layer."""
+
+    @property
+    def weights(self) -> str:
+        """Their levels."""
+
+    @property
+    def activations(self) -> str:
+        """Their levels."""
 
 
 def census_on(network: "nn.Module", data: "ImageData") -> "tuple[LayerCensus, ...]":
@@ -121,7 +145,7 @@ def tradeoff_tables(
 
 def tradeoff_row(
     *,
-    spec: "NetworkSpec",
+    spec: Described,
     trained_with: str,
     data: str,
     conditions: SenseConditions,

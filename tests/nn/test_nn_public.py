@@ -1,0 +1,118 @@
+"""The public way in: errors from a run, tests by supply, costs, one chip."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import rramsim.nn as rn
+from rramsim.counting import save_dataset
+from rramsim.exceptions import InputError
+
+
+def classifier(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4)
+    )
+
+
+def task(count=300):
+    """Inputs that a network of random weights can be asked about: its own answers."""
+    inputs = torch.randn(count, 16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return inputs, rn.convert(classifier())(inputs).argmax(dim=1)
+
+
+def test_a_run_names_its_errors_by_supply_and_the_block_leaves_no_trace(sweep, tmp_path):
+    save_dataset(sweep, tmp_path / "sense.nc")
+    model, (inputs, _) = rn.convert(classifier()), task()
+    clean = model(inputs)
+    for source in (sweep, tmp_path, str(tmp_path), tmp_path / "sense.nc"):
+        with rn.read_errors(model, source, vdd_v=1.0, seed=5):
+            noisy = model(inputs)
+            assert not torch.equal(noisy, clean) and not torch.equal(model(inputs), noisy)
+        with rn.read_errors(model, source, vdd_v=1.0, seed=5, mode="frozen"):
+            assert torch.equal(model(inputs), model(inputs))
+        with rn.read_errors(model, source, vdd_v=1.2):
+            assert torch.equal(model(inputs), clean)
+    assert torch.equal(model(inputs), clean)
+    with pytest.raises(InputError, match=r"vdd_v = 3\.0: was not simulated; there are \[0\.95"):
+        rn.statistics_of(sweep, vdd_v=3.0)
+    with pytest.raises(InputError, match="vdd_v: left out, must be one of"):
+        rn.statistics_of(sweep)
+    with pytest.raises(InputError, match="corner = 'ff': was not simulated"):
+        rn.statistics_of(sweep, vdd_v=1.0, corner="ff")
+
+
+def test_layers_have_supplies_of_their_own(sweep):
+    model = rn.convert(classifier())
+    lost = {}
+    supplies = {"0": 1.2, "2": 0.95}
+    with rn.read_errors(model, sweep, vdd_v=supplies):
+        for name, reader in rn.quantised_layers(model).items():
+            written = reader.quantised_weight()
+            off = (reader.read_weight() == 0) & (written != 0)
+            lost[name] = float(off.sum()) / float((written != 0).sum())
+    assert lost["0"] == lost["4"] == 0 and lost["2"] == pytest.approx(0.4, abs=0.05)
+    with (
+        pytest.raises(InputError, match="vdd_v of '9': no converted layer"),
+        rn.read_errors(model, sweep, vdd_v={"9": 1.0}),
+    ):
+        pass
+
+
+def test_accuracy_by_supply_with_intervals_and_what_the_quantiser_alone_costs(sweep):
+    model, (inputs, labels) = rn.convert(classifier()), task()
+    table = rn.test(model, sweep, inputs, labels, draws=3)
+    assert table.vdd_v.tolist() == [0.95, 1.0, 1.05, 1.1, 1.2]
+    assert (table.accuracy_without_errors == 1.0).all()
+    worst, best = table.iloc[0], table.iloc[-1]
+    assert worst.accuracy < 0.8 < best.accuracy and best.loss < 0.03 < worst.loss_low
+    assert (table.accuracy_low <= table.accuracy).all() and (table.loss_high >= table.loss).all()
+    with rn.without_quantisers(model):
+        full = rn.accuracy(model, inputs, labels).value
+    assert full == table.accuracy_full_precision[0] != 1.0
+    assert table.quantiser_loss[0] == pytest.approx(full - 1.0)
+    assert table.type2[0] == pytest.approx(0.4) and (table.energy_once_j > 0).all()
+    again = rn.test(model, sweep, inputs, labels, draws=3)
+    assert again.equals(table)
+
+
+def test_costs_of_images_and_sequences(sweep):
+    model, (inputs, _) = rn.convert(classifier()), task()
+    one = rn.costs(model, inputs[:8], sweep, vdd_v=1.1).set_index("flow")
+    assert list(one.index) == ["once", "per_row", "per_use", "parallel"]
+    tokens = inputs[:40].reshape(4, 10, 16)
+    ten = rn.costs(model, tokens, sweep, vdd_v=1.1).set_index("flow")
+    assert ten.senses["once"] == one.senses["once"]
+    assert ten.senses["per_use"] == pytest.approx(10 * one.senses["per_use"], rel=0.1)
+    assert (ten.total_j > one.total_j).all()
+
+
+def test_one_chip_reads_what_was_written_with_its_own_errors(sweep):
+    model, (inputs, labels) = rn.convert(classifier()), task()
+    chip = rn.program(model, seed=3, points=350)
+    clean = model(inputs)
+    with chip.reading(vdd_v=1.1) as read:
+        noisy = model(inputs)
+        counts = read.statistics.counts
+        assert rn.accuracy(model, inputs, labels).value > 0.9
+    assert counts.sum() == sum(w.size for w in rn.written_weights(model).values())
+    assert 0 < counts.sum() - np.trace(counts[:, :3]) < 0.1 * counts.sum()
+    assert not torch.equal(noisy, clean) and torch.equal(model(inputs), clean)
+    with rn.read_errors(model, read):
+        assert torch.equal(model(inputs), noisy)
+
+
+def test_nothing_is_tested_that_was_not_converted(sweep):
+    inputs, labels = task()
+    with pytest.raises(
+        InputError, match=r"no converted layer; convert it with rramsim\.nn\.convert"
+    ):
+        rn.test(classifier(), sweep, inputs, labels)
+    with (
+        pytest.raises(InputError, match="no converted layer"),
+        rn.read_errors(classifier(), sweep, vdd_v=1.0),
+    ):
+        pass
