@@ -9,13 +9,13 @@ that follow light and dark, and text that grows on a phone.
 import csv
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Literal
 
 __all__ = [
     "COLOURS", "Axis", "Band", "Bars", "Cells", "Chart", "Interval", "Panel", "Point", "Rule",
-    "Series", "csv_text",
+    "Series", "csv_text", "without_cliffs",
 ]  # fmt: skip
 
 COLOURS = ("#0072b2", "#c25200", "#008a63", "#b0558c", "#a87400", "#2b8cc4", "#5f6770")
@@ -49,6 +49,20 @@ class Point:
     def finite(self) -> bool:
         """Whether it can be drawn."""
         return math.isfinite(self.x + self.y)
+
+
+def without_cliffs(points: Sequence[Point], *, factor: float) -> list[Point]:
+    """The points, with a gap where y changes by more than a factor: between them nothing is known.
+
+    >>> points = [Point(x=k, y=y) for k, y in enumerate((0.5, 0.4, 0.001))]
+    >>> [point.gap for point in without_cliffs(points, factor=10)]
+    [False, False, True]
+    """
+    before = [math.nan, *(point.y for point in points)]
+    return [
+        replace(point, gap=not 1 / factor <= point.y / last <= factor if last > 0 else False)
+        for last, point in zip(before, points, strict=False)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

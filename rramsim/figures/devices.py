@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["probability_figure", "programming_figure", "pulse_figure"]
 
 _PERCENT = (0.01, 0.1, 1, 10, 50, 90, 99, 99.9, 99.99)
-_MOST_POINTS = 400
+_MOST_POINTS = 120
 _LINES: dict[str, tuple[Line, str]] = {
     "lognormal": ("dashed", "log-normal"), "skewed": ("solid", "skewed"),
 }  # fmt: skip
@@ -34,7 +34,9 @@ def probability_figure(measurements: "Measurements", fit: "DeviceFit") -> Chart:
         wanted = np.linspace(scores[0], scores[-1], _MOST_POINTS)
         at = np.unique(np.searchsorted(scores, wanted).clip(0, len(ohm) - 1))
         points = [Point(x=float(ohm[k]), y=float(scores[k])) for k in at]
-        series.append(Series(points=points, label=f"{label} measured", colour=colour, mark=0))
+        series.append(
+            Series(points=points, label=f"{label} measured", colour=colour, mark=0, hollow=True)
+        )
         u = np.linspace(scores[0] - 0.3, scores[-1] + 0.3, 200)
         for family, (line, name) in _LINES.items():
             chosen = " (chosen)" if fit.chosen[state] == family else ""
@@ -84,7 +86,7 @@ def pulse_figure(
     x = Axis(label="time", unit=unit)
     return Chart(
         key="pulse", title=title, panels=[Panel(x=x, y=y, series=s) for y, s in quantities],
-        footer=f"{title}. {source}", columns=2,
+        footer=f"{title}. {source.rstrip('. ')}.", columns=2,
     )  # fmt: skip
 
 
@@ -119,5 +121,5 @@ def programming_figure(
                 bars=(Bars(at=range(most + 1), length=counts, width=0.9),),
             ),
         ),
-        footer=source,
+        footer=f"{source.rstrip('. ')}.",
     )  # fmt: skip

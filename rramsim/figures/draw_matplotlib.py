@@ -37,6 +37,9 @@ _STYLE = {
 _MARKERS = "os^DvP"
 _LINES = {"solid": "-", "step": "-", "dashed": (0, (5, 3)), "dotted": (0, (1, 1.5)), "thin": "-"}
 _MOST_PANELS = 12
+_NAME = 24
+"""Letters of a tick's name in a line."""
+
 _LETTER = 0.6
 """A letter's width as a share of the size of its font; narrower in the mean."""
 _DPI = 160
@@ -101,7 +104,7 @@ def matplotlib_figure(chart: Chart) -> Figure:
     width = {1: 6.4, 2: 8.6, 3: 10.5}.get(columns, 2.9 * columns)
     each = width / columns
     footer = wrapped(chart.caption + left_out, int(72 * (width - 0.3) / (0.56 * _FOOT)))
-    titles = [_title(panel, int(72 * (each - 0.7) / (0.58 * 9))) for panel in panels]
+    titles = [_title(panel, each) for panel in panels]
     height = max(_panel_inches(panel, chart) for panel in panels)
     entries = chart.legend(panels)
     most = max((len(entry.label) for entry in entries), default=1)
@@ -116,7 +119,7 @@ def matplotlib_figure(chart: Chart) -> Figure:
     )  # fmt: skip
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
         plots = [
-            _Plot(ax, chart, panel, "\n".join(title), bottom=number + columns >= len(panels))
+            _Plot(ax, chart, panel, "\n".join(title), below=panels[number + columns :][:1])
             for number, (ax, panel, title) in enumerate(zip(axes, panels, titles, strict=False))
         ]
         for ax in axes[len(panels) :]:
@@ -137,7 +140,10 @@ def matplotlib_figure(chart: Chart) -> Figure:
     return figure
 
 
-def _title(panel: Panel, letters: int) -> list[str]:
+def _title(panel: Panel, inches: float) -> list[str]:
+    """The lines of a title that fit between the names of the ticks and the panel's end."""
+    names = max((min(len(name), _NAME) for _, name in panel.y.ticks), default=4)
+    letters = int((72 * (inches - 0.4) - _LETTER * 9 * names) / (_LETTER * 9))
     parts = [part for part in (panel.choice, panel.title) if part]
     return [line for part in parts for line in wrapped(part, letters)]
 
@@ -175,21 +181,24 @@ def _line_look(series: Series) -> dict[str, Any]:
 class _Plot:
     """One panel on its axes."""
 
-    def __init__(self, ax: Axes, chart: Chart, panel: Panel, title: str, *, bottom: bool) -> None:
+    def __init__(
+        self, ax: Axes, chart: Chart, panel: Panel, title: str, *, below: list[Panel]
+    ) -> None:
         self._ax, self._panel = ax, panel
         alike = [p for p in chart.panels if p.x == panel.x and p.y == panel.y]
         edge = 0.0 if panel.cells else 0.06
         for name, axis in (("x", panel.x), ("y", panel.y)):
             values = [v for p in alike for v in p.extent("x" if name == "x" else "y")]
             scale = axis_scale(axis, values, margin=edge)
-            label = axis.text if name == "y" or bottom else ""
+            same = name == "x" and bool(below) and below[0].x.text == axis.text
+            label = "" if same else axis.text
             # The scale first: it would set limits and ticks of its own.
             if scale.log:
                 ax.set(**{f"{name}scale": "log"})
             ax.set(**{f"{name}lim": (scale.low, scale.high), f"{name}label": label})
             ticks = getattr(ax, f"{name}axis")
             ticks.set_ticks([], minor=True)
-            names = ["\n".join(wrapped(t, 24)[:2]) if name == "y" else t for _, t in scale.ticks]
+            names = ["\n".join(wrapped(t, _NAME)[:2]) if name == "y" else t for _, t in scale.ticks]
             ticks.set_ticks([value for value, _ in scale.ticks], labels=names)
         self._scale_x = axis_scale(panel.x, [v for p in alike for v in p.extent("x")], margin=edge)
         ax.set_title(title)
@@ -284,7 +293,9 @@ class _Plot:
         for bound, marker in (("up", 10), ("down", 11), ("left", 8)):
             chosen = [p for p in marked if p.bound == bound]
             if chosen:
-                self._ax.plot(*_places(chosen), **look | {"marker": marker, "ms": 6})
+                self._ax.plot(
+                    *_places(chosen), **look | {"marker": marker, "ms": 6, "mfc": look["color"]}
+                )
         plain = [p for p in marked if not p.bound]
         barred = [p for p in plain if p.x_bar or p.y_bar]
         if barred:
@@ -337,7 +348,7 @@ class _Plot:
         extents = [text.get_window_extent() for text in texts]
         boxes = place_labels(
             marks, [(e.width + pixel, e.height) for e in extents], obstacles, _box(frame),
-            reach=5 * pixel,
+            reach=7 * pixel,
         )  # fmt: skip
         for text, (_, point, _), mark, box in zip(texts, chosen, marks, boxes, strict=True):
             text.remove()

@@ -10,7 +10,7 @@ from rramsim.figures.svg import Element, add, path_data, root, text, to_string
 
 __all__ = ["svg_figure"]
 
-_WIDTH, _HEIGHT, _RIGHT, _LINE, _DODGE = 480.0, 250.0, 14.0, 19.0, 5.0
+_WIDTH, _HEIGHT, _RIGHT, _LINE, _DODGE = 480.0, 250.0, 20.0, 19.0, 5.0
 # Widths of a letter: of the text that phones show, and of labels, which they do not.
 _LETTER, _SMALL = 9.4, 7.3
 _COLOURS, _MARKS = 7, 6
@@ -23,31 +23,31 @@ def svg_figure(chart: Chart) -> dict[str, str]:
 
 def _drawing(chart: Chart, choice: str, panels: list[Panel]) -> str:
     legend = _legend_lines(chart.legend(panels))
-    left = 14 + max(44.0, *(_LETTER * len(n) for p in panels for _, n in p.y.ticks), 0.0)
+    left = 14 + max(44.0, *(1.15 * _LETTER * len(n) for p in panels for _, n in p.y.ticks), 0.0)
     left = min(left, 0.42 * _WIDTH)
-    titles = [wrapped(p.title, 56) if p.title else [] for p in panels]
-    heights = [chart.height or _panel_height(panel) for panel in panels]
-    last = panels[-1].x.text != ""
-    total = 6 + _LINE * len(legend)
-    tops = []
-    for title, panel, height in zip(titles, panels, heights, strict=True):
-        tops.append(total + _LINE * (len(title) + bool(panel.y.text)) + 6)
-        total = tops[-1] + height + 24
-    total += 24 if last else 4
+    at = 6 + _LINE * len(legend)
     label = f"{chart.title}, {choice}" if choice else chart.title
-    svg = root(_WIDTH, total, label=label, kind="plot")
+    svg = root(_WIDTH, 0, label=label, kind="plot")
     for number, line in enumerate(legend):
         _legend_line(svg, line, 14 + _LINE * number)
-    for index, (panel, title, top, height) in enumerate(
-        zip(panels, titles, tops, heights, strict=True)
-    ):
-        begin = top - 6 - _LINE * (len(title) + bool(panel.y.text))
-        for number, content in enumerate([*title, *([panel.y.text] if panel.y.text else [])]):
-            text(svg, 4, begin + 14 + _LINE * number, content, class_="label")
-        shared = index + 1 < len(panels) and panels[index + 1].x.text == panel.x.text
-        _Plot(svg, chart, panel, (left, top, _WIDTH - _RIGHT, top + height)).draw(
-            x_label="" if shared else panel.x.text
-        )
+    for panel, below in itertools.zip_longest(panels, panels[1:]):
+        lines = [line for t in (panel.title, panel.y.text) if t for line in wrapped(t, 48)]
+        for number, content in enumerate(lines):
+            text(svg, 4, at + 14 + _LINE * number, content, class_="label")
+        top = at + _LINE * len(lines) + 6
+        bottom = top + (chart.height or _panel_height(panel))
+        # Of panels with one x axis only the lowest names it.
+        shared = below is not None and below.x.text == panel.x.text
+        _Plot(svg, chart, panel, (left, top, _WIDTH - _RIGHT, bottom)).draw()
+        at = bottom + 24
+        for part in [] if shared or not panel.x.text else wrapped(panel.x.text, 44):
+            # Under the middle of the axis where there is room, else of the drawing.
+            long = _LETTER * len(part) > 2 * (_WIDTH - left) - (_WIDTH - _RIGHT - left)
+            middle = _WIDTH / 2 if long else (left + _WIDTH - _RIGHT) / 2
+            at += _LINE
+            text(svg, middle, at - 7, part, anchor="middle")
+        at += 5
+    svg.set("viewBox", f"0 0 {_WIDTH:g} {at:g}")
     return to_string(svg)
 
 
@@ -106,10 +106,10 @@ class _Plot:
         self._obstacles: list[Box] = []
         self._shifts = [_DODGE * place for place in panel.places()]
 
-    def draw(self, *, x_label: str) -> None:
+    def draw(self) -> None:
         """The panel from back to front."""
         panel = self._panel
-        self._axes(x_label)
+        self._axes()
         body = add(self._svg, "g")
         if panel.cells is not None:
             self._cells(body, panel.cells)
@@ -128,24 +128,22 @@ class _Plot:
             self._points(body, series, shift)
         self._labels(body)
 
-    def _axes(self, x_label: str) -> None:
+    def _axes(self) -> None:
         left, top, right, bottom = self._place
         grid = add(self._svg, "g", class_="grid")
         for value, name in thinned(self.x, _LETTER):
             at = self.x.at(value)
             add(grid, "path", d=f"M{at:.1f} {top:g}V{bottom:g}", class_="line")
             text(grid, at, bottom + 16, name, anchor="middle")
-        letters = int((left - 10) / _LETTER)
+        letters = int((left - 10) / (1.15 * _LETTER))
         for value, name in thinned(self.y, 5.0) if not self._panel.y.named else self.y.ticks:
             at = self.y.at(value)
             add(grid, "path", d=f"M{left:g} {at:.1f}H{right:g}", class_="line")
             lines = wrapped(name, letters)[:2]
             for number, line in enumerate(lines):
-                place = at + 4 + 15 * (number - (len(lines) - 1) / 2)
+                place = at + 4 + 18 * (number - (len(lines) - 1) / 2)
                 text(grid, left - 6, place, line, anchor="end")
         add(grid, "path", d=f"M{left:g} {top:g}V{bottom:g}H{right:g}", class_="axis")
-        if x_label:
-            text(grid, (left + right) / 2, bottom + 36, x_label, anchor="middle")
 
     def _cells(self, body: Element, cells: Cells) -> None:
         left, top, right, bottom = self._place

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rramsim.figures.chart import Axis, Chart, Panel, Point, Rule, Series
+from rramsim.figures.chart import Axis, Chart, Panel, Point, Rule, Series, without_cliffs
 from rramsim.figures.numbers import percent, percent_interval
 from rramsim.figures.rates import TYPES
 from rramsim.figures.table import Table
@@ -39,21 +39,26 @@ def training_figure(table: Any, *, caption: str = "") -> Chart:
     rows = _rows(table)
     series = []
     for index, (name, mine) in enumerate(by_network(rows).items()):
-        for number, seed in enumerate(dict.fromkeys(row.seed for row in mine)):
+        # Trainings of one seed may differ in their length or their data.
+        runs = dict.fromkeys(_run(row) for row in mine)
+        for number, run in enumerate(runs):
             points = [
                 Point(
                     x=row.epoch, y=100 * max(1 - row.test_accuracy, 1e-5),
                     tip=f"{name}\nafter epoch {row.epoch}: test error "
                     f"{percent(1 - row.test_accuracy, 2)}",
                 )
-                for row in mine
-                if row.seed == seed
+                for row in sorted(mine, key=lambda row: int(row.epoch))
+                if _run(row) == run
             ]  # fmt: skip
-            label = name if number == 0 else ""
-            series.append(Series(points=points, label=label, colour=index, line="solid"))
-            # Hundreds of epochs are a line; the last one keeps its mark.
-            marked = points if len(points) <= _MOST_POINTS else points[-1:]
-            series.append(Series(points=marked, colour=index, mark=index))
+            # Hundreds of epochs are a line.
+            mark = index if len(points) <= _MOST_POINTS else None
+            series.append(
+                Series(
+                    points=points, label="" if number else name, colour=index, mark=mark,
+                    line="solid",
+                )
+            )  # fmt: skip
     seeds = len({row.seed for row in rows})
     training = "one training each" if seeds == 1 else f"{seeds} seeds, a line each"
     source = caption or f"{getattr(rows[0], 'data', '')}; {training}"
@@ -66,6 +71,10 @@ def training_figure(table: Any, *, caption: str = "") -> Chart:
         footer=f"{source.rstrip('. ')}; test images classified wrong without read errors. What "
         "other seeds and other test images would give is not in it.",
     )  # fmt: skip
+
+
+def _run(row: Any) -> tuple[Any, ...]:
+    return row.seed, getattr(row, "data", ""), getattr(row, "epochs", 0)
 
 
 def training_table(rows: Sequence[Any]) -> Table:
@@ -183,7 +192,7 @@ def tolerance_figure(table: pd.DataFrame, *, max_loss: float) -> Chart:
             Panel(
                 x=Axis(label="probability that such a value is read wrong", unit="", log=True),
                 y=Axis(label="accuracy lost", unit="points", high=1.04 * limit),
-                series=series, choice=str(network),
+                series=series, choice=str(network), dodge=True,
                 rules=(Rule(y=max_loss, label=f"{max_loss:g} points"), Rule(y=0.0)),
             )
         )  # fmt: skip
@@ -363,13 +372,17 @@ def noise_robustness_figure(table: pd.DataFrame, *, caption: str) -> Chart:
             for noise, mean, low, high in found.itertuples()
         ]
         series.append(
-            Series(points=points, label=str(name), colour=index, mark=index, line="solid")
-        )
+            Series(
+                points=without_cliffs(points, factor=5), label=str(name), colour=index, mark=index,
+                line="solid",
+            )
+        )  # fmt: skip
     x = Axis(label="standard deviation of the noise in every neuron's input", unit="")
     seeds = table.seed.nunique() if "seed" in table else 1
     return Chart(
         key="noise", title="Test error against noise",
         panels=(Panel(x=x, y=_ERROR, series=series, dodge=True),),
-        footer=f"{caption.rstrip('. ')}. Mean of {seeds} seed{'s' * (seeds > 1)}.",
+        footer=f"{caption.rstrip('. ')}. Mean of {seeds} seed{'s' * (seeds > 1)}; "
+        "a factor of more than 5 is not joined.",
         bars="lowest and highest seed",
     )  # fmt: skip

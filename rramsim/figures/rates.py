@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rramsim.figures.chart import Axis, Cells, Chart, Panel, Point, Series
+from rramsim.figures.chart import Axis, Cells, Chart, Panel, Point, Series, without_cliffs
 from rramsim.figures.numbers import CountedRate, percent, rate_text
 from rramsim.figures.table import Table
 
@@ -72,7 +71,8 @@ def error_rates_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart
             for at, counted in mine:
                 rate = getattr(counted, kind)
                 point = _rate_point(at.vdd_v, rate, f"{at.vdd_v:g} V, {name}", along="y")
-                points.append(_with_gap(point, points))
+                points.append(point)
+            points = without_cliffs(points, factor=_CLIFF)
             series.append(Series(points=points, label=name, colour=index, mark=index, line="solid"))
         panels.append(
             Panel(
@@ -90,12 +90,6 @@ def error_rates_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart
         bars=_EXACT,
         choice="Conditions",
     )
-
-
-def _with_gap(point: Point, before: Sequence[Point]) -> Point:
-    known = [p for p in before[-1:] if not p.bound and p.y > 0 and point.y > 0]
-    steep = any(abs(math.log(p.y / point.y)) > math.log(_CLIFF) for p in known)
-    return replace(point, gap=steep)
 
 
 def error_table_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart:
@@ -181,7 +175,7 @@ def ber_map_figure(table: pd.DataFrame) -> Chart:
         panels.append(
             Panel(
                 x=Axis.names([f"{v:g}" for v in supplies], label="supply VDD (V)"),
-                y=Axis.names(corners, label="corner"),
+                y=Axis.names(corners, label="corner", downwards=True),
                 title=TYPES[f"type{kind}"],
                 choice=f"{temperature:g} °C, {1e9 * float(str(window_s)):g} ns",
                 cells=Cells(

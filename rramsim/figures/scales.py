@@ -85,7 +85,7 @@ def _decades(low: float, high: float, unit: str) -> Ticks:
     """A tick a decade; with fewer than two of them also at 2 and 5."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     every = 1 if last - first < 8 else 2
-    if last - first >= 1:
+    if high / low >= 100:
         powers = first < -3 or last > 3
         return tuple(
             (10.0**k, _decade(10.0**k, unit, powers)) for k in range(first, last + 1, every)

@@ -82,6 +82,10 @@ def _lost(row: Any) -> float:
     return float(row.accuracy_without_errors - row.accuracy)
 
 
+def _warmth(row: Any) -> float:
+    return float(row.temperature_c)
+
+
 def _working(rows: Sequence[Any]) -> list[Any]:
     """The designs that work; all where none does."""
     return [row for row in rows if _lost(row) <= MOST_LOSS] or list(rows)
@@ -98,7 +102,7 @@ def loss_figure(table: Any) -> Chart:
     low = min(0.0, *(100 * row.loss_low for row in rows if row.loss <= MOST_LOSS), 0.0)
     ends: dict[str, Any] = {}
     if beyond:
-        ends = {"low": max(1.1 * low - 0.5, -50 * MOST_LOSS), "high": 110 * MOST_LOSS}
+        ends = {"low": max(1.1 * low - 0.5, -100 * MOST_LOSS), "high": 110 * MOST_LOSS}
     panels = []
     for where, mine in groups.items():
         series = []
@@ -167,7 +171,8 @@ def _front_panel(
     series = []
     for colour, (name, mine) in enumerate(by_network(rows).items()):
         for mark, window_s in enumerate(windows):
-            points = []
+            points: list[Point] = []
+            before = math.nan
             for row in sorted(mine, key=lambda row: float(row.vdd_v)):
                 if row.window_s != window_s:
                     continue
@@ -179,11 +184,13 @@ def _front_panel(
                     Point(
                         x=value, y=100 * row.accuracy, x_bar=(low, high) if barred else None,
                         y_bar=(100 * accuracy[1], 100 * accuracy[2]) if barred else None,
-                        ringed=on, label=at if on else "", detail=(details or {}).get(id(row)),
+                        gap=abs(row.accuracy - before) > _CLIFF, ringed=on,
+                        label=at if on else "", detail=(details or {}).get(id(row)),
                         tip=f"{name}\n{at}{', on the front' if on else ''}\n"
                         f"{percent_interval(*accuracy)}\n{tip(row)}",
                     )
                 )  # fmt: skip
+                before = row.accuracy
             series.append(
                 Series(
                     points=points, label="" if mark else name, colour=colour,
@@ -192,7 +199,7 @@ def _front_panel(
             )  # fmt: skip
     joined = sorted((p.x, p.y) for s in series for p in s.points if p.ringed)
     if len(joined) > 1:
-        line = Series.trace(*zip(*joined, strict=True), label="front", colour=6, line="dashed")
+        line = Series.trace(*zip(*joined, strict=True), label="front", colour=6, line="step")
         series.insert(0, line)
     if several:
         series += [
@@ -217,7 +224,7 @@ def energy_accuracy_figure(table: Any, errors: Sequence[Any] = ()) -> Chart:
     rows = _rows(table)
     keys, counted = _keys(rows), _counted(errors)
     works = _working(rows)
-    groups = _grouped(works, _outside)
+    groups = _grouped(sorted(works, key=_warmth), _outside)
     panels = []
     for flow, (title, unit, scale) in _FLOWS.items():
 
@@ -267,7 +274,7 @@ def front_figure(costs: pd.DataFrame, *, flow: str = "per_use") -> Chart:
     A panel for each temperature and corner. `costs` holds the columns of `costs.csv`.
     """
     rows = _rows(costs[(costs.flow == flow) & costs.total_j.notna()])
-    groups = _grouped(_working(rows), _outside)
+    groups = _grouped(sorted(_working(rows), key=_warmth), _outside)
 
     def cost(row: Any) -> list[float]:
         return [1e6 * value for value in (row.total_j, row.total_low_j, row.total_high_j)]
