@@ -17,7 +17,6 @@ from rramsim.costs.sense_parts import SenseParts
 from rramsim.counting import ErrorStatistics
 from rramsim.figures.rates import rate_bars
 from rramsim.figures.senses import sense_chart
-from rramsim.rare import RareSettings, linear_state, rare_rate, sensitivities
 
 LONG = "a_network_of_someone_with_a_name_that_goes_on_and_on_resnet20x4-ternary-ternary"
 SHAPES = {
@@ -188,16 +187,6 @@ def _of_networks(shape, rng):
     return (*map(pd.DataFrame, (training, tolerance, chips)), wear, pd.DataFrame(widths))
 
 
-def _rare(long):
-    answer = rare_rate(linear_state(1e-6))
-    parts = sensitivities(answer, tuple((f"pcsa_mn{i // 2}", f"p{i}") for i in range(6)))
-    yield figures.sensitivity_figure(parts, title=answer.label, source="known answer")
-    state = linear_state(1e-2)
-    other = rare_rate(state, settings=RareSettings(method="monte-carlo", max_calls=20_000))
-    rows = [(f"a case {LONG}" if long else "linear", answer, answer), ("countable", other, other)]
-    yield figures.agreement_figure(rows, source="known answer")
-
-
 def _charts(name):
     shape, rng = SHAPES[name], np.random.default_rng(3)
     table, costs = _tradeoff(shape, rng)
@@ -223,7 +212,6 @@ def _charts(name):
     yield figures.chips_figure(chips, conditions=conditions[0].label)
     yield figures.wear_figure(wear)
     yield figures.width_figure(widths)
-    yield from _rare(name == "long names")
     yield rate_bars({kind: getattr(rows[0][1], kind) for kind in ("type1", "type2", "type3")})
     yield sense_chart(None, conditions[0], highest_vdd_v=1.4, title="Waveforms")
     parts = [

@@ -14,7 +14,7 @@ from rramsim.figures.chart import COLOURS
 from rramsim.figures.scales import axis_scale
 
 PURE = {"error rate", "epoch", "share of chips at or below", "writes of a device", "read",
-        "written", "importance / plain", "probability that such a value is read wrong", "nudge |β|",
+        "written", "probability that such a value is read wrong", "nudge |β|",
         "corner", "relative error of the gradient", "supply VDD (V)", "",
         "standard deviation of the noise in every neuron's input",
         "width N (channels of the first convolution)"}  # fmt: skip
