@@ -79,8 +79,8 @@ def _summary(folder: RunFolder) -> "list[Shown]":
     rows = TRADEOFF.need(folder)
     shown = Shown(title=f"{rows[0].data}: accuracy with simulated read errors (95 %)")
     for name in (
-        "network", "trained with", "VDD", "T", "corner", "accuracy", "no errors", "read once",
-        "read per use",
+        "network", "trained with", "VDD", "T", "corner", "window", "accuracy", "no errors",
+        "read once", "read per use",
     ):  # fmt: skip
         shown.add_column(name, justify="right")
     for row in rows:
@@ -94,6 +94,7 @@ def _summary(folder: RunFolder) -> "list[Shown]":
             f"{row.vdd_v:g} V",
             f"{row.temperature_c:g} °C",
             row.corner,
+            f"{row.window_s * 1e9:g} ns",
             f"{value} ({low}–{high}) %",
             f"{100 * row.accuracy_without_errors:.1f} %",
             f"{row.energy_once_j * 1e9:.4g} nJ",
