@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rramsim.learning.equilibrium.activations import ACTIVATIONS, Activation, activation
     from rramsim.learning.equilibrium.estimation import GradientEstimate, estimate_gradient
     from rramsim.learning.equilibrium.losses import loss_values, one_hot
-    from rramsim.learning.equilibrium.network import Clamped, EquilibriumNetwork, EquilibriumSpec
+    from rramsim.learning.equilibrium.network import Clamped, EquilibriumNetwork
     from rramsim.learning.equilibrium.pixels import Pixels
     from rramsim.learning.equilibrium.references import (
         bptt_gradient,
@@ -17,15 +17,21 @@ if TYPE_CHECKING:
     )
     from rramsim.learning.equilibrium.relaxation import Nudge, Relaxation, relax
     from rramsim.learning.equilibrium.saving import load_equilibrium, save_equilibrium
-    from rramsim.learning.equilibrium.settings import Estimator, EstimatorSettings
-    from rramsim.learning.equilibrium.ternary import FlipRule, TernaryMemory, Wear
+    from rramsim.learning.equilibrium.settings import (
+        DescentSettings,
+        EquilibriumTraining,
+        Estimator,
+        EstimatorSettings,
+        FlipRule,
+    )
+    from rramsim.learning.equilibrium.spec import EquilibriumSpec
+    from rramsim.learning.equilibrium.ternary import TernaryMemory, Wear
     from rramsim.learning.equilibrium.training import (
         EquilibriumResult,
-        EquilibriumTraining,
         equilibrium_accuracy,
         train_equilibrium,
     )
-    from rramsim.learning.equilibrium.updates import DescentSettings, RealWeights, TernaryWeights
+    from rramsim.learning.equilibrium.updates import RealWeights, TernaryWeights
 else:
     __getattr__ = names_on_demand(__name__)
 

@@ -6,15 +6,15 @@ are real: a complex batch goes through as one real batch of twice the size.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional, grad
 
-__all__ = ["Connection", "Convolution", "Dense", "Pooling", "complex_softmax"]
+from rramsim.learning.equilibrium.settings import Pooling
 
-Pooling = Literal["max", "softmax", "none"]
+__all__ = ["Connection", "Convolution", "Dense", "complex_softmax"]
+
 _KERNEL = 3
 
 

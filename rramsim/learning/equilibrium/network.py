@@ -7,139 +7,43 @@ E = sum G(s) - Phi, G' the inverse of sigma (Laborieux et al. 2021, arXiv 2006.0
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from rramsim.exceptions import InputError
 from rramsim.learning.equilibrium.activations import Activation, activation
-from rramsim.learning.equilibrium.connections import Connection, Convolution, Dense, Pooling
+from rramsim.learning.equilibrium.spec import EquilibriumSpec
 
-__all__ = ["Clamped", "EquilibriumNetwork", "EquilibriumSpec", "Loss", "Wiring"]
-
-Loss = Literal["squared", "cross-entropy"]
-Wiring = Literal["symmetric", "asymmetric"]
+__all__ = ["Clamped", "EquilibriumNetwork", "draw_network"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class EquilibriumSpec:
-    """What an energy-based network is, apart from its weights.
+def draw_network(
+    spec: EquilibriumSpec, *, seed: int, dtype: torch.dtype | None
+) -> "EquilibriumNetwork":
+    """A network of `spec` with weights drawn from `seed`."""
+    if seed < 0:
+        raise InputError(f"seed = {seed}: must be 0 or above")
+    dtype = dtype or torch.float32
+    generator = torch.Generator().manual_seed(seed)
 
-    `channels` are 3 x 3 convolutions, each followed by a 2 x 2 pool; `paddings` theirs (1 each if
-    left out); then fully connected layers of `hidden` neurons. With `loss` "squared" the last layer
-    of the dynamics has a neuron per class; with "cross-entropy" a read-out softmax(W s + b) outside
-    of the dynamics looks at the last layer. `wiring` "asymmetric" gives every connection between
-    two layers of neurons its own backward weight. `gain` scales the initial weights,
-    uniform in +- gain / sqrt(fan-in). Raises `InputError` for a value out of range.
+    def drawn(shape: tuple[int, ...], fan_in: int) -> Tensor:
+        uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+        return ((2.0 * uniform - 1.0) * spec.gain / math.sqrt(fan_in)).to(dtype)
 
-    >>> EquilibriumSpec(input_shape=(1, 8, 8), hidden=(128,)).name
-    'ep-128-hard-sigmoid-squared'
-    """
-
-    input_shape: tuple[int, int, int]
-    classes: int = 10
-    channels: tuple[int, ...] = ()
-    paddings: tuple[int, ...] = ()
-    hidden: tuple[int, ...] = ()
-    activation: str = "hard-sigmoid"
-    pooling: Pooling = "max"
-    loss: Loss = "squared"
-    wiring: Wiring = "symmetric"
-    gain: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("input_shape", "channels", "paddings", "hidden"):
-            values = tuple(getattr(self, name))
-            object.__setattr__(self, name, values)
-            low = 0 if name == "paddings" else 1
-            if not all(isinstance(n, int) and low <= n <= 65536 for n in values):
-                raise InputError(f"{name} = {values}: must be whole numbers from {low} to 65536")
-        if len(self.input_shape) != 3:
-            raise InputError(f"input_shape = {self.input_shape}: must be (channels, height, width)")
-        activation(self.activation)
-        for name, known in (
-            ("pooling", ("max", "softmax", "none")),
-            ("loss", ("squared", "cross-entropy")),
-            ("wiring", ("symmetric", "asymmetric")),
-        ):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} = {getattr(self, name)!r}: must be one of {known}")
-        if self.paddings and len(self.paddings) != len(self.channels):
-            raise InputError(f"paddings = {self.paddings}: must be one for each of channels")
-        if not (self.channels or self.hidden) and self.loss == "cross-entropy":
-            raise InputError(
-                "loss = 'cross-entropy' reads the last layer of neurons: give channels or hidden"
-            )
-        if self.wiring == "asymmetric" and self.channels and self.pooling == "softmax":
-            raise InputError("wiring = 'asymmetric' with pooling = 'softmax': use 'max' or 'none'")
-        if not (math.isfinite(self.gain) and self.gain > 0):
-            raise InputError(f"gain = {self.gain}: must be above 0")
-        if not (isinstance(self.classes, int) and 2 <= self.classes <= 100_000):
-            raise InputError(f"classes = {self.classes}: must be between 2 and 100000")
-        self.connections()
-
-    @property
-    def name(self) -> str:
-        """A short name: layers, activation, loss."""
-        layers = [f"{n}c" for n in self.channels] + [str(n) for n in self.hidden]
-        wiring = "" if self.wiring == "symmetric" else "-asymmetric"
-        return f"ep-{'-'.join(layers) or 'linear'}-{self.activation}-{self.loss}{wiring}"
-
-    @property
-    def holomorphic(self) -> bool:
-        """Whether the dynamics may be continued to complex numbers."""
-        pooled = bool(self.channels) and self.pooling == "max"
-        return activation(self.activation).holomorphic and not pooled
-
-    def connections(self) -> tuple[Connection, ...]:
-        """The connections in order; raises `InputError` if an image shrinks to nothing."""
-        made: list[Connection] = []
-        shape: tuple[int, ...] = self.input_shape
-        for index, channels in enumerate(self.channels):
-            padding = self.paddings[index] if self.paddings else 1
-            connection = Convolution(
-                lower_shape=(shape[0], shape[1], shape[2]),
-                channels=channels,
-                padding=padding,
-                pooling=self.pooling,
-            )
-            shape = connection.upper_shape
-            if min(shape) < 1:
-                raise InputError(
-                    f"channels = {self.channels}: an image {self.input_shape} is too small for "
-                    f"convolution {index + 1} and its pool"
-                )
-            made.append(connection)
-        outputs = (self.classes,) if self.loss == "squared" else ()
-        for width in (*self.hidden, *outputs):
-            made.append(Dense(inputs=math.prod(shape), lower_shape=shape, outputs=width))
-            shape = (width,)
-        return tuple(made)
-
-    def build(self, *, seed: int, dtype: torch.dtype = torch.float32) -> "EquilibriumNetwork":
-        """Draw the weights from `seed`; biases start at zero."""
-        if seed < 0:
-            raise InputError(f"seed = {seed}: must be 0 or above")
-        generator = torch.Generator().manual_seed(seed)
-
-        def drawn(shape: tuple[int, ...], fan_in: int) -> Tensor:
-            uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
-            return ((2.0 * uniform - 1.0) * self.gain / math.sqrt(fan_in)).to(dtype)
-
-        parameters: dict[str, Tensor] = {}
-        connections = self.connections()
-        for index, connection in enumerate(connections, start=1):
-            shape = connection.weight_shape
-            parameters[f"forward{index}.weight"] = drawn(shape, connection.fan_in)
-            parameters[f"forward{index}.bias"] = torch.zeros(shape[0], dtype=dtype)
-            if self.wiring == "asymmetric" and index > 1:
-                parameters[f"backward{index}.weight"] = drawn(shape, connection.fan_in)
-        if self.loss == "cross-entropy":
-            width = math.prod(connections[-1].upper_shape)
-            parameters["readout.weight"] = drawn((self.classes, width), width)
-            parameters["readout.bias"] = torch.zeros(self.classes, dtype=dtype)
-        return EquilibriumNetwork(spec=self, parameters=parameters)
+    parameters: dict[str, Tensor] = {}
+    connections = spec.connections()
+    for index, connection in enumerate(connections, start=1):
+        shape = connection.weight_shape
+        parameters[f"forward{index}.weight"] = drawn(shape, connection.fan_in)
+        parameters[f"forward{index}.bias"] = torch.zeros(shape[0], dtype=dtype)
+        if spec.wiring == "asymmetric" and index > 1:
+            parameters[f"backward{index}.weight"] = drawn(shape, connection.fan_in)
+    if spec.loss == "cross-entropy":
+        width = math.prod(connections[-1].upper_shape)
+        parameters["readout.weight"] = drawn((spec.classes, width), width)
+        parameters["readout.bias"] = torch.zeros(spec.classes, dtype=dtype)
+    return EquilibriumNetwork(spec=spec, parameters=parameters)
 
 
 @dataclass(frozen=True, kw_only=True)

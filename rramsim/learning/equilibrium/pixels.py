@@ -1,16 +1,14 @@
 """How the pixels of an image become the clamped inputs of an energy-based network."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from rramsim.learning.equilibrium.settings import PixelKind
 from rramsim.learning.image_data import ImageData
 
-__all__ = ["PixelKind", "Pixels"]
-
-PixelKind = Literal["unit", "standardised"]
+__all__ = ["Pixels"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Relaxation to equilibrium, free or nudged, with a check that it arrived."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,10 +8,10 @@ from torch import Tensor
 from rramsim.exceptions import InputError
 from rramsim.learning.equilibrium.losses import loss_force
 from rramsim.learning.equilibrium.network import EquilibriumNetwork
+from rramsim.learning.equilibrium.settings import Order
 
-__all__ = ["Nudge", "Order", "Relaxation", "relax"]
+__all__ = ["Nudge", "Relaxation", "relax"]
 
-Order = Literal["synchronous", "asynchronous"]
 """Synchronous: all layers step at once. Asynchronous: first the odd layers, then the even ones
 with what the odd ones have become; as many operations a step, about half as many steps."""
 

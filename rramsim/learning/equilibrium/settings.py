@@ -1,13 +1,32 @@
-"""How a gradient is estimated from equilibria."""
+"""What a user sets of equilibrium propagation; nothing here needs PyTorch."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
 
 from rramsim.exceptions import InputError
-from rramsim.learning.equilibrium.relaxation import Order
 
-__all__ = ["Estimator", "EstimatorSettings"]
+if TYPE_CHECKING:
+    from rramsim.learning.equilibrium.network import EquilibriumNetwork
+
+__all__ = [
+    "DescentSettings",
+    "EquilibriumTraining",
+    "Estimator",
+    "EstimatorSettings",
+    "FlipRule",
+    "Loss",
+    "Order",
+    "PixelKind",
+    "Pooling",
+    "Wiring",
+]
+
+Loss = Literal["squared", "cross-entropy"]
+Order = Literal["synchronous", "asynchronous"]
+PixelKind = Literal["unit", "standardised"]
+Pooling = Literal["max", "softmax", "none"]
+Wiring = Literal["symmetric", "asymmetric"]
 
 Estimator = Literal["one-sided", "random-sign", "symmetric", "holomorphic", "continuous", "bptt"]
 
@@ -35,16 +54,26 @@ class EstimatorSettings:
     """
 
     estimator: Estimator = "symmetric"
+    """How the gradient is estimated from equilibria. Left out: as the rule has it."""
     beta: float = 0.5
+    """Strength of the nudge."""
     points: int = 2
+    """Nudges on the circle of radius beta. Left out: 2, or 4 for holomorphic-ep."""
     free_steps: int = 60
+    """Steps of the free phase."""
     nudged_steps: int = 20
+    """Steps of each nudged phase."""
     periods: int = 3
+    """Turns of a continuous nudge."""
     noise: float = 0.0
+    """Deviation of the noise in every neuron's input."""
     order: Order = "synchronous"
+    """All layers at once, or the odd ones and then the even ones."""
     conjugates: bool = True
     settle_tolerance: float = 0.1
+    """Largest last move of a neuron of a settled sample."""
     shared_update: bool = False
+    """Whether forward and backward weights get their mean update."""
 
     def __post_init__(self) -> None:
         for name, kind in (("estimator", Estimator), ("order", Order)):
@@ -135,3 +164,136 @@ class EstimatorSettings:
         if self.conjugates and self.estimator == "holomorphic":
             return self.points // 2 + 1
         return self.points
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescentSettings:
+    """Stochastic gradient descent with momentum, along a cosine to zero.
+
+    `learning_rate` is one number, or one for each connection and then the read-out, as in
+    Laborieux et al. 2021. `weight_decay` adds that share of every weight to its gradient. Raises
+    `InputError` for a value out of range.
+
+    >>> DescentSettings(learning_rate=(0.1,)).rate_at(0, 10)
+    1.0
+    """
+
+    learning_rate: tuple[float, ...] = (0.1,)
+    momentum: float = 0.9
+    """Of the descent."""
+    weight_decay: float = 0.0
+    """Share of every weight added to its gradient."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "learning_rate", tuple(self.learning_rate))
+        if not self.learning_rate:
+            raise InputError("learning_rate = []: must hold at least one rate")
+        for rate in self.learning_rate:
+            if not (math.isfinite(rate) and 0 < rate <= 10):
+                raise InputError(f"learning_rate = {rate!r}: must be above 0 and at most 10")
+        for name, limit in (("momentum", 0.999), ("weight_decay", 1.0)):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 <= value <= limit):
+                raise InputError(f"{name} = {value!r}: must be from 0 to {limit:g}")
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Share of the learning rate at step `step` of `steps`."""
+        return 0.5 * (1.0 + math.cos(math.pi * step / max(1, steps)))
+
+    def rates(self, network: "EquilibriumNetwork") -> dict[str, float]:
+        """Learning rate of every parameter."""
+        groups = network.layers + (network.spec.loss == "cross-entropy")
+        if len(self.learning_rate) not in (1, groups):
+            raise InputError(
+                f"learning_rate has {len(self.learning_rate)} values: must be one, or {groups} for "
+                f"the connections and the read-out of {network.spec.name}"
+            )
+        every = self.learning_rate * (groups if len(self.learning_rate) == 1 else 1)
+        return {
+            name: every[-1 if name.startswith("readout") else _connection(name) - 1]
+            for name in network.parameters
+        }
+
+
+def _connection(name: str) -> int:
+    """The number in forwardN.weight."""
+    return int("".join(ch for ch in name.partition(".")[0] if ch.isdigit()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlipRule:
+    """When a weight is written.
+
+    `averaging` is the weight of a new gradient in the moving average m. A weight moves when |m|
+    exceeds threshold * sqrt(averaging) * g, with g the root mean square of its layer's gradients so
+    far: gradients that are pure noise leave m at a deviation of g * sqrt(averaging / 2). After a
+    write the average of that weight starts anew: what it gathered spoke of the weight that was.
+    Of those that would move, at most the share `most_moves` of the layer's weights does so in one
+    update, those with the largest m first: neurons are never negative, so the weights of a neuron
+    tend to ask for the same move together, and all of them at once would overshoot.
+    `zero_share` of the ternary weights start at 0. `endurance_writes`: writes that a device
+    survives; HfO2 devices written fast and weakly last about 1e6 (taken from the literature, not
+    measured here). Raises `InputError` for a value out of range.
+    """
+
+    levels: Literal["binary", "ternary"] = "ternary"
+    """Of ternary-ep: two or three levels."""
+    averaging: float = 0.01
+    """Of ternary-ep: weight of a new gradient in the moving average."""
+    threshold: float = 1.5
+    """Of ternary-ep: how clearly the average must ask for a write."""
+    most_moves: float = 1e-3
+    """Of ternary-ep: largest share of a layer that an update writes."""
+    zero_share: float = 1.0 / 3.0
+    """Of ternary-ep: share of the weights that start at 0."""
+    endurance_writes: float = 1e6
+    """Of ternary-ep: writes that a device survives."""
+
+    def __post_init__(self) -> None:
+        if self.levels not in ("binary", "ternary"):
+            raise InputError(f"levels = {self.levels!r}: must be 'binary' or 'ternary'")
+        for name, low, high in (
+            ("averaging", 0.0, 1.0),
+            ("threshold", 0.0, 1e6),
+            ("most_moves", 0.0, 1.0),
+            ("endurance_writes", 0.0, 1e18),
+        ):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low < value <= high):
+                raise InputError(f"{name} = {value!r}: must be above {low:g} and at most {high:g}")
+        if not 0.0 <= self.zero_share < 1.0:
+            raise InputError(f"zero_share = {self.zero_share!r}: must be from 0 to below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquilibriumTraining:
+    """How an energy-based network is trained.
+
+    With `flips` the weights are binary or ternary devices (`TernaryWeights`), else real numbers.
+    `pixels` "unit" takes images from 0 to 1, "standardised" with mean 0 and deviation 1 in each
+    channel. Raises `InputError` for a value out of range.
+    """
+
+    estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
+    """How the gradient is estimated from equilibria. Left out: as the rule has it."""
+    descent: DescentSettings = field(default_factory=DescentSettings)
+    flips: FlipRule | None = None
+    epochs: int = 10
+    batch: int = 20
+    seed: int = 0
+    pixels: PixelKind = "unit"
+    """Images from 0 to 1, or with mean 0 and deviation 1."""
+    augment: bool = True
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("epochs", 1, 100_000),
+            ("batch", 1, 1_000_000),
+            ("seed", 0, 2**62),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise InputError(f"{name} = {value!r}: must be a whole number from {low} to {high}")
+        if self.pixels not in ("unit", "standardised"):
+            raise InputError(f"pixels = {self.pixels!r}: must be 'unit' or 'standardised'")

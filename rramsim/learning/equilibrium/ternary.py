@@ -9,53 +9,13 @@ HRS on BLB, -1 the reverse, 0 is HRS on both.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from rramsim.exceptions import InputError
+from rramsim.learning.equilibrium.settings import FlipRule
 
-__all__ = ["FlipRule", "TernaryMemory", "Wear"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlipRule:
-    """When a weight is written.
-
-    `averaging` is the weight of a new gradient in the moving average m. A weight moves when |m|
-    exceeds threshold * sqrt(averaging) * g, with g the root mean square of its layer's gradients so
-    far: gradients that are pure noise leave m at a deviation of g * sqrt(averaging / 2). After a
-    write the average of that weight starts anew: what it gathered spoke of the weight that was.
-    Of those that would move, at most the share `most_moves` of the layer's weights does so in one
-    update, those with the largest m first: neurons are never negative, so the weights of a neuron
-    tend to ask for the same move together, and all of them at once would overshoot.
-    `zero_share` of the ternary weights start at 0. `endurance_writes`: writes that a device
-    survives; HfO2 devices written fast and weakly last about 1e6 (taken from the literature, not
-    measured here). Raises `InputError` for a value out of range.
-    """
-
-    levels: Literal["binary", "ternary"] = "ternary"
-    averaging: float = 0.01
-    threshold: float = 1.5
-    most_moves: float = 1e-3
-    zero_share: float = 1.0 / 3.0
-    endurance_writes: float = 1e6
-
-    def __post_init__(self) -> None:
-        if self.levels not in ("binary", "ternary"):
-            raise InputError(f"levels = {self.levels!r}: must be 'binary' or 'ternary'")
-        for name, low, high in (
-            ("averaging", 0.0, 1.0),
-            ("threshold", 0.0, 1e6),
-            ("most_moves", 0.0, 1.0),
-            ("endurance_writes", 0.0, 1e18),
-        ):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low < value <= high):
-                raise InputError(f"{name} = {value!r}: must be above {low:g} and at most {high:g}")
-        if not 0.0 <= self.zero_share < 1.0:
-            raise InputError(f"zero_share = {self.zero_share!r}: must be from 0 to below 1")
+__all__ = ["TernaryMemory", "Wear"]
 
 
 @dataclass(frozen=True, kw_only=True)

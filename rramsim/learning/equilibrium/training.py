@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,16 @@ from torch import Tensor
 from rramsim.exceptions import InputError
 from rramsim.learning.augmentation import BatchSource
 from rramsim.learning.equilibrium.estimation import estimate_gradient
-from rramsim.learning.equilibrium.network import EquilibriumNetwork, EquilibriumSpec
-from rramsim.learning.equilibrium.pixels import PixelKind, Pixels
+from rramsim.learning.equilibrium.network import EquilibriumNetwork
+from rramsim.learning.equilibrium.pixels import Pixels
 from rramsim.learning.equilibrium.relaxation import relax
-from rramsim.learning.equilibrium.settings import EstimatorSettings
-from rramsim.learning.equilibrium.ternary import FlipRule, Wear
+from rramsim.learning.equilibrium.settings import (
+    EquilibriumTraining,
+    EstimatorSettings,
+)
+from rramsim.learning.equilibrium.spec import EquilibriumSpec
+from rramsim.learning.equilibrium.ternary import Wear
 from rramsim.learning.equilibrium.updates import (
-    DescentSettings,
     RealWeights,
     TernaryWeights,
     Weights,
@@ -47,38 +50,6 @@ __all__ = [
 ]
 
 _FORMAT = "rramsim equilibrium training 1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EquilibriumTraining:
-    """How an energy-based network is trained.
-
-    With `flips` the weights are binary or ternary devices (`TernaryWeights`), else real numbers.
-    `pixels` "unit" takes images from 0 to 1, "standardised" with mean 0 and deviation 1 in each
-    channel. Raises `InputError` for a value out of range.
-    """
-
-    estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
-    descent: DescentSettings = field(default_factory=DescentSettings)
-    flips: FlipRule | None = None
-    epochs: int = 10
-    batch: int = 20
-    seed: int = 0
-    pixels: PixelKind = "unit"
-    augment: bool = True
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("epochs", 1, 100_000),
-            ("batch", 1, 1_000_000),
-            ("seed", 0, 2**62),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise InputError(f"{name} = {value!r}: must be a whole number from {low} to {high}")
-        if self.pixels not in ("unit", "standardised"):
-            raise InputError(f"pixels = {self.pixels!r}: must be 'unit' or 'standardised'")
 
 
 @dataclass(frozen=True, kw_only=True)

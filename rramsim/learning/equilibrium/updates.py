@@ -1,69 +1,14 @@
 """From gradients to weights: momentum for real weights, flips of devices for ternary ones."""
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from rramsim.exceptions import InputError
 from rramsim.learning.equilibrium.network import EquilibriumNetwork
-from rramsim.learning.equilibrium.ternary import FlipRule, TernaryMemory
+from rramsim.learning.equilibrium.settings import DescentSettings, FlipRule
+from rramsim.learning.equilibrium.ternary import TernaryMemory
 from rramsim.networks import WeightErrors
 
-__all__ = ["DescentSettings", "RealWeights", "TernaryWeights", "Weights"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DescentSettings:
-    """Stochastic gradient descent with momentum, along a cosine to zero.
-
-    `learning_rate` is one number, or one for each connection and then the read-out, as in
-    Laborieux et al. 2021. `weight_decay` adds that share of every weight to its gradient. Raises
-    `InputError` for a value out of range.
-
-    >>> DescentSettings(learning_rate=(0.1,)).rate_at(0, 10)
-    1.0
-    """
-
-    learning_rate: tuple[float, ...] = (0.1,)
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "learning_rate", tuple(self.learning_rate))
-        if not self.learning_rate:
-            raise InputError("learning_rate = []: must hold at least one rate")
-        for rate in self.learning_rate:
-            if not (math.isfinite(rate) and 0 < rate <= 10):
-                raise InputError(f"learning_rate = {rate!r}: must be above 0 and at most 10")
-        for name, limit in (("momentum", 0.999), ("weight_decay", 1.0)):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and 0 <= value <= limit):
-                raise InputError(f"{name} = {value!r}: must be from 0 to {limit:g}")
-
-    def rate_at(self, step: int, steps: int) -> float:
-        """Share of the learning rate at step `step` of `steps`."""
-        return 0.5 * (1.0 + math.cos(math.pi * step / max(1, steps)))
-
-    def rates(self, network: EquilibriumNetwork) -> dict[str, float]:
-        """Learning rate of every parameter."""
-        groups = network.layers + (network.spec.loss == "cross-entropy")
-        if len(self.learning_rate) not in (1, groups):
-            raise InputError(
-                f"learning_rate has {len(self.learning_rate)} values: must be one, or {groups} for "
-                f"the connections and the read-out of {network.spec.name}"
-            )
-        every = self.learning_rate * (groups if len(self.learning_rate) == 1 else 1)
-        return {
-            name: every[-1 if name.startswith("readout") else _connection(name) - 1]
-            for name in network.parameters
-        }
-
-
-def _connection(name: str) -> int:
-    """The number in forwardN.weight."""
-    return int("".join(ch for ch in name.partition(".")[0] if ch.isdigit()))
+__all__ = ["RealWeights", "TernaryWeights", "Weights"]
 
 
 class RealWeights:
