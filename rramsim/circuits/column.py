@@ -26,18 +26,31 @@ class Column:
     """
 
     rows: int = 32
+    """Synapses on a pair of bit lines."""
     c_row_f: float = 2.5e-15
+    """Capacitance that each row adds to a bit line."""
     c_periphery_f: float = 320e-15
+    """Capacitance of write drivers and multiplexer on a bit line."""
     c_source_line_f: float = 1e-15
+    """Capacitance that each row adds to the source line."""
     c_out_f: float = 60e-15
+    """Load of each output of the amplifier."""
     precharge_s: float = 300e-9
+    """Precharge before a sense, and recharge after it."""
     edge_s: float = 0.1e-9
+    """Rise and fall of SEN and of the word line."""
     wl_setup_s: float = 2e-9
+    """How long the word line is on before SEN."""
     threshold: float = 0.5
+    """Where the gates behind the outputs switch, as a share of the supply."""
     r_row_ohm: float = 0.0
+    """Wire resistance of one row's piece of bit line; 0 for none."""
     selected_row: int | None = None
+    """The row that is read, 1 next to the amplifier. Left out: the last."""
     leakage: bool = False
+    """Whether the other rows' access transistors leak."""
     neighbour_ohm: float = 10e3
+    """Resistance of the other rows' devices; the LRS is the worst."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.rows <= 4096:

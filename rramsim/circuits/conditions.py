@@ -27,8 +27,11 @@ class SenseConditions:
 
     vdd_v: float
     temperature_c: float = 27.0
+    """Temperature."""
     corner: str = "tt"
+    """Process corner, such as tt, ss, ff, sf, fs."""
     window_s: float = 50e-9
+    """Time from SEN to the strobe."""
 
     def __post_init__(self) -> None:
         for name, (low, high, unit, why) in _LIMITS.items():

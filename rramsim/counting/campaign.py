@@ -38,8 +38,10 @@ class StopRule:
     1000
     """
 
-    relative_error: float
-    max_samples: int
+    relative_error: float = 0.1
+    """A rate is counted until its 95 % interval is this share of it to either side,"""
+    max_samples: int = 1000
+    """or until this many senses of each written weight."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.relative_error) and self.relative_error > 0):

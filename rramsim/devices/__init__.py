@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         lrs_device,
     )
     from rramsim.devices.retention import (
+        REFERENCE_C,
         Retention,
         filament_drift_m,
     )
@@ -69,6 +70,7 @@ __all__ = [
     "FAMILIES",
     "MEASUREMENT_COLUMNS",
     "PROGRAMMING_DATA",
+    "REFERENCE_C",
     "WRITTEN",
     "DeviceFit",
     "DeviceStatistics",

@@ -45,7 +45,7 @@ PROGRAMMING_DATA = ProgrammingData(
 
 
 def programmed_resistances(
-    *, set_word_line_v: float, reset_source_line_v: float, pulse_s: float = 100e-9
+    *, set_word_line_v: float, reset_source_line_v: float, pulse_s: float = PROGRAMMING_DATA.pulse_s
 ) -> ResistanceModel:
     """Statistics of cells programmed with single pulses, from `PROGRAMMING_DATA`.
 

@@ -49,6 +49,31 @@ class ResistanceModel:
                 f"hrs_median_ohm = {self.hrs.median_ohm:g}"
             )
 
+    @staticmethod
+    def lognormal(
+        *,
+        lrs_median_ohm: float | None = None,
+        lrs_sigma_ln: float | None = None,
+        hrs_median_ohm: float | None = None,
+        hrs_sigma_ln: float | None = None,
+    ) -> "ResistanceModel":
+        """Two log-normal states; what is left out is as in `DEFAULT_LRS` and `DEFAULT_HRS`.
+
+        >>> ResistanceModel.lognormal(hrs_median_ohm=350e3).hrs
+        LogNormal(median_ohm=350000.0, sigma_ln=1.0)
+        """
+
+        def state(given: LogNormal, median_ohm: float | None, sigma_ln: float | None) -> LogNormal:
+            return LogNormal(
+                median_ohm=given.median_ohm if median_ohm is None else median_ohm,
+                sigma_ln=given.sigma_ln if sigma_ln is None else sigma_ln,
+            )
+
+        return ResistanceModel(
+            lrs=state(DEFAULT_LRS, lrs_median_ohm, lrs_sigma_ln),
+            hrs=state(DEFAULT_HRS, hrs_median_ohm, hrs_sigma_ln),
+        )
+
     def states(self, written: int) -> tuple[Marginal, Marginal]:
         """The states of the devices on BL and on BLb that hold a written weight.
 

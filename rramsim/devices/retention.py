@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from rramsim.devices.marginals import Empirical, LogNormal, Marginal
 from rramsim.exceptions import InputError
 
-__all__ = ["Retention", "filament_drift_m"]
+__all__ = ["REFERENCE_C", "Retention", "filament_drift_m"]
 
 BOLTZMANN_EV = 8.617333262e-5
 """Boltzmann's constant, eV/K (exact in SI)."""
-_REFERENCE_C = 27.0
+REFERENCE_C = 27.0
+"""The temperature (degrees Celsius) at which decades of time are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class Retention:
     """
 
     relaxation_ln: float = 0.1
+    """Deviation of ln R that relaxation adds per root decade of time."""
     drift_ln: float = 0.0
     onset_s: float = 1.0
     activation_ev: float = 1.5
@@ -55,10 +57,10 @@ class Retention:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"{name} = {getattr(self, name):g}: must be above 0")
 
-    def decades(self, *, age_s: float, temperature_c: float = _REFERENCE_C) -> float:
+    def decades(self, *, age_s: float, temperature_c: float = REFERENCE_C) -> float:
         """The decades d of equivalent time that an age at a temperature spans."""
         _check(age_s, temperature_c)
-        inverse = 1 / (_REFERENCE_C + 273.15) - 1 / (temperature_c + 273.15)
+        inverse = 1 / (REFERENCE_C + 273.15) - 1 / (temperature_c + 273.15)
         faster = self.activation_ev / BOLTZMANN_EV * inverse
         return math.log1p(age_s / self.onset_s * math.exp(faster)) / math.log(10)
 
@@ -67,7 +69,7 @@ class Retention:
         resistance_ohm: NDArray[np.float64],
         *,
         age_s: float,
-        temperature_c: float = _REFERENCE_C,
+        temperature_c: float = REFERENCE_C,
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
         """Resistances (ohm) after `age_s` at `temperature_c`, of any shape."""
@@ -77,7 +79,7 @@ class Retention:
         return np.asarray(resistance_ohm * np.exp(change))
 
     def aged_marginal(
-        self, marginal: Marginal, *, age_s: float, temperature_c: float = _REFERENCE_C
+        self, marginal: Marginal, *, age_s: float, temperature_c: float = REFERENCE_C
     ) -> Marginal:
         """The distribution of aged resistances, for devices aged independently.
 
@@ -124,7 +126,7 @@ def _check(age_s: float, temperature_c: float) -> None:
 
 
 def filament_drift_m(
-    filament_m: NDArray[np.float64] | float, *, age_s: float, temperature_c: float = _REFERENCE_C
+    filament_m: NDArray[np.float64] | float, *, age_s: float, temperature_c: float = REFERENCE_C
 ) -> NDArray[np.float64]:
     """Filament length (m) after an age without voltage, by SKY130's ReRAM equations.
 

@@ -85,6 +85,7 @@ class Limits:
     """
 
     job_s: float = 600.0
+    """How long a worker may take for a piece of work before it is taken for hung."""
     attempts: int = 3
     memory_bytes: int | None = None
 

@@ -37,7 +37,9 @@ class Runner:
     """
 
     workers: int | None = None
+    """Worker processes. Left out: one for each core."""
     scheduler: str | None = None
+    """Address of a dask scheduler, tcp://HOST:PORT. Left out: this machine's cores."""
     limits: Limits = field(default_factory=Limits)
     stop_at_s: float = float("inf")
 

@@ -36,6 +36,7 @@ class NgspiceEngine:
     """
 
     max_step_s: float = 2e-9
+    """Largest time step of ngspice."""
     reltol: float = 1e-4
     trtol: float = 1.0
     extra_options: str = ""

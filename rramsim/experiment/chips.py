@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from rramsim.devices import Retention
-from rramsim.experiment.values import Quantity, Section, Seed
+from rramsim.experiment.values import Quantity, Section, Seed, setting
 
 if TYPE_CHECKING:
     from rramsim.chips import Verify
@@ -36,8 +36,7 @@ class ChipsSection(Section):
     """Deviation of ln R from read to read."""
     age_s: Quantity = 0.0
     """Time since programming."""
-    relaxation_ln: Quantity = Retention.relaxation_ln
-    """Deviation of ln R that relaxation adds per root decade of time."""
+    relaxation_ln: Quantity = setting(Retention, "relaxation_ln")
     cell_share: tuple[Quantity, Quantity] = Field(default=(0.47, 0.60), strict=False)
     """With verify: part of ln R's variance that stays with a cell written again: LRS, HRS."""
     verify_lrs_max_ohm: Quantity | None = None

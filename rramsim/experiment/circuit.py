@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rramsim.circuits import Column, SenseConditions
 from rramsim.exceptions import InputError
-from rramsim.experiment.values import ListOf, Quantity, Section
+from rramsim.experiment.values import ListOf, Quantity, Section, setting
 from rramsim.processes import (
     MismatchCoefficient,
     Process,
@@ -25,14 +25,10 @@ _MOST_POINTS = 100_000
 class MismatchSection(Section):
     """One mismatch coefficient of the user's own cards."""
 
-    model: str
-    """The model's name in the cards."""
-    parameter: str
-    """The parameter of it that varies."""
-    kind: Literal["relative", "absolute"]
-    """Whether the deviation is a share of the nominal value or is added to it."""
-    slope_um: Quantity
-    """The deviation times the square root of the gate's area, in the parameter's unit times µm."""
+    model: str = setting(MismatchCoefficient, "model")
+    parameter: str = setting(MismatchCoefficient, "parameter")
+    kind: Literal["relative", "absolute"] = setting(MismatchCoefficient, "kind")
+    slope_um: Quantity = setting(MismatchCoefficient, "slope_um")
 
 
 class ProcessSection(Section):
@@ -77,32 +73,19 @@ class ProcessSection(Section):
 class ColumnSection(Section):
     """[column]: what loads the bit lines, and the clocking."""
 
-    rows: int = Column.rows
-    """Synapses on a pair of bit lines."""
-    c_row_f: Quantity = Column.c_row_f
-    """Capacitance that each row adds to a bit line."""
-    c_periphery_f: Quantity = Column.c_periphery_f
-    """Capacitance of write drivers and multiplexer on a bit line."""
-    c_source_line_f: Quantity = Column.c_source_line_f
-    """Capacitance that each row adds to the source line."""
-    c_out_f: Quantity = Column.c_out_f
-    """Load of each output of the amplifier."""
-    precharge_s: Quantity = Column.precharge_s
-    """Precharge before a sense, and recharge after it."""
-    edge_s: Quantity = Column.edge_s
-    """Rise and fall of SEN and of the word line."""
-    wl_setup_s: Quantity = Column.wl_setup_s
-    """How long the word line is on before SEN."""
-    threshold: Quantity = Column.threshold
-    """Where the gates behind the outputs switch, as a share of the supply."""
-    r_row_ohm: Quantity = Column.r_row_ohm
-    """Wire resistance of one row's piece of bit line; 0 for none."""
-    selected_row: int | None = Column.selected_row
-    """The row that is read, 1 next to the amplifier. Left out: the last."""
-    leakage: bool = Column.leakage
-    """Whether the other rows' access transistors leak."""
-    neighbour_ohm: Quantity = Column.neighbour_ohm
-    """Resistance of the other rows' devices; the LRS is the worst."""
+    rows: int = setting(Column, "rows")
+    c_row_f: Quantity = setting(Column, "c_row_f")
+    c_periphery_f: Quantity = setting(Column, "c_periphery_f")
+    c_source_line_f: Quantity = setting(Column, "c_source_line_f")
+    c_out_f: Quantity = setting(Column, "c_out_f")
+    precharge_s: Quantity = setting(Column, "precharge_s")
+    edge_s: Quantity = setting(Column, "edge_s")
+    wl_setup_s: Quantity = setting(Column, "wl_setup_s")
+    threshold: Quantity = setting(Column, "threshold")
+    r_row_ohm: Quantity = setting(Column, "r_row_ohm")
+    selected_row: int | None = setting(Column, "selected_row")
+    leakage: bool = setting(Column, "leakage")
+    neighbour_ohm: Quantity = setting(Column, "neighbour_ohm")
 
 
 class SenseSection(Section):
@@ -114,12 +97,13 @@ class SenseSection(Section):
     """A SPICE file with a .subckt of your own amplifier (pins q qb bl blb sl sen vdd vss)."""
     vdd_v: ListOf[Quantity] = [1.2]
     """Supply."""
-    temperature_c: ListOf[Quantity] = [27.0]
-    """Temperature."""
-    corner: ListOf[str] = ["tt"]
-    """Process corner, such as tt, ss, ff, sf, fs."""
-    window_s: ListOf[Quantity] = [50e-9]
-    """Time from SEN to the strobe."""
+    temperature_c: ListOf[Quantity] = setting(
+        SenseConditions, "temperature_c", default=[SenseConditions.temperature_c]
+    )
+    corner: ListOf[str] = setting(SenseConditions, "corner", default=[SenseConditions.corner])
+    window_s: ListOf[Quantity] = setting(
+        SenseConditions, "window_s", default=[SenseConditions.window_s]
+    )
     mismatch: bool = True
     """Whether every sense draws its transistors' mismatch."""
     noise: bool = False

@@ -9,13 +9,14 @@ from pydantic import Field
 from rramsim.devices import (
     DEFAULT_HRS,
     DEFAULT_LRS,
-    LogNormal,
+    PROGRAMMING_DATA,
+    REFERENCE_C,
     ResistanceModel,
     Retention,
     programmed_resistances,
 )
 from rramsim.exceptions import InputError
-from rramsim.experiment.values import Quantity, Section, or_default
+from rramsim.experiment.values import Quantity, Section, setting
 
 __all__ = ["DeviceSection"]
 
@@ -46,8 +47,8 @@ class DeviceSection(Section):
     """Word-line voltage of the SET pulse, in place of medians; with reset_source_line_v."""
     reset_source_line_v: Quantity | None = None
     """Source-line voltage of the RESET pulse."""
-    pulse_s: Quantity | None = None
-    """Length of the pulses. Left out: 100 ns, the one that was measured."""
+    pulse_s: Quantity = PROGRAMMING_DATA.pulse_s
+    """Length of the pulses; the default is the one that was measured."""
     lrs_median_ohm: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.median_ohm])
     """Median of the low-resistance state."""
     lrs_sigma_ln: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.sigma_ln])
@@ -58,24 +59,21 @@ class DeviceSection(Section):
     """Deviation of ln R of the high-resistance state; log-normal."""
     age_s: Quantity | None = None
     """Time since programming, over which both states relax. Left out: fresh."""
-    age_temperature_c: Quantity | None = None
-    """Temperature over that time. Left out: 27."""
-    relaxation_ln: Quantity | None = None
-    """Deviation of ln R that relaxation adds per root decade of time. Left out: 0.1, assumed."""
+    age_temperature_c: Quantity = REFERENCE_C
+    """Temperature over that time."""
+    relaxation_ln: Quantity = setting(Retention, "relaxation_ln")
 
     def make(self, folder: Path) -> ResistanceModel:
         """The resistance model; relative paths start at `folder`."""
         fresh = self._fresh(folder)
         if self.age_s is None:
             for key in ("age_temperature_c", "relaxation_ln"):
-                if getattr(self, key) is not None:
+                if self._is_set(key):
                     raise InputError(f"[device] {key} = {getattr(self, key):g}: goes with age_s")
             return fresh
-        retention = Retention(relaxation_ln=or_default(self.relaxation_ln, Retention.relaxation_ln))
+        retention = Retention(relaxation_ln=self.relaxation_ln)
         lrs, hrs = (
-            retention.aged_marginal(
-                state, age_s=self.age_s, temperature_c=or_default(self.age_temperature_c, 27.0)
-            )
+            retention.aged_marginal(state, age_s=self.age_s, temperature_c=self.age_temperature_c)
             for state in (fresh.lrs, fresh.hrs)
         )
         return ResistanceModel(lrs=lrs, hrs=hrs)
@@ -88,15 +86,11 @@ class DeviceSection(Section):
             raise InputError(f"[device]: give one of {' and '.join(sources)}, not both")
         self._check_keys(sources[0] if sources else None)
         if not sources:
-            return ResistanceModel(
-                lrs=LogNormal(
-                    median_ohm=or_default(self.lrs_median_ohm, DEFAULT_LRS.median_ohm),
-                    sigma_ln=or_default(self.lrs_sigma_ln, DEFAULT_LRS.sigma_ln),
-                ),
-                hrs=LogNormal(
-                    median_ohm=or_default(self.hrs_median_ohm, DEFAULT_HRS.median_ohm),
-                    sigma_ln=or_default(self.hrs_sigma_ln, DEFAULT_HRS.sigma_ln),
-                ),
+            return ResistanceModel.lognormal(
+                lrs_median_ohm=self.lrs_median_ohm,
+                lrs_sigma_ln=self.lrs_sigma_ln,
+                hrs_median_ohm=self.hrs_median_ohm,
+                hrs_sigma_ln=self.hrs_sigma_ln,
             )
         kind = self.kind or "best"
         if self.model is not None:
@@ -114,12 +108,15 @@ class DeviceSection(Section):
             found = programmed_resistances(
                 set_word_line_v=self.set_word_line_v,
                 reset_source_line_v=self.reset_source_line_v,
-                pulse_s=or_default(self.pulse_s, 100e-9),
+                pulse_s=self.pulse_s,
             )
         return ResistanceModel(
             lrs=found.lrs if self.lrs_median_ohm is None else found.lrs.scaled(self.lrs_median_ohm),
             hrs=found.hrs if self.hrs_median_ohm is None else found.hrs.scaled(self.hrs_median_ohm),
         )
+
+    def _is_set(self, key: str) -> bool:
+        return bool(getattr(self, key) != type(self).model_fields[key].default)
 
     def _check_keys(self, source: str | None) -> None:
         """Refuse keys that would do nothing."""
@@ -133,7 +130,7 @@ class DeviceSection(Section):
             "hrs_sigma_ln": (None,),
         }
         for key, owners in goes_with.items():
-            if getattr(self, key) not in (None, False, {}) and source not in owners:
+            if self._is_set(key) and source not in owners:
                 raise InputError(
                     f"[device] {key} = {getattr(self, key)!r}: goes with "
                     f"{' or '.join(str(o) for o in owners if o) or 'medians only'}"

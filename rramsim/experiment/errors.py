@@ -7,7 +7,7 @@ from pydantic import Field
 from rramsim.counting import StopRule
 from rramsim.durable import Limits, Runner
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
-from rramsim.experiment.values import Quantity, Section, Seed
+from rramsim.experiment.values import Quantity, Section, Seed, setting
 
 __all__ = ["ErrorsSection"]
 
@@ -21,24 +21,17 @@ class ErrorsSection(Section):
 
     engine: Literal["ngspice", "batch"] = "ngspice"
     """ngspice, the reference; or batch, hundreds of times faster and checked by it."""
-    max_step_s: Quantity = NgspiceEngine.max_step_s
-    """Largest time step of ngspice."""
-    tolerance_v: Quantity = BatchEngine.tolerance_v
-    """Local error that a step of the batch engine may make."""
+    max_step_s: Quantity = setting(NgspiceEngine, "max_step_s")
+    tolerance_v: Quantity = setting(BatchEngine, "tolerance_v")
     certify_samples: int = Field(default=200, ge=0)
     """Senses of a batch campaign that ngspice repeats; 0 for none."""
-    relative_error: Quantity = 0.1
-    """A rate is counted until its 95 % interval is this share of it to either side,"""
-    max_samples: int = 1000
-    """or until this many senses of each written weight."""
+    relative_error: Quantity = setting(StopRule, "relative_error")
+    max_samples: int = setting(StopRule, "max_samples")
     boundary_draws: int = Field(default=400, ge=2, le=1_000_000)
     """Mismatch draws at each set of conditions, for the boundary between 0 and ±1."""
-    workers: int | None = None
-    """Worker processes. Left out: one for each core."""
-    scheduler: str | None = None
-    """Address of a dask scheduler, tcp://HOST:PORT. Left out: this machine's cores."""
-    chunk_limit_s: Quantity = Limits.job_s
-    """How long a worker may take for a piece of work before it is taken for hung."""
+    workers: int | None = setting(Runner, "workers")
+    scheduler: str | None = setting(Runner, "scheduler")
+    chunk_limit_s: Quantity = setting(Limits, "job_s")
     seed: Seed = 1
     """Of the devices, mismatch and noise that are drawn."""
 

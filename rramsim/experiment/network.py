@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from rramsim.experiment.values import ListOf, Quantity, Section, Seed
+from rramsim.experiment.values import ListOf, Quantity, Section, Seed, setting
+from rramsim.learning.equilibrium.settings import DescentSettings, EquilibriumTraining
+from rramsim.learning.settings import TrainingSettings
 
 __all__ = ["NetworkSection", "TestSection", "TrainingSection"]
 
@@ -33,20 +35,22 @@ class TrainingSection(Section):
     """Back-propagation, or a rule of equilibrium propagation (see [equilibrium])."""
     data: Literal["auto", "cifar10", "digits"] = "auto"
     """The images; auto takes CIFAR-10 if it is there, else the digits."""
-    epochs: int = 10
-    """Passes over the training images."""
+    epochs: int = setting(TrainingSettings, "epochs")
     min_steps: int = Field(default=0, ge=0, le=10_000_000)
     """More epochs on a small data set, until this many batches have been seen."""
-    batch: int | None = None
-    """Images of a batch. Left out: 64, or 20 for equilibrium propagation."""
-    learning_rate: Quantity | None = None
-    """Largest learning rate. Left out: 0.01, or 0.1 for equilibrium propagation."""
-    seed: Seed = 0
-    """Of the weights' start and the order of images."""
-    bfloat16: bool | None = None
-    """Whether to train in bfloat16. Left out: no."""
-    device: str = "cpu"
-    """PyTorch's device, such as cpu or cuda."""
+    batch: int | None = Field(
+        default=None,
+        description=f"Images of a batch. Left out: {TrainingSettings.batch}, or "
+        f"{EquilibriumTraining.batch} for equilibrium propagation.",
+    )
+    learning_rate: Quantity | None = Field(
+        default=None,
+        description=f"Largest learning rate. Left out: {TrainingSettings.learning_rate:g}, or "
+        f"{DescentSettings.learning_rate[0]:g} for equilibrium propagation.",
+    )
+    seed: Seed = setting(TrainingSettings, "seed")
+    bfloat16: bool = setting(TrainingSettings, "bfloat16")
+    device: str = setting(TrainingSettings, "device")
     errors_vdd_v: ListOf[Quantity | Literal["none"]] = ["none"]
     """Train with the read errors of this supply (one of [sense] vdd_v), or "none"."""
 

@@ -161,7 +161,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + " }"
+        inside = ", ".join(f"{key} = {_toml(v)}" for key, v in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, list | tuple):
         # One value reads better than a list of one.
         if len(value) == 1 and isinstance(value, list) and not isinstance(value[0], dict | str):

@@ -1,13 +1,19 @@
 """What the values of an experiment file may look like: quantities, lists, strict sections."""
 
+import ast
+import inspect
 import math
-from typing import Annotated, TypeVar
+import textwrap
+from dataclasses import MISSING, fields
+from functools import cache
+from itertools import pairwise
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from rramsim.numbers import LARGEST_SEED, quantity, unit_of
 
-__all__ = ["ListOf", "Quantity", "Section", "Seed", "or_default"]
+__all__ = ["ListOf", "Quantity", "Section", "Seed", "setting"]
 
 T = TypeVar("T")
 
@@ -36,6 +42,35 @@ ListOf = Annotated[list[T], BeforeValidator(_list), Field(min_length=1)]
 """One value or a list of them; a list is an axis of the sweep."""
 
 
+def setting(owner: type, name: str, **changed: Any) -> Any:
+    """The key that sets a field of a dataclass: its default and its text are that field's.
+
+    The text is what stands below the field. What the key says otherwise goes into `changed`; the
+    dataclass itself refuses values out of its limits.
+    """
+    (field,) = (field for field in fields(owner) if field.name == name)
+    if field.default is not MISSING:
+        changed.setdefault("default", field.default)
+    changed.setdefault("description", _texts(owner)[name])
+    return Field(**changed)
+
+
+@cache
+def _texts(owner: type) -> dict[str, str]:
+    """The text below each field of a class that has one."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(tree.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
 class Section(BaseModel):
     """A table of the experiment file: unknown keys and wrong types are refused.
 
@@ -49,8 +84,3 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
-
-
-def or_default(value: float | None, default: float) -> float:
-    """Return the value, or the default if there is none."""
-    return default if value is None else value

@@ -119,7 +119,7 @@ class Experiment(Section):
         self.errors.make_stop_rule()
         self.errors.make_runner()
         if self.training.rule == "backprop":
-            if "equilibrium" in self.model_fields_set:
+            if self.equilibrium != EquilibriumSection():
                 raise InputError("[equilibrium]: goes with a [training] rule other than 'backprop'")
         else:
             if "network" in self.model_fields_set:

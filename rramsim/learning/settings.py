@@ -31,6 +31,7 @@ class TrainingSettings:
     """
 
     epochs: int = 10
+    """Passes over the training images."""
     batch: int = 64
     learning_rate: float = 0.01
     warmup: float = 0.2
@@ -40,8 +41,11 @@ class TrainingSettings:
     norm_momentum: float = 0.1
     augment: bool = True
     bfloat16: bool = False
+    """Whether to train in bfloat16."""
     device: str = "cpu"
+    """PyTorch's device, such as cpu or cuda."""
     seed: int = 0
+    """Of the weights' start and the order of images."""
 
     def __post_init__(self) -> None:
         _whole("epochs", self.epochs, 1, 100_000)

@@ -46,9 +46,13 @@ class MismatchCoefficient:
     """
 
     model: str
+    """The model's name in the cards."""
     parameter: str
+    """The parameter of it that varies."""
     kind: Literal["relative", "absolute"]
+    """Whether the deviation is a share of the nominal value or is added to it."""
     slope_um: float
+    """The deviation times the square root of the gate's area, in the parameter's unit times µm."""
 
     def __post_init__(self) -> None:
         for key in ("model", "parameter"):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
-from rramsim.devices import DEFAULT_HRS, DEFAULT_LRS, LogNormal, ResistanceModel
+from rramsim.devices import ResistanceModel
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseSamples, Waveforms
 from rramsim.exceptions import MachineError
 from rramsim.processes import Process, load_process, load_process_folder
@@ -74,16 +74,11 @@ def resistances(
         from rramsim.devices import fit_devices, read_measurements
 
         return fit_devices(read_measurements(Path(measurements))).statistics(kind).resistances
-    return ResistanceModel(
-        lrs=_changed(DEFAULT_LRS, lrs_median_ohm, lrs_sigma_ln),
-        hrs=_changed(DEFAULT_HRS, hrs_median_ohm, hrs_sigma_ln),
-    )
-
-
-def _changed(state: LogNormal, median_ohm: float | None, sigma_ln: float | None) -> LogNormal:
-    return LogNormal(
-        median_ohm=state.median_ohm if median_ohm is None else median_ohm,
-        sigma_ln=state.sigma_ln if sigma_ln is None else sigma_ln,
+    return ResistanceModel.lognormal(
+        lrs_median_ohm=lrs_median_ohm,
+        lrs_sigma_ln=lrs_sigma_ln,
+        hrs_median_ohm=hrs_median_ohm,
+        hrs_sigma_ln=hrs_sigma_ln,
     )
 
 

@@ -35,6 +35,7 @@ class BatchEngine:
     """
 
     tolerance_v: float = 2e-3
+    """Local error that a step of the batch engine may make."""
     threads: int | None = None
     reads_only: bool = False
 
