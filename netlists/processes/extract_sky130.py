@@ -18,8 +18,8 @@ from pathlib import Path
 
 CORNERS = ("tt", "ss", "ff", "sf", "fs")
 PAIRS = {
-    "5v": ("g5v0d10v5", "5 V thick-oxide transistors, L = 0.5 um"),
-    "1v8": ("01v8", "1.8 V transistors, L = 0.5 um"),
+    "5v": ("g5v0d10v5", "5 V thick-oxide transistors, L = 0.5 um", 5.5),
+    "1v8": ("01v8", "1.8 V transistors, L = 0.5 um", 1.95),
 }
 GEOMETRIES_M = ((1e-6, 0.5e-6), (2e-6, 0.5e-6))
 MISMATCH_PARAMETERS = ("toxe", "vth0", "voff", "nfactor")
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--pair", choices=PAIRS, default="5v", help="which transistors")
     parser.add_argument("--out", type=Path, help="folder; rramsim's own if left out")
     arguments = parser.parse_args()
-    suffix, description = PAIRS[arguments.pair]
+    suffix, description, highest_supply_v = PAIRS[arguments.pair]
     devices = {kind: f"sky130_fd_pr__{kind[0]}fet_{suffix}" for kind in ("nmos", "pmos")}
     name = f"sky130-{arguments.pair}"
     arguments.out = arguments.out or Path(__file__).parent / name
@@ -124,6 +124,7 @@ def main() -> None:
         "size_unit_m = 1e-6  # of X lines, as xschem and Magic write them",
         f'nmos = "{devices["nmos"]}"',
         f'pmos = "{devices["pmos"]}"',
+        f"highest_supply_v = {highest_supply_v}",
         "",
         "[corners]",
         *(f'{corner} = "{corner}.spice"' for corner in CORNERS),

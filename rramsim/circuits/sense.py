@@ -22,7 +22,7 @@ from rramsim.circuits.readouts import (
 )
 from rramsim.exceptions import InputError
 from rramsim.identity import identity
-from rramsim.processes import Process
+from rramsim.processes import Direction, Process
 from rramsim.processes.process import netlists_folder
 from rramsim.spice import (
     Circuit,
@@ -84,13 +84,26 @@ class Transistor:
 
 @dataclass(frozen=True, kw_only=True)
 class MismatchSite:
-    """One parameter of one transistor's card that varies: nominal value and deviation."""
+    """One deviate of one transistor: what of its card it moves, most of all `parameter`."""
 
     transistor: str
     part: str
-    parameter: str
-    nominal: float
-    sigma: float
+    moves: Direction
+
+    @property
+    def parameter(self) -> str:
+        """The first parameter that moves, which names the site."""
+        return self.moves[0].parameter
+
+    @property
+    def nominal(self) -> float:
+        """That parameter's nominal value."""
+        return self.moves[0].nominal
+
+    @property
+    def sigma(self) -> float:
+        """That parameter's standard deviation."""
+        return abs(self.moves[0].linear)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +159,7 @@ class SenseCircuit:
 
     def elaborated(self, conditions: SenseConditions) -> Circuit:
         """Every element under some conditions; raises `InputError` for what is not known."""
+        self.process.check(corner=conditions.corner, vdd_v=conditions.vdd_v)
         key = (conditions.corner, conditions.vdd_v, conditions.window_s)
         if key not in self._kept:
             if len(self._kept) >= _MOST_KEPT:
@@ -168,7 +182,10 @@ class SenseCircuit:
             inside={_AMPLIFIER: self.amplifier.body},
             sizes_only=values is None,
         )
-        return replace(found, elements=tuple(_without_charges(e) for e in found.elements))
+        settled = (
+            self.process.settled(e) if e.kind == "m" and e.card else e for e in found.elements
+        )
+        return replace(found, elements=tuple(_without_charges(e) for e in settled))
 
     @cached_property
     def _kept(self) -> dict[tuple[str, float, float], Circuit]:
@@ -224,31 +241,42 @@ class SenseCircuit:
 
     def mismatch_sites(self, corner: str) -> tuple[MismatchSite, ...]:
         """Every varying parameter of every transistor, in the order in which it is drawn."""
-        cards = self.cards(corner)
-        sites = []
-        for transistor in self.transistors:
-            card = cards[transistor.name]
-            for coefficient in self.process.coefficients(card):
-                nominal = card.parameter(coefficient.parameter)
-                if nominal is None:
-                    raise InputError(
-                        f"process {self.process.name}: card {card.bin_name} sets no "
-                        f"{coefficient.parameter}, which its mismatch varies"
-                    )
-                sites.append(
-                    MismatchSite(
-                        transistor=transistor.name,
-                        part=transistor.part,
-                        parameter=coefficient.parameter,
-                        nominal=nominal,
-                        sigma=coefficient.sigma(
-                            nominal=nominal,
-                            width_m=transistor.width_m * transistor.parallel,
-                            length_m=transistor.length_m,
-                        ),
-                    )
-                )
-        return tuple(sites)
+        self.process.library(corner)
+        return tuple(
+            MismatchSite(transistor=element.name, part=_part(element), moves=moves)
+            for element in self._sized[corner]
+            for moves in self.process.mismatch_of(element, corner)
+        )
+
+    @cached_property
+    def _global(self) -> dict[str, dict[str, Direction]]:
+        """By transistor, what each global factor moves of its card in tt."""
+        kept: dict[tuple[object, ...], dict[str, Direction]] = {}
+        found = {}
+        for element in self._sized["tt"]:
+            assert element.card is not None
+            key = (element.card.bin_name, tuple(v for _, v in element.parameters))
+            if key not in kept:
+                kept[key] = self.process.global_directions(element)
+            found[element.name] = kept[key]
+        return found
+
+    @cached_property
+    def global_factors(self) -> tuple[str, ...]:
+        """What the foundry draws once for a die and what moves these transistors.
+
+        Raises `InputError` for a process that says nothing of it.
+        """
+        return tuple(sorted({name for moves in self._global.values() for name in moves}))
+
+    def global_moves(self, corner: str) -> dict[str, dict[str, Direction]]:
+        """By transistor, what each of the `global_factors` moves of its card; most move some."""
+        if corner != "tt":
+            raise InputError(
+                f"corner = {corner!r}: the foundry draws global variation around tt; the other "
+                "corners are the ends of it"
+            )
+        return self._global
 
     def supplies(self, conditions: SenseConditions) -> tuple[Element, ...]:
         """The sources inside the amplifier, whose energy a read pays for as well."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rramsim.counting.task import (
         CHUNK_SAMPLES,
         SenseTask,
+        Spread,
         draw_samples,
         sense_chunk,
     )
@@ -58,6 +59,7 @@ __all__ = [
     "RateDifference",
     "SenseTally",
     "SenseTask",
+    "Spread",
     "StopRule",
     "ZeroBoundary",
     "conditions_of",

@@ -10,7 +10,7 @@ from rramsim.counting import CHUNK_SAMPLES, SenseTally, SenseTask, draw_samples
 from rramsim.devices import WRITTEN, LogNormal, ResistanceModel
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseSamples
 from rramsim.engines.certification import Agreement, certify
-from rramsim.processes import CORNERS, load_process
+from rramsim.processes import load_process
 
 __all__ = ["certify_campaign", "certify_engine", "random_cases"]
 
@@ -77,6 +77,7 @@ def random_cases(
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0xD0C]))
     circuit = sense_circuit(process=load_process("sky130-5v"))
+    corners = tuple(circuit.process.corners)
     resistances = ResistanceModel(
         lrs=LogNormal(median_ohm=10e3, sigma_ln=0.22),
         hrs=LogNormal(median_ohm=630e3, sigma_ln=1.0),
@@ -86,7 +87,7 @@ def random_cases(
         conditions = SenseConditions(
             vdd_v=float(np.round(rng.uniform(0.9, 1.3), 3)),
             temperature_c=float(np.round(rng.uniform(-40, 125))),
-            corner=CORNERS[group % len(CORNERS)],
+            corner=corners[group % len(corners)],
         )
         count = samples // groups + (group < samples % groups)
         written = rng.choice(WRITTEN, size=count)

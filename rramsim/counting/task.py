@@ -1,10 +1,11 @@
 """A task: one written value under one set of conditions, identified by all it depends on."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.counting.tally import SenseTally
@@ -15,15 +16,73 @@ from rramsim.exceptions import InputError
 from rramsim.identity import identity
 from rramsim.numbers import LARGEST_SEED
 
-__all__ = ["CHUNK_SAMPLES", "SenseTask", "draw_samples", "sense_chunk"]
+__all__ = ["CHUNK_SAMPLES", "SenseTask", "Spread", "draw_samples", "sense_chunk"]
 
 CHUNK_SAMPLES = 100
 """Senses per row: about 1.5 s of ngspice, so little is lost by a kill and little by writing."""
 
 
+_STEPS = 5
+"""Points that stand for a normal distribution: exact for polynomials up to the ninth degree."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """What differs from sense to sense beside devices and mismatch: the die, supply, temperature.
+
+    `global_variation` gives every sense a die of its own. Supply (V) and temperature (degrees
+    Celsius) are normal around those of the task; each is drawn from five points with their weights
+    (Gauss-Hermite), so that engines need few sets of conditions.
+    """
+
+    global_variation: bool = False
+    """Whether every sense draws a die of its own, as the PDK's foundry spreads them around tt."""
+    vdd_sigma_v: float = 0.0
+    """Standard deviation of the supply from sense to sense; normal, in five steps."""
+    temperature_sigma_c: float = 0.0
+    """Standard deviation of the temperature from sense to sense; normal, in five steps."""
+
+    def __post_init__(self) -> None:
+        for name in ("vdd_sigma_v", "temperature_sigma_c"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                raise InputError(f"{name} = {value:g}: a standard deviation is 0 or above")
+
+    def draw(
+        self, conditions: SenseConditions, samples: int, rng: np.random.Generator
+    ) -> list[tuple[SenseConditions, NDArray[np.int64]]]:
+        """The conditions that are met, each with the samples that meet them."""
+        z, weights = np.polynomial.hermite_e.hermegauss(_STEPS)
+        drawn = rng.choice(_STEPS, size=(samples, 2), p=weights / weights.sum())
+        drawn *= np.array([self.vdd_sigma_v > 0, self.temperature_sigma_c > 0])
+        met = []
+        for pair in sorted({(int(v), int(t)) for v, t in drawn}):
+            at = conditions
+            if self.vdd_sigma_v:
+                at = replace(at, vdd_v=at.vdd_v + float(z[pair[0]]) * self.vdd_sigma_v)
+            if self.temperature_sigma_c:
+                moved_c = at.temperature_c + float(z[pair[1]]) * self.temperature_sigma_c
+                at = replace(at, temperature_c=moved_c)
+            met.append((at, np.flatnonzero((drawn == pair).all(axis=1))))
+        return met
+
+    def extremes(self, conditions: SenseConditions) -> tuple[SenseConditions, SenseConditions]:
+        """The lowest and the highest conditions that are drawn; refused if they cannot be."""
+        z = float(np.polynomial.hermite_e.hermegauss(_STEPS)[0][-1])
+        low, high = (
+            replace(
+                conditions,
+                vdd_v=conditions.vdd_v + sign * z * self.vdd_sigma_v,
+                temperature_c=conditions.temperature_c + sign * z * self.temperature_sigma_c,
+            )
+            for sign in (-1, 1)
+        )
+        return low, high
+
+
 @dataclass(frozen=True, kw_only=True)
 class SenseTask:
-    """Sense `written` with resistances, mismatch and noise drawn at random."""
+    """Sense `written` with resistances, mismatch, noise and `spread` drawn at random."""
 
     circuit: SenseCircuit
     conditions: SenseConditions
@@ -33,6 +92,7 @@ class SenseTask:
     engine: SenseEngine
     mismatch: bool = True
     noise: bool = False
+    spread: Spread = Spread()
 
     def __post_init__(self) -> None:
         if self.written not in WRITTEN:
@@ -54,6 +114,7 @@ class SenseTask:
             mismatch=self.mismatch,
             noise=self.noise,
             engine=self.engine.name,
+            **({} if self.spread == Spread() else {"spread": self.spread}),
         )
 
     @property
@@ -97,7 +158,25 @@ class SenseTask:
 def sense_chunk(task: SenseTask, chunk: int, samples: int = CHUNK_SAMPLES) -> SenseTally:
     """Draw and sense one chunk."""
     drawn = draw_samples(task, chunk=chunk, samples=samples, chunk_samples=CHUNK_SAMPLES)
-    return SenseTally.of(task.engine.sense(task.circuit, task.conditions, drawn))
+    spread = task.spread
+    if not (spread.vdd_sigma_v or spread.temperature_sigma_c):
+        return SenseTally.of(task.engine.sense(task.circuit, task.conditions, drawn))
+    met = spread.draw(task.conditions, CHUNK_SAMPLES, _generator(task, chunk, 3))
+    tally = None
+    for conditions, every in met:
+        chosen = every[every < samples]
+        if len(chosen):
+            found = SenseTally.of(task.engine.sense(task.circuit, conditions, drawn.at(chosen)))
+            tally = found if tally is None else tally + found
+    assert tally is not None
+    return tally
+
+
+def _generator(task: SenseTask, chunk: int, *what: int) -> np.random.Generator:
+    """Random numbers of a chunk; those of each `what` apart, so that none moves the others."""
+    key = f"{task.seed} {task.written} {task.resistances!r}"
+    entropy = int(hashlib.sha256(key.encode()).hexdigest()[:32], 16)
+    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(chunk, *what)))
 
 
 def draw_samples(task: SenseTask, *, chunk: int, samples: int, chunk_samples: int) -> SenseSamples:
@@ -108,21 +187,22 @@ def draw_samples(task: SenseTask, *, chunk: int, samples: int, chunk_samples: in
     difference between two supplies is then not blurred by two draws), and every engine, in one
     process or in many, sees the same ones.
     """
-    key = f"{task.seed} {task.written} {task.resistances!r}"
-    entropy = int(hashlib.sha256(key.encode()).hexdigest()[:32], 16)
-    rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(chunk,)))
+    rng = _generator(task, chunk)
     r_bl, r_blb = task.resistances.draw(task.written, chunk_samples, rng)
     sites = len(task.circuit.mismatch_sites(task.conditions.corner)) if task.mismatch else 0
     mismatch = rng.standard_normal((chunk_samples, sites))
     noise_v = None
     if task.noise:
-        # Drawn apart, so that the devices are the same with and without noise.
-        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(chunk, 1)))
         sigma_v = task.circuit.noise_sigma_v(task.conditions)
-        noise_v = sigma_v * rng.standard_normal(chunk_samples)[:samples]
+        noise_v = sigma_v * _generator(task, chunk, 1).standard_normal(chunk_samples)[:samples]
+    global_z = None
+    if task.spread.global_variation:
+        shape = chunk_samples, len(task.circuit.global_factors)
+        global_z = _generator(task, chunk, 2).standard_normal(shape)[:samples]
     return SenseSamples(
         r_bl_ohm=r_bl[:samples],
         r_blb_ohm=r_blb[:samples],
         mismatch=mismatch[:samples],
         noise_v=noise_v,
+        global_z=global_z,
     )

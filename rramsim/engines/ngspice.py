@@ -17,7 +17,9 @@ from rramsim.engines.ngspice_library import (
 )
 from rramsim.engines.protocol import SenseOutcome, SenseSamples, Waveforms
 from rramsim.engines.refusals import explained
+from rramsim.engines.variation import variation_of
 from rramsim.exceptions import InputError
+from rramsim.processes import moved
 from rramsim.spice import Circuit, Element, Names, circuit_lines
 
 __all__ = ["NgspiceEngine"]
@@ -66,12 +68,6 @@ class NgspiceEngine:
     ) -> SenseOutcome:
         """Sense every sample; raises `InputError` if ngspice refuses the circuit."""
         session = ngspice_session()
-        sites = circuit.mismatch_sites(conditions.corner)
-        if samples.mismatch.shape[1] not in (0, len(sites)):
-            raise InputError(
-                f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
-                f"{len(sites)} varying parameters"
-            )
         plan = _Plan.of(circuit, conditions, every_node=waveforms)
         names = plan.names
         deck = self._text(circuit, conditions, plan, noise=samples.noise_v is not None)
@@ -83,9 +79,7 @@ class NgspiceEngine:
         columns = _Columns(len(samples))
         bl, blb = (names.elements[name] for name in circuit.devices)
         traces: list[Waveforms] = []
-        drawn = [
-            (names.cards[site.transistor], site) for site in sites[: samples.mismatch.shape[1]]
-        ]
+        varied = variation_of(circuit, conditions.corner, samples)
         for index in range(len(samples)):
             if session.generation != generation:
                 # ngspice gave up on the sample before and was attached anew, without the circuit.
@@ -97,9 +91,10 @@ class NgspiceEngine:
                 if samples.noise_v is not None:
                     pulse = _noise_pulse(circuit, samples.noise_v[index])
                     session.command(f"alter @inoise[pulse] = [ {pulse} ]")
-                for (card, site), deviate in zip(drawn, samples.mismatch[index], strict=True):
-                    value = site.nominal + deviate * site.sigma
-                    session.command(f"altermod {card} {site.parameter} = {value:.9g}")
+                for transistor, directions, columns_of in varied.transistors:
+                    values = moved(directions, varied.deviates[index, columns_of].tolist())
+                    for name, value in values.items():
+                        session.command(f"altermod {names.cards[transistor]} {name} = {value:.9g}")
                 session.run()
             except CircuitError:
                 continue  # stays unconverged: nothing can be said about this sample

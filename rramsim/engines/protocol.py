@@ -1,6 +1,6 @@
 """What every engine takes and returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,13 +21,16 @@ class SenseSamples:
     `r_bl_ohm`, `r_blb_ohm`: shape (samples,). `mismatch`: shape (samples, sites), in standard
     deviations, in the order of `SenseCircuit.mismatch_sites`; (samples, 0) for no mismatch.
     `noise_v`: shape (samples,), what noise adds to v(QB) - v(Q) as the outputs are let go, in volt
-    (`SenseCircuit.noise_sigma_v` is its deviation); None for no noise.
+    (`SenseCircuit.noise_sigma_v` is its deviation); None for no noise. `global_z`: shape
+    (samples, factors), deviates of `SenseCircuit.global_factors`, one die a sample; None for the
+    typical die.
     """
 
     r_bl_ohm: Floats
     r_blb_ohm: Floats
     mismatch: Floats
     noise_v: Floats | None = None
+    global_z: Floats | None = None
 
     def __post_init__(self) -> None:
         for name in ("r_bl_ohm", "r_blb_ohm"):
@@ -44,9 +47,22 @@ class SenseSamples:
             len(self.noise_v) != len(self) or not np.isfinite(self.noise_v).all()
         ):
             raise InputError("noise_v: must be one finite voltage for each sample")
+        if self.global_z is not None and len(self.global_z) != len(self):
+            raise InputError("global_z: must be one row of deviates for each sample")
 
     def __len__(self) -> int:
         return len(self.r_bl_ohm)
+
+    def at(self, chosen: NDArray[np.int64]) -> "SenseSamples":
+        """Some of the samples, by their numbers."""
+        return replace(
+            self,
+            r_bl_ohm=self.r_bl_ohm[chosen],
+            r_blb_ohm=self.r_blb_ohm[chosen],
+            mismatch=self.mismatch[chosen],
+            noise_v=None if self.noise_v is None else self.noise_v[chosen],
+            global_z=None if self.global_z is None else self.global_z[chosen],
+        )
 
     @staticmethod
     def nominal(r_bl_ohm: float, r_blb_ohm: float) -> "SenseSamples":

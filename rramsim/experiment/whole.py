@@ -78,6 +78,7 @@ class Experiment(Section):
 
         section = self.chips
         assert section is not None
+        self.sense.refuse_spread("a chip")
         lrs, hrs = section.cell_share
         return ChipModel(
             circuit=self.make_circuit(),
@@ -112,8 +113,7 @@ class Experiment(Section):
         So is a key that would do nothing beside the others.
         """
         refuse_idle_keys(self)
-        self.make_circuit()
-        self.make_conditions()
+        self.sense.check(self.make_circuit())
         self.make_resistances()
         self.errors.make_engine()
         self.errors.make_stop_rule()

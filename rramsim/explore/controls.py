@@ -7,7 +7,6 @@ from rramsim.circuits import SenseConditions
 from rramsim.engines import table_limit_v
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.processes import CORNERS
 
 __all__ = ["Controls", "Setting", "make_controls"]
 
@@ -88,8 +87,7 @@ def make_controls(
     offered = tuple(sorted(set(temperatures_c))) or swept["temperature_c"]
     if len(offered) == 1 and not temperatures_c:
         offered = tuple(sorted({*offered, *_TEMPERATURES_C}))
-    present = {c.corner for c in conditions}
-    chosen = tuple(dict.fromkeys(corners)) or tuple(c for c in CORNERS if c in present)
+    chosen = tuple(dict.fromkeys(corners or (c.corner for c in conditions)))
     nearest = min(
         conditions,
         key=lambda c: (abs(c.vdd_v - 1.2), abs(math.log(c.window_s / 50e-9)), c.corner != "tt"),

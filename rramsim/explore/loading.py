@@ -35,6 +35,7 @@ def load_subject(
     """
     folder = RunFolder(path=path) if path.is_dir() else None
     experiment = folder.load_experiment() if folder else load_experiment(path)
+    experiment.sense.refuse_spread("the explorer")
     explorer = Explorer(
         circuit=experiment.make_circuit(),
         resistances=experiment.make_resistances(),

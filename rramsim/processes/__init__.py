@@ -6,24 +6,31 @@ from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from rramsim.processes.cards import read_cards, read_library
+    from rramsim.processes.pdk import PDKS, SETS
     from rramsim.processes.process import (
-        CORNERS,
         MismatchCoefficient,
         Process,
         load_process,
         load_process_folder,
         process_from_cards,
+        process_from_pdk,
     )
+    from rramsim.processes.variation import Direction, Move, moved
 else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
-    "CORNERS",
+    "PDKS",
+    "SETS",
+    "Direction",
     "MismatchCoefficient",
+    "Move",
     "Process",
     "load_process",
     "load_process_folder",
+    "moved",
     "process_from_cards",
+    "process_from_pdk",
     "read_cards",
     "read_library",
 ]

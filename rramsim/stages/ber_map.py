@@ -98,6 +98,7 @@ def _cells(experiment: Experiment) -> list[_Cell]:
     """All rates; supplies vary slowest, so that workers do not extract the same tables at once."""
     from rramsim.stages.rates import ERROR_TYPES, failure_of
 
+    experiment.sense.refuse_spread("the map")
     conditions = sorted(experiment.make_conditions(), key=lambda at: -at.vdd_v)
     return [
         _Cell(

@@ -89,6 +89,7 @@ def _run(work: Work) -> None:
                 engine=engine,
                 mismatch=experiment.sense.mismatch,
                 noise=experiment.sense.noise,
+                spread=experiment.sense.make_spread(),
             )
             for written in WRITTEN
         )

@@ -81,6 +81,7 @@ def sweep_tasks(experiment: Experiment) -> "tuple[SenseTask, ...]":
             engine=engine,
             mismatch=experiment.sense.mismatch,
             noise=experiment.sense.noise,
+            spread=experiment.sense.make_spread(),
         )
         for conditions in experiment.make_conditions()
         for written in WRITTEN

@@ -12,7 +12,7 @@ from rramsim.counting.task import draw_samples
 from rramsim.devices import LogNormal, ResistanceModel
 from rramsim.engines import NgspiceEngine, SenseSamples
 from rramsim.exceptions import InputError
-from rramsim.processes import CORNERS, load_process
+from rramsim.processes import load_process
 
 ENGINE = NgspiceEngine(max_step_s=4e-9, reltol=1e-3, trtol=7.0)
 LRS, HRS = 10e3, 1e6
@@ -43,6 +43,9 @@ def sense(of, *pairs, noise_v=None, vdd_v=1.2, **conditions):
     )
     assert outcome.converged.all()
     return outcome
+
+
+CORNERS = ("tt", "ss", "ff", "sf", "fs")
 
 
 @pytest.mark.parametrize("corner", CORNERS)

@@ -38,10 +38,10 @@ def test_a_plot_is_drawn(rramsim, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        ((*SENSE[:2], "0", *SENSE[3:]), "vdd_v = 0: must lie between 0.3 and 5.5 V"),
+        ((*SENSE[:2], "0", *SENSE[3:]), "vdd_v = 0: must lie between 0.1 and 100 V"),
         ((*SENSE[:2], "nan", *SENSE[3:]), "--vdd nan: must be a number"),
         ((*SENSE[:4], "-10k", *SENSE[5:]), "r_bl_ohm = -10000: a resistance is above 0 ohm"),
-        ((*SENSE, "--corner", "best"), "must be one of tt, ss, ff, sf, fs"),
+        ((*SENSE, "--corner", "best"), "process sky130-5v has tt, ss, ff, sf, fs"),
         ((*SENSE, "--window", "long"), "--window long: must be a number"),
         ((*SENSE, "--temperature", "900"), "temperature_c = 900"),
         ((*SENSE, "--netlist", "no/such.spice"), "no/such.spice: cannot read a netlist"),

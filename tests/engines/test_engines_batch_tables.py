@@ -13,12 +13,15 @@ from rramsim.engines.batch.problem import transistor_kind
 from rramsim.engines.batch.splines import coefficients, evaluate
 from rramsim.engines.batch.tables import load_table, save_table
 from rramsim.engines.ngspice_library import ngspice_session
+from rramsim.processes import moved
 
 
 def kind_of(circuit, name, temperature_c=27.0, corner="tt"):
     conditions = SenseConditions(vdd_v=1.2, temperature_c=temperature_c, corner=corner)
     mosfet = next(e for e in circuit.elaborated(conditions).elements if e.name == name)
-    return transistor_kind(mosfet, circuit.mismatch_sites(corner), temperature_c, 1.9)
+    sites = circuit.mismatch_sites(corner)
+    varying = tuple(site.moves for site in sites if site.transistor == name)
+    return transistor_kind(mosfet, varying, temperature_c, 1.9)
 
 
 @pytest.mark.parametrize("degree", [2, 3])
@@ -54,10 +57,10 @@ def ngspice_currents(kind, biases, deviates=None):
     lines += [f".options temp={kind.temperature_c} reltol=1e-6 abstol=1e-16", ".op", ".end"]
     session.load("\n".join(lines))
     for k in range(len(biases)):
-        for (name, nominal, sigma), p in zip(
-            kind.varying, () if deviates is None else deviates[k], strict=deviates is not None
-        ):
-            session.command(f"altermod device{k} {name} = {nominal + p * sigma:.9g}")
+        drawn = () if deviates is None else deviates[k]
+        values = moved(kind.varying, drawn) if len(drawn) else {}
+        for name, value in values.items():
+            session.command(f"altermod device{k} {name} = {value:.9g}")
     assert not session.run()
     return np.array([-sign * session.vector(f"vd{k}#branch")[0] for k in range(len(biases))])
 
@@ -96,7 +99,7 @@ def test_nominal_currents_agree_with_ngspice_between_the_grid_points(pcsa, name)
 def test_mismatch_agrees_with_altered_models(pcsa, name):
     """Equivalent shift and gain against ngspice's altermod, in volt at the gate."""
     kind = kind_of(pcsa, name)
-    assert [p[0] for p in kind.varying] == ["toxe", "voff", "nfactor"]
+    assert [p.parameter for (p,) in kind.varying] == ["toxe", "voff", "nfactor"]
     rng = np.random.default_rng(6)
     biases = rng.uniform((0.4, 0.05, 0.0), (1.2, 1.0, 0.5), size=(50, 3))
     if kind.tied:
@@ -132,8 +135,8 @@ def gate_capacitance(kind, vgs, vds, deviates):
             ]
         )
     )
-    for (name, nominal, sigma), deviate in zip(kind.varying, deviates, strict=True):
-        session.command(f"altermod device {name} = {nominal + deviate * sigma:.9g}")
+    for name, value in moved(kind.varying, deviates).items():
+        session.command(f"altermod device {name} = {value:.9g}")
     session.command("ac lin 1 1meg 1meg")
     session.command("let gate = -imag(vg#branch) / 6283185.307179586")
     return session.vector("gate")[0]

@@ -96,7 +96,7 @@ def test_nothing_can_be_sent(ask, method):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"vdd_v": "12"}, "vdd_v = 12: must lie between 0.3 and 5.5 V"),
+        ({"vdd_v": "12"}, "vdd_v = 12: the transistors of sky130-5v are rated for at most 5.5 V"),
         ({"vdd_v": "1.45"}, "vdd_v = 1.45: must lie between 0.8 and 1.4 V"),
         ({"vdd_v": "nan"}, "vdd_v = nan"),
         ({"vdd_v": "high"}, "vdd_v: Input should be a valid number"),

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rramsim.engines.batch.placing import card_text, instance_text, options_text
-from rramsim.engines.batch.tables import Grid, TransistorKind
+from rramsim.engines.batch.tables import Grid, TransistorKind, moved_alone
 from rramsim.engines.ngspice_library import CircuitError, NgspiceSession
 from rramsim.exceptions import InputError
 
@@ -187,9 +187,8 @@ def ramp(
     ]
     session.load("\n".join(lines))
     for model, drawn in zip(models, deviates, strict=False):
-        for (name, nominal, sigma), deviate in zip(kind.varying, drawn, strict=True):
-            if deviate:
-                session.command(f"altermod {model} {name} = {nominal + deviate * sigma:.9g}")
+        for name, value in moved_alone(kind.varying, drawn).items():
+            session.command(f"altermod {model} {name} = {value:.9g}")
     names = [f"{name}#branch" for name in saved]
     session.command(f"dc vx {low!r} {high + 0.005!r} {fine_step_v!r}")
     swept = session.vector("x")

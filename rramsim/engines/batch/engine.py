@@ -68,6 +68,7 @@ class BatchEngine:
             circuit,
             conditions,
             Solver(tolerance_v=self.tolerance_v, until_strobe=self.reads_only),
+            samples.global_z is not None,
         )
         if samples.mismatch.shape[1] not in (0, problem.sites):
             raise InputError(
@@ -105,6 +106,11 @@ class BatchEngine:
             dtype=float,
         )
         deviates = np.ascontiguousarray(samples.mismatch, dtype=float)
+        if samples.global_z is not None:
+            # The common deviates are given to each transistor beside its own.
+            own = deviates if deviates.shape[1] else np.zeros((count, problem.sites))
+            both = np.column_stack([own, samples.global_z]).astype(float)
+            deviates = np.ascontiguousarray(both[:, list(problem.columns)])
         out = np.zeros((count, 6))
         marks = np.zeros((count, problem.corners.size, driven))
         conductance, cc, tab, off, frame, strides, body, *mismatch = problem.after
@@ -148,9 +154,13 @@ def _cores() -> int:
 
 @lru_cache(maxsize=256)
 def _cached_problem(
-    circuit_sha256: str, circuit: "_Same", conditions: SenseConditions, solver: Solver
+    circuit_sha256: str,
+    circuit: "_Same",
+    conditions: SenseConditions,
+    solver: Solver,
+    global_variation: bool,
 ) -> Problem:
-    return make_problem(circuit.circuit, conditions, solver)
+    return make_problem(circuit.circuit, conditions, solver, global_variation=global_variation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +176,10 @@ class _Same:
         return 0
 
 
-def _problem(circuit: SenseCircuit, conditions: SenseConditions, solver: Solver) -> Problem:
-    return _cached_problem(circuit.sha256, _Same(circuit), conditions, solver)
+def _problem(
+    circuit: SenseCircuit, conditions: SenseConditions, solver: Solver, global_variation: bool
+) -> Problem:
+    return _cached_problem(circuit.sha256, _Same(circuit), conditions, solver, global_variation)
 
 
 def outcome_of(

@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.circuits import MismatchSite
 from rramsim.engines.batch.elements import FlatCircuit
 from rramsim.engines.batch.junctions import JUNCTION_GRID
 from rramsim.engines.batch.tables import DeviceTable
@@ -196,11 +195,9 @@ class Layout:
         return frame
 
     @staticmethod
-    def site_of(flat: FlatCircuit, sites: tuple[MismatchSite, ...]) -> NDArray[np.int64]:
-        """The first mismatch site of each transistor."""
-        first: dict[str, int] = {}
-        for number, site in enumerate(sites):
-            first.setdefault(site.transistor, number)
+    def site_of(flat: FlatCircuit, counts: dict[str, int]) -> NDArray[np.int64]:
+        """The first deviate of each transistor, where `counts` of them stand side by side."""
+        first = dict(zip(counts, np.cumsum([0, *counts.values()]).tolist(), strict=False))
         return np.array([first.get(m.name, 0) for m in flat.mosfets])
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rramsim.engines.batch.placing import card_text, instance_text
 from rramsim.engines.batch.splines import coefficients
-from rramsim.engines.batch.tables import Grid, TransistorKind
+from rramsim.engines.batch.tables import Grid, TransistorKind, moved_alone
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
 
@@ -179,9 +179,8 @@ def _currents(
     ]
     session.load("\n".join(lines))
     for index, deviates in enumerate(design, start=1):
-        for (name, nominal, sigma), deviate in zip(kind.varying, deviates, strict=True):
-            if deviate:
-                session.command(f"altermod device{index} {name} = {nominal + deviate * sigma:.9g}")
+        for name, value in moved_alone(kind.varying, deviates.tolist()).items():
+            session.command(f"altermod device{index} {name} = {value:.9g}")
     faults = session.run()
     found = [-sign * session.vector(f"{name}#branch") for name in names]
     session.discard_results()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.circuits import MismatchSite, SenseCircuit, SenseConditions
+from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.engines.batch.elements import flat_circuit, pulse_of
 from rramsim.engines.batch.gate_resistance import quasi_static
 from rramsim.engines.batch.layout import Stride, make_layout
@@ -16,7 +16,9 @@ from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.batch.topology import Topology, build_topology
 from rramsim.engines.ngspice_library import UnknownParameter
 from rramsim.engines.refusals import unknown_parameter
+from rramsim.engines.variation import directions_of
 from rramsim.exceptions import InputError
+from rramsim.processes import Direction
 from rramsim.spice import Element
 
 __all__ = [
@@ -78,7 +80,11 @@ class Solver:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """Arrays in the order of `stepping.run`, and where the results are found."""
+    """Arrays in the order of `stepping.run`, and where the results are found.
+
+    `columns`: for each transistor's deviates side by side, which of a sample's they are: its
+    `sites` of mismatch, then its global factors.
+    """
 
     topology: Topology
     before: tuple[Any, ...]
@@ -92,6 +98,7 @@ class Problem:
     fall_s: float
     noise_f: float
     sites: int
+    columns: tuple[int, ...]
     transistors: int
     z_coefficients: int
 
@@ -101,6 +108,7 @@ def make_problem(
     conditions: SenseConditions,
     solver: Solver,
     *,
+    global_variation: bool = False,
     table_of: Callable[[TransistorKind], DeviceTable] = device_table,
 ) -> Problem:
     """Parse the deck, fetch the tables (by default from the cache or ngspice), lay out arrays.
@@ -137,9 +145,12 @@ def make_problem(
         )
     high_v = max(levels)
     reach_v = table_limit_v(high_v) + _REACH_V
-    sites = circuit.mismatch_sites(conditions.corner)
+    varied = directions_of(
+        circuit, conditions.corner, mismatch=True, global_variation=global_variation
+    )
+    varying = {transistor: directions for transistor, directions, _ in varied}
     tables = [
-        _table(table_of, mosfet, sites, conditions.temperature_c, reach_v)
+        _table(table_of, mosfet, varying.get(mosfet.name, ()), conditions.temperature_c, reach_v)
         for mosfet in flat.mosfets
     ]
     column, window_s = circuit.column, conditions.window_s
@@ -194,7 +205,7 @@ def make_problem(
             layout.frame,
             layout.strides,
             layout.body,
-            layout.site_of(flat, sites),
+            layout.site_of(flat, {name: len(moves) for name, moves in varying.items()}),
             layout.powers,
             layout.power_of,
             layout.shift,
@@ -209,7 +220,8 @@ def make_problem(
         fall_s=fall_s,
         # Half of the charge moves from one output's capacitor to the other's.
         noise_f=column.c_out_f / 2,
-        sites=len(sites),
+        sites=len(circuit.mismatch_sites(conditions.corner)),
+        columns=tuple(column for _, _, columns in varied for column in columns),
         transistors=len(flat.mosfets),
         z_coefficients=int(layout.strides[Stride.SHIFT]),
     )
@@ -217,7 +229,7 @@ def make_problem(
 
 def transistor_kind(
     mosfet: Element,
-    sites: tuple[MismatchSite, ...],
+    varying: tuple[Direction, ...],
     temperature_c: float,
     reach_v: float,
 ) -> TransistorKind:
@@ -230,21 +242,17 @@ def transistor_kind(
         temperature_c=temperature_c,
         reach_v=reach_v,
         tied=mosfet.nodes[2] == mosfet.nodes[3],
-        varying=tuple(
-            (site.parameter, site.nominal, site.sigma)
-            for site in sites
-            if site.transistor == mosfet.name
-        ),
+        varying=varying,
     )
 
 
 def _table(
     table_of: Callable[[TransistorKind], DeviceTable], mosfet: Element,
-    sites: tuple[MismatchSite, ...], temperature_c: float, reach_v: float,
+    varying: tuple[Direction, ...], temperature_c: float, reach_v: float,
 ) -> DeviceTable:  # fmt: skip
     """A transistor's table; raises `InputError` that names it where its card gives none."""
     try:
-        return table_of(transistor_kind(quasi_static(mosfet), sites, temperature_c, reach_v))
+        return table_of(transistor_kind(quasi_static(mosfet), varying, temperature_c, reach_v))
     except InputError as error:
         if mosfet.card and isinstance(error.__cause__, UnknownParameter):
             raise unknown_parameter(mosfet.card, error.__cause__.parameter) from error

@@ -3,6 +3,7 @@
 import hashlib
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.files import atomic_path
+from rramsim.processes import Direction, moved
 
 __all__ = ["DeviceTable", "Grid", "TransistorKind", "load_table", "save_table"]
 
@@ -37,8 +39,8 @@ class Grid:
 class TransistorKind:
     """What determines a table: card, instance, temperature, and the voltages to cover.
 
-    `varying` lists the card's mismatch parameters as (name, nominal, sigma); `tied` tells that
-    the source hangs on the bulk, which leaves two voltages of three.
+    `varying` lists what deviates move of the card, its mismatch and global variation; `tied` tells
+    that the source hangs on the bulk, which leaves two voltages of three.
     """
 
     kind: str
@@ -47,7 +49,7 @@ class TransistorKind:
     temperature_c: float
     reach_v: float
     tied: bool
-    varying: tuple[tuple[str, float, float], ...]
+    varying: tuple[Direction, ...]
     gmin_s: float = 1e-12
 
     @property
@@ -60,6 +62,12 @@ class TransistorKind:
         """Content hash, the name of the table in the cache."""
         text = f"{TABLE_VERSION} {self!r}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def moved_alone(varying: tuple[Direction, ...], deviates: Sequence[float]) -> dict[str, float]:
+    """What deviates other than 0 make of a fresh card; the rest of it stays as it is."""
+    chosen = [k for k, deviate in enumerate(deviates) if deviate]
+    return moved([varying[k] for k in chosen], [deviates[k] for k in chosen])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

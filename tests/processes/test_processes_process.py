@@ -8,7 +8,6 @@ from rramsim.engines.ngspice_library import ngspice_session
 from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment
 from rramsim.processes import (
-    CORNERS,
     MismatchCoefficient,
     load_process,
     load_process_folder,
@@ -17,6 +16,7 @@ from rramsim.processes import (
 from rramsim.processes.process import netlists_folder
 from rramsim.spice import canonical
 
+CORNERS = ("tt", "ss", "ff", "sf", "fs")
 NFET = "sky130_fd_pr__nfet_g5v0d10v5"
 
 
@@ -64,14 +64,16 @@ def test_the_corners_are_in_the_order_of_their_names(sky130):
 
 
 def test_mismatch_follows_pelgrom(sky130):
-    # circuit.md: at W = 1 um, L = 0.5 um the foundry's toxe varies by 2.9 %.
-    card = sky130.card(corner="tt", device=NFET, width_m=1e-6, length_m=0.5e-6)
-    toxe = next(c for c in sky130.coefficients(card) if c.parameter == "toxe")
-    sigma = toxe.sigma(nominal=1.0, width_m=1e-6, length_m=0.5e-6)
-    assert sigma == pytest.approx(0.029, rel=0.01)
-    assert toxe.sigma(nominal=1.0, width_m=4e-6, length_m=0.5e-6) == pytest.approx(sigma / 2)
-    voff = next(c for c in sky130.coefficients(card) if c.parameter == "voff")
-    assert voff.sigma(nominal=-0.1, width_m=1e-6, length_m=1e-6) == 0.13
+    def sigma(parameter, **size):
+        found = sky130.transistor(corner="tt", device=NFET, length_m=0.5e-6, **size)
+        moves = [move for (move,) in sky130.mismatch_of(found, "tt")]
+        return next(m.linear for m in moves if m.parameter == parameter)
+
+    # The foundry's toxe of 11.6 nm varies by 2.9 % at W = 1 um, L = 0.5 um; its voff by 0.13 V
+    # over the root of the area in square micrometre.
+    assert sigma("toxe", width_m=1e-6) == pytest.approx(0.029 * 11.6e-9, rel=0.01)
+    assert sigma("voff", width_m=2e-6) == pytest.approx(0.13)
+    assert sigma("voff", width_m=1e-6, sizes="m=4") == pytest.approx(0.13 / 2**0.5)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,12 @@ def test_a_folder_of_ones_own_is_the_process_that_it_holds(sky130, tmp_path):
             'tt = "../tt.spice"',
             r"\[corners\] tt = '../tt.spice': must be a file",
         ),
-        ('ff = "ff.spice"', 'fast = "ff.spice"', r"\[corners\] fast: must be one of tt, ss"),
+        (
+            'ff = "ff.spice"',
+            '"f f" = "ff.spice"',
+            r"\[corners\] f f: must be a name of small letters",
+        ),
+        ("= 5.5", "= 'high'", "highest_supply_v = 'high': must be a voltage"),
         ("slope_um = 0.0205", "slope = 0.0205", r"\[\[mismatch\]\]: .*slope"),
         ("[corners]", "[corners", "cannot be read as TOML"),
         ('ff = "ff.spice"', 'ff = "gone.spice"', "gone.spice"),
@@ -141,5 +148,5 @@ def test_an_experiment_names_the_folder(tmp_path):
     (tmp_path / "own.toml").write_text('[process]\nfolder = "mine"\n')
     assert load_experiment(tmp_path / "own.toml").make_process().name == "mine"
     (tmp_path / "own.toml").write_text('[process]\nfolder = "mine"\nname = "sky130-5v"\n')
-    with pytest.raises(InputError, match="give one of name, folder and cards"):
+    with pytest.raises(InputError, match="give one of name, pdk, folder, cards"):
         load_experiment(tmp_path / "own.toml")
