@@ -148,8 +148,10 @@ class _Draw:
             formals.append(f"f{k}")
         names = [*globals_, *formals]
         plain = r.random() < 0.4
-        local = [f".param own={{{self.expression(names)}}}"] if r.random() < 0.5 else []
-        body = self.body(pins, [*names, *(["own"] if local else [])], may_m=not plain)
+        # A name of its own: on an X line it must not be one of the inner subcircuit's.
+        own = f"own{name}"
+        local = [f".param {own}={{{self.expression(names)}}}"] if r.random() < 0.5 else []
+        body = self.body(pins, [*names, *([own] if local else [])], may_m=not plain)
         if plain and not any(line[0] in "xX" for line in body):
             # An `m` on its X line is as if each element had it.
             body = [line for line in body if line[0] in "rcmd"] or ["r1 p0 p1 1k"]

@@ -13,7 +13,7 @@ from rramsim.exceptions import InputError
 from rramsim.spice.lines import Where
 from rramsim.spice.models import ModelCard
 from rramsim.spice.parser import MOS_PARAMETERS, Body, Statement, Subcircuit, Text
-from rramsim.spice.scope import Scope
+from rramsim.spice.scope import Scope, is_number, names_in
 
 __all__ = ["Circuit", "Element", "Library", "elaborate"]
 
@@ -104,6 +104,7 @@ class _Elaboration:
         self.initial: dict[str, float] = {}
         self.guesses: dict[str, float] = {}
         self.depth = 0
+        self.levels: dict[int, dict[str, int]] = {}
 
     def walk(
         self, body: Body, scope: Scope, pins: Mapping[str, str], m: float,
@@ -303,13 +304,20 @@ class _Elaboration:
                     f"{s.where}: {scope.prefix}{s.name}: subcircuit {found.name} has no parameter "
                     f"{name!r}; it has {', '.join({**found.defaults, **own_parameters}) or 'none'}"
                 )
-        # As in ngspice: one after the other, each seeing those before it.
-        for name, text in found.defaults.items():
-            where = s.where if name in s.assigned else found.where
-            inner.values[name] = inner.number(s.assigned.get(name, text), where)
-        for name in s.assigned:
-            if name in own_parameters and name not in found.defaults:
-                inner.values[name] = inner.number(s.assigned[name], s.where)
+        texts = {name: Text(text, found.where) for name, text in found.defaults.items()}
+        texts |= {n: Text(t, s.where) for n, t in s.assigned.items() if n in texts or n != "m"}
+        for name, text in s.assigned.items():
+            for twice in sorted(names_in(text) & own_parameters.keys() - texts.keys()):
+                raise InputError(
+                    f"{s.where}: {scope.prefix}{s.name}: {name} = {text[:60]}: {twice!r} is a "
+                    f"parameter inside of {found.name} as well; call one of them otherwise"
+                )
+        inner.opened(texts)
+        level = self.levels.get(id(found))
+        if level is None:
+            level = self.levels[id(found)] = _levels(found.defaults)
+        for name in sorted(texts, key=lambda n: (not is_number(texts[n].text), level.get(n, 0))):
+            inner.values[name] = inner.number(*texts[name])
         self.enter(s, found, nodes, inner, own)
 
     def enter(
@@ -408,6 +416,23 @@ class _Elaboration:
                     f"{element.where}: node {node} floats: no resistor, source or transistor "
                     "channel leads from it to ground"
                 )
+
+
+def _levels(defaults: Mapping[str, str]) -> dict[str, int]:
+    """In which order a subcircuit's parameters are evaluated, as ngspice does it.
+
+    Numbers come first; then those whose default needs no other, those whose default needs these,
+    and so on, each seeing those before it and else what its names mean outside.
+    """
+    waiting = {name: (names_in(text) & defaults.keys()) - {name} for name, text in defaults.items()}
+    levels: dict[str, int] = {}
+    while waiting:
+        free = [name for name, needs in waiting.items() if needs <= levels.keys()] or list(waiting)
+        level = max(levels.values(), default=-1) + 1
+        for name in free:
+            levels[name] = level
+            del waiting[name]
+    return levels
 
 
 def _si(name: str, value: float, unit_m: float) -> float:

@@ -34,7 +34,7 @@ _NAME = re.compile(r"[\w.#:\-+!\[\]/@µμω]+", re.ASCII)
 _IDENTIFIER = re.compile(r"[a-z_][\w.]*", re.ASCII)
 _SIGNS = frozenset("=(),")
 _QUOTES = "{'\""
-_MAX_FILES, _MAX_SECONDS, _MAX_DEPTH = 1000, 60.0, 32
+_MAX_FILES, _MAX_SECONDS, _MAX_DEPTH, _MAX_PARAMETERS = 1000, 60.0, 32, 1000
 
 _NODES = {"r": 2, "c": 2, "l": 2, "d": 2, "v": 2, "i": 2, "e": 4, "g": 4, "m": 4}
 _SHAPES = {
@@ -279,6 +279,8 @@ class _Reader:
         name, *pins = _plain(words, where)
         if len(self.open) >= _MAX_DEPTH:
             raise InputError(f"{where}: subcircuits are nested more than {_MAX_DEPTH} deep")
+        if len(assigned) > _MAX_PARAMETERS:
+            raise InputError(f"{where}: {name} has more than {_MAX_PARAMETERS} parameters")
         self._once(name, self.body.subcircuits, "subcircuit", where)
         made = Subcircuit(
             name=name, pins=tuple(pins), defaults=assigned, where=where,

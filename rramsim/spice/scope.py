@@ -11,12 +11,12 @@ from functools import lru_cache
 
 from rramsim.exceptions import InputError
 from rramsim.numbers import spice_number
-from rramsim.spice.expressions import RANDOM, compile_expression, evaluate
+from rramsim.spice.expressions import RANDOM, Code, compile_expression, evaluate
 from rramsim.spice.lines import Where
 from rramsim.spice.models import BIN_KEYS, ModelCard
 from rramsim.spice.parser import Body, Function, ModelStatement, Subcircuit, Text
 
-__all__ = ["Scope"]
+__all__ = ["Scope", "is_number", "names_in"]
 
 _DEEPEST = 100
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.ASCII)
@@ -205,6 +205,23 @@ class Scope:
             return text
         # ngspice computes a value from its digits: other digits may differ in the last bit.
         return text if _PLAIN.fullmatch(text) else repr(self.number(text, where))
+
+
+def names_in(text: str) -> set[str]:
+    """The parameters that a value needs; none for what is no expression."""
+    return {item for what, item, _ in _code(text) if what == "name"}
+
+
+def is_number(text: str) -> bool:
+    """Whether a value is a number, in braces or not."""
+    return [what for what, _, _ in _code(text)] == ["number"]
+
+
+def _code(text: str) -> Code:
+    try:
+        return compile_expression(text[1:-1] if text[0] in "{'\"" else text)
+    except ValueError:
+        return ()
 
 
 def _stem(statement: ModelStatement) -> str:

@@ -318,6 +318,9 @@ WRONG = {
     "a random size": (PCSA.replace("w=1u", "w={agauss(1u,0,1)}"), "draws variation itself"),
     "pins": (latched("wl=2u", "xl q qb bl blb vdd latch"), "gives 5 nodes; latch has 6 pins"),
     "two amplifiers": (PCSA.replace("pcsa", "a") + PCSA.replace("pcsa", "b"), "a, b all have the pins"),  # noqa: E501
+    "a name with two meanings": (
+        latched("wl=1u", "xl q qb bl blb vdd vss latch wl={w2}", ".param w2=2u\n").replace(
+            "vss wl=1u", "vss wl=1u\n.param w2=3u"), "'w2' is a parameter inside of latch as well"),
     "m of 0": (PCSA.replace("w=1u", "w=1u m=0"), "must be above 0"),
 }  # fmt: skip
 

@@ -91,6 +91,9 @@ LIMITS = {
     "20,000 parentheses": (f"r1 a 0 {{{'(' * 20000}1{')' * 20000}}}\nr2 a 0 {{q}}", "no parameter 'q'"),  # noqa: E501
     "20,000 parameters": (
         "\n".join(f".param p{k}={{p{k + 1}+1}}" for k in range(20000)) + "\nr1 a 0 p0", "more than 100 deep"),  # noqa: E501
+    "20,000 parameters of a subcircuit": (
+        f".subckt s a b {' '.join(f'p{k}={{p{k + 1}}}' for k in range(20000))}\n.ends",
+        "more than 1000 parameters"),
     "a function of itself": (".func f(x) {f(x)}\nr1 a 0 {f(1)}\nr2 a 0 1", "f calls itself"),
     "a long number": (f"r1 a 0 {'1' * 20000}\nr2 a 0 1", "no finite value|too large|cannot evaluate"),  # noqa: E501
     "a long name": (f"{'q' * 20000} a b", "element 'q"),
