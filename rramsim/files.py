@@ -16,6 +16,7 @@ __all__ = [
     "cannot_write",
     "check_writable",
     "folder_lock",
+    "is_full",
     "lock",
     "output_folder",
     "whole_lines",
@@ -27,9 +28,14 @@ _PROBE = b"\0" * 2**16
 """What a disk that has room takes."""
 
 
+def is_full(error: OSError) -> bool:
+    """Whether there was no room for what was written."""
+    return error.errno in _FULL
+
+
 def cannot_write(path: Path, error: OSError) -> InputError | MachineError:
     """The refusal that says why nothing could be written, to be raised in place of `error`."""
-    if error.errno in _FULL:
+    if is_full(error):
         return MachineError(
             f"{path}: {_FULL[error.errno]}; what was done is kept, make room and run again to go on"
         )
@@ -80,13 +86,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def _full(path: Path, error: Exception) -> OSError | None:
     """The error of a disk that is full, asked of the disk itself where `error` does not say so."""
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and is_full(error):
         return error
     try:
         with path.open("ab") as file:
             file.write(_PROBE)
     except OSError as probed:
-        return probed if probed.errno in _FULL else None
+        return probed if is_full(probed) else None
     return None
 
 
@@ -121,7 +127,7 @@ def output_folder(path: Path) -> Path:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise cannot_write(path, error) from error
         reason = error.strerror or str(error)
         raise InputError(

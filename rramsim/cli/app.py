@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from rramsim.exceptions import InputError, MachineError
 from rramsim.extras import missing_package
+from rramsim.files import cannot_write, is_full
 from rramsim.version import __version__
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -153,6 +154,8 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
+        if is_full(error):
+            return _say(cannot_write(Path(error.filename or "output"), error), 1)
         name = f"{error.filename}: " if error.filename else ""
         return _say(f"{name}{error.strerror or error}", 1)
     return outcome if isinstance(outcome, int) else 0

@@ -152,6 +152,13 @@ def run_campaign(
     failed = tuple(state.failure() for state in every if state.failed)
     if failed and not any(state.tally.samples for state in every):
         raise MachineError(f"nothing could be sensed: {failed[0].name}: {failed[0].reason}")
+    senses = sum(state.tally.samples for state in every)
+    if senses and not any(state.tally.count[:3].any() for state in every):
+        raise MachineError(
+            f"none of {senses} senses converged, so nothing was read: the simulator cannot solve "
+            "this circuit so; look at one with 'rramsim sense', or try smaller steps or the other "
+            "engine"
+        )
     return CampaignResult({key: state.tally for key, state in states.items()}, failed)
 
 

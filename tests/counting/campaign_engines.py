@@ -37,6 +37,7 @@ class RuleEngine:
     folder: str = ""
     times: int = 1
     pause_s: float = 0.0
+    converges: bool = True
     name: str = field(default="rule")
 
     def sense(self, circuit, conditions, samples, *, waveforms=False):
@@ -53,7 +54,7 @@ class RuleEngine:
             energy_j=energy_j,
             clock_energy_j=energy_j / 4,
             word_line_energy_j=energy_j / 4,
-            converged=np.ones(len(read), dtype=bool),
+            converged=np.full(len(read), self.converges),
         )
 
     def _misbehave(self):

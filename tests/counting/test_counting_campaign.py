@@ -169,6 +169,15 @@ def test_ngspice_campaign_killed_and_resumed_counts_as_an_uninterrupted_one(tmp_
     assert tallies(rows, samples) == whole
 
 
+def test_senses_of_which_none_converges_are_no_result(tmp_path):
+    stop = StopRule(relative_error=0.1, max_samples=100)
+    with pytest.raises(MachineError, match="none of 300 senses converged, so nothing was read"):
+        run_campaign(
+            tuple(task(RuleEngine(converges=False), written=w) for w in (-1, 0, 1)),
+            rows_path=tmp_path / "rows", stop=stop, runner=Runner(workers=1),
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("wrong", [0, -5, 10**12])
 def test_a_number_of_senses_that_cannot_be(wrong):
     with pytest.raises(InputError, match=rf"max_samples = {wrong}: must be at least 1"):
