@@ -37,7 +37,8 @@ def cannot_write(path: Path, error: OSError) -> InputError | MachineError:
     """The refusal that says why nothing could be written, to be raised in place of `error`."""
     if is_full(error):
         return MachineError(
-            f"{path}: {_FULL.get(error.errno or 0)}; what was done is kept, make room and run again to go on"
+            f"{path}: {_FULL.get(error.errno or 0)}; what was done is kept, make room and run "
+            "again to go on"
         )
     return InputError(f"{path}: cannot be written ({error.strerror or error})")
 

@@ -24,7 +24,7 @@ def unnamed_at(value: object) -> dict[str, object]:
     return {_UNNAMED: value}
 
 
-def identity(kind: str, version: int, **parts: Any) -> str:
+def identity(kind: str, version: int, /, **parts: Any) -> str:
     """The identity of something of a kind that is all these parts, as 64 hexadecimal digits.
 
     `version` goes up when the parts mean something else than before.

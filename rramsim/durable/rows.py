@@ -25,6 +25,7 @@ __all__ = ["RowFile"]
 
 Value = TypeVar("Value")
 
+_NOT_TRIED = Failed(reason="not tried yet")
 _LONGEST_BYTES = 2**22
 """Longest row that is read; a row of 10,000 images or 1,000 draws takes some 20 kB."""
 
@@ -70,6 +71,10 @@ class RowFile(Generic[Value]):
     ) -> None:
         assert self._file is not None
         self._file.close()
+
+    def lacks(self, key: str) -> bool:
+        """Whether the job of this key has to be done."""
+        return isinstance(self.rows.get(key, _NOT_TRIED), Failed)
 
     def append(self, key: str, name: str, outcome: Any) -> Value | Failed:
         """Keep what a job gave, plain values or `Failed`, on disk and in `rows`.

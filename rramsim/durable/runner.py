@@ -77,7 +77,7 @@ class Runner:
         name. Raises `MachineError`, after all others are done, for a job that failed.
         """
         wanted = {job.key: job for job in jobs}
-        missing = [job for key, job in wanted.items() if _lacks(rows, key)]
+        missing = [job for key, job in wanted.items() if rows.lacks(key)]
         done = len(wanted) - len(missing)
         report(done, len(wanted), "")
         failed: list[str] = []
@@ -108,7 +108,3 @@ class Runner:
         pool = ThisProcess(stop_at_s=self.stop_at_s) if here else self.pool(most=len(jobs))
         with closing(pool.run(iter(jobs), say)) as outcomes:
             yield from outcomes
-
-
-def _lacks(rows: RowFile[Any], key: str) -> bool:
-    return key not in rows.rows or isinstance(rows.rows[key], Failed)

@@ -1,18 +1,12 @@
 """Every error rate over the whole grid of an experiment, rare ones included."""
 
-import json
-import logging
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.files import append_line, whole_lines
+from rramsim.identity import identity
 from rramsim.records import Conditions, Known, Possible
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.reading import Results
@@ -20,13 +14,15 @@ from rramsim.stages.result_files import Rows, Table
 from rramsim.stages.stage import Stage, Work
 
 if TYPE_CHECKING:
+    from rramsim.durable import Say
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.rare import SenseFailure
 
 __all__ = ["MAP", "RATES"]
 
-_log = logging.getLogger(__name__)
+_CHUNKS = 20
+"""A rate may take as long as so many chunks of a campaign."""
 
 
 class RateRow(Conditions):
@@ -62,9 +58,21 @@ class _Cell:
     seed: int
 
     @property
-    def key(self) -> str:
+    def id(self) -> str:
         """Identity of the rate: everything that it depends on."""
-        return f"{self.failure.identity} {self.relative_error:g} {self.seed}"
+        return identity(
+            "rate", 1, failure=self.failure.identity, relative_error=self.relative_error,
+            seed=self.seed,
+        )  # fmt: skip
+
+    @property
+    def version(self) -> str:
+        """The engine with its version."""
+        return self.failure.engine.name
+
+    def do(self, part: None, say: "Say") -> dict[str, Any]:
+        """Find the rate."""
+        return _row(self)
 
 
 def _lacks(experiment: Experiment) -> str:
@@ -78,20 +86,27 @@ def _lacks(experiment: Experiment) -> str:
 
 def _run(work: Work) -> None:
     """Find all three rates at every point of [sense] into `ber_map.csv` and a figure."""
-    from rramsim.durable import available_workers
+    from rramsim.durable import Job, RowFile
 
-    experiment, path = work.experiment, ROWS.path(work.folder)
-    cells = _cells(experiment)
-    known = _known(path)
-    missing = [cell for cell in cells if cell.key not in known]
-    work.report(len(cells) - len(missing), len(cells), "")
-    _log.debug("%d of %d rates known", len(cells) - len(missing), len(cells))
-    workers = min(experiment.errors.workers or available_workers(), max(1, len(missing)))
-    for cell, row in _solved(missing, workers):
-        append_line(path, json.dumps({"key": cell.key} | row))
-        known[cell.key] = row
-        work.report(sum(c.key in known for c in cells), len(cells), cell.failure.label)
-    RATES.write(work.folder, [known[cell.key] for cell in cells])
+    runner = work.runner
+    jobs = [
+        Job(
+            key=cell.id, name=cell.failure.label, shared=cell, part=None,
+            limit_s=_CHUNKS * runner.limits.job_s,
+        )
+        for cell in _cells(work.experiment)
+    ]  # fmt: skip
+    with RowFile(ROWS.path(work.folder), parse=_checked) as rows:
+        found = runner.gather(jobs, rows, safe=True, report=work.report)
+    RATES.write(work.folder, [found[job.key] for job in jobs])
+
+
+def _checked(value: dict[str, Any]) -> dict[str, Any]:
+    """What a row holds, if it is a rate inside its interval."""
+    row = RateRow.model_validate(value)
+    if row.rate is not None and not (row.low or 0.0) <= row.rate <= (row.high or 1.0):
+        raise ValueError(f"a rate of {row.rate:g} outside its interval")
+    return value
 
 
 def _cells(experiment: Experiment) -> list[_Cell]:
@@ -109,26 +124,6 @@ def _cells(experiment: Experiment) -> list[_Cell]:
         for at in conditions
         for kind in ERROR_TYPES
     ]
-
-
-def _solved(cells: list[_Cell], workers: int) -> Iterator[tuple[_Cell, dict[str, Any]]]:
-    """Every cell with its row, as they come."""
-    if workers <= 1:
-        yield from ((cell, _row(cell)) for cell in cells)
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-
-    os.environ.setdefault("OMP_THREAD_LIMIT", "1")  # ngspice in the workers
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting = {pool.submit(_row, cell): cell for cell in cells}
-        try:
-            for done in as_completed(waiting):
-                yield waiting[done], done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _row(cell: _Cell) -> dict[str, Any]:
@@ -154,17 +149,6 @@ def _row(cell: _Cell) -> dict[str, Any]:
         },
         "settled": answer.is_settled,
     }  # fmt: skip
-
-
-def _known(path: Path) -> dict[str, dict[str, Any]]:
-    rows = {}
-    for line in whole_lines(path):
-        try:
-            row = json.loads(line)
-            rows[str(row.pop("key"))] = row
-        except (ValueError, KeyError, AttributeError, RecursionError) as error:
-            raise InputError(f"{path}: damaged; remove it and run again") from error
-    return rows
 
 
 def _text(row: RateRow) -> str:

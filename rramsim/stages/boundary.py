@@ -2,16 +2,21 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rramsim.identity import identity
 from rramsim.records import BoundaryRow
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Table
+from rramsim.stages.result_files import Rows, Table
 from rramsim.stages.stage import Stage, Work
 
 if TYPE_CHECKING:
+    from rramsim.circuits import SenseCircuit, SenseConditions
     from rramsim.counting import ZeroBoundary
+    from rramsim.durable import Say
+    from rramsim.engines import SenseEngine
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
 
@@ -19,25 +24,87 @@ __all__ = ["BOUNDARY", "ZERO", "boundary_rows"]
 
 _SHARES = (0.05, 0.5, 0.95)
 
+ROWS = Rows(
+    name="boundary.jsonl", schema="rramsim boundaries 1",
+    holds="the boundary of every mismatch draw, a line a set of conditions",
+)  # fmt: skip
 BOUNDARY = Table(
     name="boundary.csv", schema="rramsim boundary 1", record=BoundaryRow,
     holds="the resistance above which two equal devices read 0, over the mismatch draws",
 )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Boundary:
+    """What all conditions share."""
+
+    circuit: "SenseCircuit"
+    engine: "SenseEngine"
+    draws: int
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """Identity of everything but the conditions."""
+        return identity(
+            "boundaries", 1, circuit=self.circuit.sha256, engine=self.engine.name,
+            draws=self.draws, seed=self.seed,
+        )  # fmt: skip
+
+    @property
+    def version(self) -> str:
+        """The engine with its version."""
+        return self.engine.name
+
+    def do(self, part: "SenseConditions", say: "Say") -> dict[str, Any]:
+        """The boundary of every draw that converged: JSON knows no infinity."""
+        from rramsim.counting import zero_boundary
+
+        found = zero_boundary(self.circuit, part, self.engine, draws=self.draws, seed=self.seed)
+        return {
+            "resistance_ohm": [r for r in found.resistance_ohm.tolist() if math.isfinite(r)],
+            "never_zero": int(sum(math.isinf(r) for r in found.resistance_ohm)),
+        }
+
+
+def _draws(value: dict[str, Any]) -> list[float]:
+    """The draws of a row: they are sorted, and nothing is below 0."""
+    finite = [float(r) for r in value["resistance_ohm"]]
+    if finite != sorted(finite) or min(finite, default=0.0) < 0:
+        raise ValueError("its resistances are out of order")
+    return finite + int(value["never_zero"]) * [math.inf]
+
+
 def _run(work: Work) -> None:
     """Find the boundary at every point of [sense] into `boundary.csv` and a figure."""
-    from rramsim.counting import zero_boundary
+    import numpy as np
+
+    from rramsim.counting import ZeroBoundary
+    from rramsim.durable import Job, RowFile
 
     errors, circuit = work.experiment.errors, work.experiment.make_circuit()
     engine = errors.make_engine()
     conditions = work.experiment.make_conditions()
-    found = []
-    for number, condition in enumerate(conditions):
-        work.report(number, len(conditions), "")
-        draws, seed = errors.boundary_draws, errors.seed
-        found.append(zero_boundary(circuit, condition, engine, draws=draws, seed=seed))
-    work.report(len(conditions), len(conditions), "")
+    shared = _Boundary(
+        circuit=circuit, engine=engine, draws=errors.boundary_draws, seed=errors.seed
+    )
+    jobs = [
+        Job(
+            key=identity("boundary", 1, shared=shared.id, conditions=at),
+            name=f"boundary at {at.label}", shared=shared, part=at,
+        )
+        for at in conditions
+    ]  # fmt: skip
+    with RowFile(ROWS.path(work.folder), parse=_draws) as rows:
+        values = work.runner.gather(jobs, rows, safe=True, report=work.report)
+    found = [
+        ZeroBoundary(
+            conditions=job.part,
+            resistance_ohm=np.array(values[job.key], dtype=float),
+            unconverged=errors.boundary_draws - len(values[job.key]),
+        )
+        for job in jobs
+    ]
     name = engine.name.split(" (")[0]
     made_by = {"engine": name, "circuit": circuit.name, "seed": errors.seed}
     BOUNDARY.write(work.folder, [row | made_by for row in boundary_rows(found)])
@@ -119,7 +186,8 @@ ZERO = Stage(
     answers="Above which resistance do two equal devices read 0, and how does mismatch spread it?",
     run=_run,
     unit="conditions",
-    files=(BOUNDARY,),
+    files=(ROWS, BOUNDARY),
+    rows=ROWS,
     draw=_draw,
     sections=_sections,
     summary=_summary,

@@ -1,18 +1,16 @@
 """Test every network on many virtual chips, and on independent errors at their mean rates."""
 
-import hashlib
-import json
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rramsim.exceptions import InputError
+from rramsim.durable import Job, RowFile, Say
 from rramsim.experiment import Experiment
-from rramsim.files import append_line, whole_lines
+from rramsim.identity import identity
 from rramsim.records import ChipRow, ChipsRecord
-from rramsim.stages.evaluations import network_digest
+from rramsim.stages.evaluations import network_digest, network_version, tested_images
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Document, Rows, Table
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.table import Table as Shown
 
-    from rramsim.chips import ReadSurface
-    from rramsim.counting import ErrorStatistics
+    from rramsim.chips import ChipModel, ReadSurface
     from rramsim.engines import SenseEngine
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
@@ -68,20 +65,33 @@ def _run(work: Work) -> None:
     section = experiment.chips
     assert section is not None
     networks = work.kept.get("train") or trained_networks(experiment, folder, data)
-    tests = _Tests(experiment, folder, data)
+    tests = _Tests(experiment, data)
     kinds = ["chip", *(kind for kind in ("own", "iid") if kind in section.compare)]
-    total, done = len(networks) * len(kinds) * section.count, 0
+    total, done = len(networks) * (1 + len(kinds) * section.count), 0
     rows: list[dict[str, Any]] = []
-    for trained in networks:
-        clean = tests.clean(trained)
-        pooled = ErrorStatistics(counts=np.zeros((3, 4), dtype=np.int64))
-        for kind in kinds:
-            for index in range(section.count):
-                found = tests.test(trained, kind, index, pooled)
-                if kind == "chip":
-                    pooled += ErrorStatistics(counts=np.array(found["counts"]))
-                rows.append(_row(trained, data, tests.images, kind, index, found, clean))
-                work.report(done := done + 1, total, "")
+    with RowFile(ROWS.path(folder), parse=_checked) as known:
+
+        def gathered(jobs: list[Job]) -> list[dict[str, Any]]:
+            nonlocal done
+            before = done
+            found = work.runner.gather(
+                jobs, known, safe=True,
+                report=lambda have, _, note: work.report(before + have, total, note),
+            )  # fmt: skip
+            done += len(jobs)
+            return [found[job.key] for job in jobs]
+
+        for trained in networks:
+            (clean,) = gathered(tests.jobs(trained, "clean", 1, known))
+            pooled = ErrorStatistics(counts=np.zeros((3, 4), dtype=np.int64))
+            for kind in kinds:
+                jobs = tests.jobs(trained, kind, section.count, known, pooled=pooled.counts)
+                for index, found in enumerate(gathered(jobs)):
+                    if kind == "chip":
+                        pooled += ErrorStatistics(counts=np.array(found["counts"]))
+                    rows.append(
+                        _row(trained, data, tests.images, kind, index, found, clean["correct"])
+                    )
     table = pd.DataFrame(rows)
     CHIPS.write(folder, rows)
     conditions = experiment.make_chip_conditions()
@@ -160,18 +170,103 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-class _Tests:
-    """Tests of single chips, kept in `chips.jsonl`; the surface is fitted when first needed."""
+def _checked(value: dict[str, Any]) -> dict[str, Any]:
+    """What a row holds, if its counts are counts."""
+    counts = [n for row in value["counts"] for n in row]
+    if not 0 <= value["correct"] <= value["images"] or min(counts, default=0) < 0:
+        raise ValueError("it counts what cannot be")
+    return value
 
-    def __init__(self, experiment: Experiment, folder: RunFolder, data: "ImageData") -> None:
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Bench:
+    """A network read from chips of one kind, or with errors drawn independently of one another."""
+
+    id: str
+    version: str
+    network: Any
+    binary: bool
+    data: "ImageData"
+    kind: str
+    seed: int
+    model: "ChipModel | None"
+    surface: "ReadSurface | None"
+    age_s: float
+    pooled: "NDArray[np.int64] | None"
+
+    @cached_property
+    def packed(self) -> "IntegerNetwork":
+        """The network in integers."""
+        from rramsim.networks import IntegerNetwork
+
+        return IntegerNetwork.of(self.network)
+
+    def do(self, part: int, say: Say) -> dict[str, Any]:
+        """Test the chip, or the draw, of this number."""
+        from rramsim.networks import written_weights
+
+        if self.kind == "clean":
+            weights: dict[str, Any] = written_weights(self.network)
+            found: dict[str, Any] = {"counts": []}
+        elif self.kind == "iid":
+            weights, found = self._independent(part)
+        else:
+            weights, found = self._chip(part)
+        images, labels = self.data.test_images, self.data.test_labels
+        right = self.packed.with_weights(weights).predict(images) == labels
+        return {"correct": int(right.sum()), "images": len(labels)} | found
+
+    def _chip(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        from rramsim.chips import Chip
+        from rramsim.networks import binary_layers, written_weights
+
+        assert self.model is not None and self.surface is not None
+        chip = Chip(
+            self.model,
+            written_weights(self.network),
+            seed=self.seed,
+            index=index,
+            binary=binary_layers(self.network),
+        )
+        read = chip.read(self.surface, age_s=self.age_s)
+        return read.weights, {
+            "counts": read.statistics.counts.tolist(),
+            "writes_per_device": chip.writes / (2 * chip.mapping.synapses),
+            "failed": chip.failed,
+        }
+
+    def _independent(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        import numpy as np
+        import torch
+
+        from rramsim.networks import TransitionErrors, written_weights
+
+        assert self.pooled is not None
+        matrix = self.pooled[:, :3].astype(float)
+        empty = matrix.sum(axis=1) == 0  # binary networks hold no written 0
+        matrix[empty] = np.eye(3)[empty]
+        errors = TransitionErrors(matrix / matrix.sum(axis=1, keepdims=True))
+        if self.binary:
+            errors = errors.without_zero_reads()
+        seed = np.random.SeedSequence([self.seed, index, 0x11D])
+        generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
+        counts = np.zeros((3, 4), dtype=np.int64)
+        weights = {}
+        for name, values in written_weights(self.network).items():
+            read = errors.apply(torch.from_numpy(values).float(), generator=generator)
+            weights[name] = read.numpy().astype(np.int8)
+            pair = 3 * (values.astype(np.int64) + 1) + weights[name] + 1
+            counts[:, :3] += np.bincount(pair.ravel(), minlength=9).reshape(3, 3)
+        return weights, {"counts": counts.tolist(), "writes_per_device": None, "failed": None}
+
+
+class _Tests:
+    """The jobs of testing chips; the surface is fitted when a chip first needs it."""
+
+    def __init__(self, experiment: Experiment, data: "ImageData") -> None:
         assert experiment.chips is not None
-        self._experiment, self._section, self._data = experiment, experiment.chips, data
-        self.images = self._section.images or len(data.test_labels)
-        if self.images > len(data.test_labels):
-            raise InputError(
-                f"[chips] images = {self.images}: {data.label} has {len(data.test_labels)} test "
-                "images"
-            )
+        self._section = experiment.chips
+        self._data = tested_images(data, self._section.images or 0, "[chips] images")
         self._engine = _engine(experiment)
         self._conditions = experiment.make_chip_conditions()
         self._models = {
@@ -179,46 +274,49 @@ class _Tests:
             "own": experiment.make_chip_model(amplifiers="own"),
         }
         self._surface: ReadSurface | None = None
-        self._packed: dict[str, IntegerNetwork] = {}
-        self._path = ROWS.path(folder)
-        self._known: dict[str, dict[str, Any]] = {}
-        for line in whole_lines(self._path):
-            try:
-                row = json.loads(line)
-                self._known[str(row["key"])] = row
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise InputError(f"{self._path}: damaged; remove it and run again") from error
 
-    def clean(self, trained: TrainedNetwork) -> int:
-        """Images classified right without read errors."""
-        from rramsim.networks import written_weights
+    @property
+    def images(self) -> int:
+        """Images that are tested."""
+        return len(self._data.test_labels)
 
-        def make() -> dict[str, Any]:
-            return {"correct": self._correct(trained, written_weights(trained.network))}
-
-        return self._keep(trained, "clean", 0, "", make)["correct"]
-
-    def test(
-        self, trained: TrainedNetwork, kind: str, index: int, pooled: "ErrorStatistics"
-    ) -> dict[str, Any]:
-        """Images classified right, counts and writes of one chip or one independent draw."""
-        if kind == "iid":
-            rates = json.dumps(pooled.counts.tolist())
-            return self._keep(
-                trained, kind, index, rates, lambda: self._independent(trained, index, pooled)
+    def jobs(
+        self, trained: TrainedNetwork, kind: str, count: int, known: RowFile[Any], *,
+        pooled: "NDArray[np.int64] | None" = None,
+    ) -> list[Job]:  # fmt: skip
+        """One for each chip of a kind, or one for the network without errors."""
+        section, model = self._section, self._models.get(kind)
+        setting: dict[str, Any] = {}
+        if model is not None:
+            setting = {
+                "engine": self._engine.name, "circuit": model.circuit.sha256,
+                "conditions": self._conditions, "statistics": model.statistics,
+                "array": model.array, "devices": model.devices, "amplifiers": model.amplifiers,
+                "read_noise_ln": model.read_noise_ln, "retention": model.retention,
+                "verify": model.verify, "age_s": section.age_s, "points": section.surface_points,
+            }  # fmt: skip
+        elif kind == "iid":
+            setting = {"pooled": pooled}
+        of = identity(
+            "tested chips", 1, network=network_digest(trained), data=self._data.label,
+            source=self._data.source, images=self.images, kind=kind, seed=section.seed, **setting,
+        )  # fmt: skip
+        keys = [identity("chip", 1, of=of, index=index) for index in range(count)]
+        if model is not None and any(known.lacks(key) for key in keys):
+            self._fit()
+        shared = _Bench(
+            id=of, version=f"{network_version()}, {self._engine.name}", network=trained.network,
+            binary=trained.plan.spec.weights == "binary", data=self._data, kind=kind,
+            seed=section.seed, model=model, surface=self._surface, age_s=section.age_s,
+            pooled=pooled,
+        )  # fmt: skip
+        return [
+            Job(
+                key=key, name=f"{trained.plan.network_name}, {kind} {index}", shared=shared,
+                part=index,
             )
-        model = self._models[kind]
-        setting = "\n".join(
-            (
-                self._engine.name,
-                model.circuit.sha256,
-                repr(self._conditions),
-                repr((model.statistics, model.array, model.devices, model.amplifiers)),
-                repr((model.read_noise_ln, model.retention, model.verify)),
-                f"{self._section.age_s} {self._section.surface_points}",
-            )
-        )
-        return self._keep(trained, kind, index, setting, lambda: self._chip(trained, kind, index))
+            for index, key in enumerate(keys)
+        ]  # fmt: skip
 
     def surface_record(self) -> dict[str, Any]:
         """How the surface was fitted, or None's where every chip was known already."""
@@ -230,96 +328,18 @@ class _Tests:
             "senses": surface.senses if surface else None,
         }
 
-    def _chip(self, trained: TrainedNetwork, kind: str, index: int) -> dict[str, Any]:
-        from rramsim.chips import Chip, fit_surface
-        from rramsim.networks import binary_layers, written_weights
+    def _fit(self) -> None:
+        from rramsim.chips import fit_surface
 
         if self._surface is None:
             _log.debug("read surface: fitted to %d points", self._section.surface_points)
-            model = self._models["chip"]
             self._surface = fit_surface(
                 self._engine,
-                model.circuit,
+                self._models["chip"].circuit,
                 self._conditions,
                 points=self._section.surface_points,
                 seed=self._section.seed,
             )
-        chip = Chip(
-            self._models[kind],
-            written_weights(trained.network),
-            seed=self._section.seed,
-            index=index,
-            binary=binary_layers(trained.network),
-        )
-        read = chip.read(self._surface, age_s=self._section.age_s)
-        return {
-            "correct": self._correct(trained, read.weights),
-            "counts": read.statistics.counts.tolist(),
-            "writes_per_device": chip.writes / (2 * chip.mapping.synapses),
-            "failed": chip.failed,
-        }
-
-    def _independent(
-        self, trained: TrainedNetwork, index: int, pooled: "ErrorStatistics"
-    ) -> dict[str, Any]:
-        import numpy as np
-        import torch
-
-        from rramsim.networks import TransitionErrors, written_weights
-
-        matrix = pooled.counts[:, :3].astype(float)
-        empty = matrix.sum(axis=1) == 0  # binary networks hold no written 0
-        matrix[empty] = np.eye(3)[empty]
-        errors = TransitionErrors(matrix / matrix.sum(axis=1, keepdims=True))
-        written = written_weights(trained.network)
-        if trained.plan.spec.weights == "binary":
-            errors = errors.without_zero_reads()
-        seed = np.random.SeedSequence([self._section.seed, index, 0x11D])
-        generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-        counts = np.zeros((3, 4), dtype=np.int64)
-        weights = {}
-        for name, values in written.items():
-            read = errors.apply(torch.from_numpy(values).float(), generator=generator)
-            weights[name] = read.numpy().astype(np.int8)
-            pair = 3 * (values.astype(np.int64) + 1) + weights[name] + 1
-            counts[:, :3] += np.bincount(pair.ravel(), minlength=9).reshape(3, 3)
-        return {
-            "correct": self._correct(trained, weights),
-            "counts": counts.tolist(),
-            "writes_per_device": None,
-            "failed": None,
-        }
-
-    def _correct(self, trained: TrainedNetwork, weights: "dict[str, NDArray[np.int8]]") -> int:
-        """Images classified right with these weights read."""
-        from rramsim.networks import IntegerNetwork
-
-        name = trained.plan.name
-        if name not in self._packed:
-            self._packed[name] = IntegerNetwork.of(trained.network)
-        found = (
-            self._packed[name].with_weights(weights).predict(self._data.test_images[: self.images])
-        )
-        return int((found == self._data.test_labels[: self.images]).sum())
-
-    def _keep(
-        self, trained: TrainedNetwork, kind: str, index: int, setting: str,
-        make: Callable[[], dict[str, Any]],
-    ) -> dict[str, Any]:  # fmt: skip
-        parts = (
-            network_digest(trained),
-            self._data.label,
-            json.dumps(self._data.source, sort_keys=True),
-            f"{kind} {index} {self._section.seed} {self.images}",
-            setting,
-        )
-        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        if key not in self._known:
-            row = {"key": key, "network": trained.plan.spec.name, "kind": kind, "chip": index}
-            row |= make()
-            append_line(self._path, json.dumps(row))
-            self._known[key] = row
-        return self._known[key]
 
 
 def _engine(experiment: Experiment) -> "SenseEngine":

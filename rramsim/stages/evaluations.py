@@ -2,32 +2,43 @@
 
 import base64
 import hashlib
-import json
-import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rramsim.durable import Job, RowFile, Runner, Say
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.files import append_line, whole_lines
+from rramsim.identity import identity
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.result_files import Rows
+from rramsim.version import __version__
 
 if TYPE_CHECKING:
     from rramsim.learning import ImageData
     from rramsim.networks import WeightErrors
     from rramsim.stages.train import TrainedNetwork
 
-__all__ = ["EVALUATIONS", "Evaluations", "network_digest"]
+__all__ = [
+    "EVALUATIONS",
+    "Evaluations",
+    "Right",
+    "network_digest",
+    "network_version",
+    "tested_images",
+]
 
 EVALUATIONS = Rows(
     name="evaluations.jsonl", schema="rramsim evaluations 1",
     holds="which test images each network classifies right, a line a draw of read errors",
 )  # fmt: skip
 
-_log = logging.getLogger(__name__)
+Made = TypeVar("Made")
+Right = Callable[["TrainedNetwork", "WeightErrors | None", int], NDArray[np.bool_]]
+"""Which images, (images,), a network classifies right with the errors of one draw."""
 
 
 def network_digest(trained: "TrainedNetwork") -> str:
@@ -38,6 +49,62 @@ def network_digest(trained: "TrainedNetwork") -> str:
     return digest.hexdigest()
 
 
+def network_version() -> str:
+    """The software that a test of a network depends on."""
+    import torch
+
+    return f"rramsim {__version__}, torch {torch.__version__}"
+
+
+def tested_images(data: "ImageData", wanted: int, key: str) -> "ImageData":
+    """The images that are tested, with hardly any for training.
+
+    Raises `InputError` for more than there are.
+    """
+    if wanted > len(data.test_labels):
+        raise InputError(f"{key} = {wanted}: {data.label} has {len(data.test_labels)} test images")
+    wanted = wanted or len(data.test_labels)
+    return replace(
+        data,
+        train_images=data.train_images[:1],
+        train_labels=data.train_labels[:1],
+        test_images=data.test_images[:wanted],
+        test_labels=data.test_labels[:wanted],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tested:
+    """A network on its images, in any process."""
+
+    id: str
+    network: Any
+    device: str
+    data: "ImageData"
+    seed: int
+    version: str
+
+    def do(self, part: "tuple[WeightErrors | None, int]", say: Say) -> dict[str, Any]:
+        """Test it with the errors of one draw; a bit each image."""
+        from rramsim.learning import right_with_errors
+
+        errors, draw = part
+        right = right_with_errors(
+            self.network.to(self.device), self.data, errors,
+            images=len(self.data.test_labels), seed=self.seed, draw=draw,
+        )  # fmt: skip
+        packed = base64.b64encode(np.packbits(right).tobytes()).decode()
+        return {"correct": int(right.sum()), "right": packed}
+
+
+def _bits(value: dict[str, Any]) -> bytes:
+    """The bits of a row, if they are as many as it counts."""
+    bits = base64.b64decode(value["right"], validate=True)
+    if int(value["correct"]) != int.from_bytes(bits, "big").bit_count():
+        raise ValueError("it counts other images than its bits name")
+    return bits
+
+
 class Evaluations:
     """Which test images each network classifies right, draw by draw, kept in a file of the folder.
 
@@ -45,70 +112,68 @@ class Evaluations:
     images. Raises `InputError` for more images than there are, and for a damaged file.
     """
 
-    def __init__(self, folder: RunFolder, data: "ImageData", experiment: Experiment) -> None:
-        self._path = EVALUATIONS.path(folder)
-        self._seed = experiment.test.seed
-        wanted = experiment.test.images or len(data.test_labels)
-        if wanted > len(data.test_labels):
-            raise InputError(
-                f"[test] images = {wanted}: {data.label} has {len(data.test_labels)} test images"
-            )
-        self.images = wanted
-        self._data = data
-        self._known: dict[str, str] = {}
-        self._digests: dict[str, str] = {}
-        for line in whole_lines(self._path):
-            try:
-                row = json.loads(line)
-                # Rows of an older rramsim held their number only; those are tested again.
-                if "right" in row:
-                    self._known[str(row["key"])] = str(row["right"])
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise InputError(f"{self._path}: damaged; remove it and run again") from error
-        _log.debug("%d tests known from %s", len(self._known), self._path)
+    def __init__(
+        self, folder: RunFolder, data: "ImageData", experiment: Experiment, runner: Runner
+    ) -> None:
+        self._path, self._seed = EVALUATIONS.path(folder), experiment.test.seed
+        self._data = tested_images(data, experiment.test.images or 0, "[test] images")
+        self._runner = runner
+        self._tested: dict[str, _Tested] = {}
 
-    def _digest(self, trained: "TrainedNetwork") -> str:
+    @property
+    def images(self) -> int:
+        """Images that are tested."""
+        return len(self._data.test_labels)
+
+    def made(
+        self,
+        make: Callable[[Right], Made],
+        *,
+        report: Callable[[int, int, str], None] = lambda done, total, note: None,
+    ) -> Made:
+        """What `make` makes of tests, which are done beside one another.
+
+        It is called once to learn which tests it asks for (all wrong, as far as it is told), and
+        again when they are known; what it asks for only then is tested as it asks.
+        """
+        asked: dict[str, Job] = {}
+
+        def note(
+            trained: "TrainedNetwork", errors: "WeightErrors | None", draw: int
+        ) -> NDArray[np.bool_]:
+            job = self._job(trained, errors, draw)
+            asked[job.key] = job
+            return np.zeros(self.images, dtype=bool)
+
+        make(note)
+        with RowFile(self._path, parse=_bits) as rows:
+            self._runner.gather(list(asked.values()), rows, safe=True, report=report)
+
+            def known(
+                trained: "TrainedNetwork", errors: "WeightErrors | None", draw: int
+            ) -> NDArray[np.bool_]:
+                job = self._job(trained, errors, draw)
+                found = self._runner.gather([job], rows, safe=True)[job.key]
+                if len(found) != -(-self.images // 8):
+                    raise InputError(f"{self._path}: {job.name} holds another number of images")
+                bits = np.frombuffer(found, dtype=np.uint8)
+                return np.unpackbits(bits, count=self.images).astype(bool)
+
+            return make(known)
+
+    def _job(self, trained: "TrainedNetwork", errors: "WeightErrors | None", draw: int) -> Job:
         name = trained.plan.name
-        if name not in self._digests:
-            self._digests[name] = network_digest(trained)
-        return self._digests[name]
-
-    def right(
-        self, trained: "TrainedNetwork", errors: "WeightErrors | None", *, draw: int
-    ) -> NDArray[np.bool_]:
-        """Which images, shape (images,), are classified right with one draw of read errors."""
-        from rramsim.learning import right_with_errors
-
-        parts = (
-            self._digest(trained),
-            self._data.label,
-            json.dumps(self._data.source, sort_keys=True),
-            json.dumps(errors.describe(), sort_keys=True) if errors else "none",
-            f"{self._seed} {draw} {self.images}",
-        )
-        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        if key in self._known:
-            return self._unpacked(self._known[key])
-        trained.network.to(trained.plan.settings.device)
-        right = right_with_errors(
-            trained.network, self._data, errors, images=self.images, seed=self._seed, draw=draw
-        )
-        packed = base64.b64encode(np.packbits(right).tobytes()).decode()
-        row = {
-            "key": key,
-            "network": trained.plan.spec.name,
-            "correct": int(right.sum()),
-            "right": packed,
-        }
-        append_line(self._path, json.dumps(row))
-        self._known[key] = packed
-        return right
-
-    def _unpacked(self, packed: str) -> NDArray[np.bool_]:
-        try:
-            content = np.frombuffer(base64.b64decode(packed, validate=True), dtype=np.uint8)
-        except ValueError as error:
-            raise InputError(f"{self._path}: damaged; remove it and run again") from error
-        if len(content) != -(-self.images // 8):
-            raise InputError(f"{self._path}: damaged; remove it and run again")
-        return np.unpackbits(content, count=self.images).astype(bool)
+        if name not in self._tested:
+            digest = network_digest(trained)
+            self._tested[name] = _Tested(
+                id=identity("tested network", 1, network=digest, data=self._data.label,
+                            source=self._data.source, images=self.images, seed=self._seed),
+                network=trained.network, device=trained.plan.settings.device, data=self._data,
+                seed=self._seed, version=network_version(),
+            )  # fmt: skip
+        shared = self._tested[name]
+        described = None if errors is None else errors.describe()
+        return Job(
+            key=identity("evaluation", 1, tested=shared.id, errors=described, draw=draw),
+            name=f"{trained.plan.network_name}, draw {draw}", shared=shared, part=(errors, draw),
+        )  # fmt: skip

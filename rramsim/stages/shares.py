@@ -102,7 +102,7 @@ def _run(work: Work) -> None:
         tuple(every.values()),
         rows_path=ROWS.path(work.folder),
         stop=experiment.errors.make_stop_rule(),
-        runner=experiment.errors.make_runner(),
+        runner=work.runner,
         report=lambda p: work.report(p.counted, p.at_most, ""),
     )
 

@@ -16,6 +16,7 @@ from rramsim.stages.result_files import ResultFile
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from rramsim.durable import Runner
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.learning import ImageData
@@ -50,6 +51,12 @@ class Work:
     notice: Callable[[str], None] = _silent
     retry_failed: bool = False
     kept: dict[str, Any] = field(default_factory=dict)
+    stop_at_s: float = float("inf")
+
+    @property
+    def runner(self) -> "Runner":
+        """Where its jobs run, and until when, by the clock of `time.monotonic`."""
+        return self.experiment.errors.make_runner(stop_at_s=self.stop_at_s)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,7 @@ def _run(work: Work) -> "xr.Dataset":
         tasks,
         rows_path=ROWS.path(folder),
         stop=experiment.errors.make_stop_rule(),
-        runner=experiment.errors.make_runner(),
+        runner=work.runner,
         retry_failed=work.retry_failed,
         report=lambda p: work.report(
             p.counted, p.at_most, f"({p.failed} failed)" if p.failed else ""

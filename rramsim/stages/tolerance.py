@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment, ToleranceSection
 from rramsim.records import ToleranceRow, ToleratedRow
-from rramsim.stages.evaluations import EVALUATIONS, Evaluations
+from rramsim.stages.evaluations import EVALUATIONS, Evaluations, Right
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Table
 from rramsim.stages.stage import Stage, Work
 from rramsim.stages.tradeoff import only_backprop
-from rramsim.stages.train import NetworkPlan, network_plans, train_plan
+from rramsim.stages.train import NetworkPlan, TrainedNetwork, network_plans, train_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
+    from rramsim.learning import EpochMetrics
     from rramsim.networks import WeightErrors
 
 __all__ = ["TOLERANCE", "TOLERATED", "TOLERATED_RATES", "errors_of_type", "tolerated_rates"]
@@ -98,55 +99,67 @@ def _run(work: Work) -> None:
 
     Takes the networks of [network] and the axes of [tolerance] (its defaults, if there is none).
     """
-    import numpy as np
     import pandas as pd
 
     experiment, folder, data = work.experiment, work.folder, work.images()
     section = experiment.tolerance or ToleranceSection()
     plans = tuple(p for p in network_plans(experiment, folder, data) if p.errors is None)
     cases = list(_cases(plans, section))
-    evaluations = Evaluations(folder, data, experiment)
-    rows: list[dict[str, Any]] = []
-    for number, case in enumerate(cases):
+    steps = 1 + sum(case.plan.epochs for case in cases)
+    trained, before = [], 0
+    for case in cases:
         name = f"{case.plan.spec.name}, seed {case.plan.settings.seed}, {case.trained_with}"
 
-        def tick(_: object = None, number: int = number, name: str = name) -> None:
-            work.report(number, len(cases), name)
+        def tell(metrics: "EpochMetrics", before: int = before, name: str = name) -> None:
+            work.report(before + metrics.epoch, steps, name)
 
-        tick()
-        trained = train_plan(case.plan, folder, data, report=tick)
-        clean = float(evaluations.right(trained, None, draw=0).mean())
-        for kind in case.types:
-            for rate in section.rates:
-                errors = errors_of_type(kind, rate, case.plan.spec.weights)
-                found = [
-                    float(evaluations.right(trained, errors, draw=draw).mean())
-                    for draw in range(experiment.test.draws)
-                ]
-                rows.append(
-                    {
-                        "network": case.plan.spec.name,
-                        "weights": case.plan.spec.weights,
-                        "seed": case.plan.settings.seed,
-                        "trained_with": case.trained_with,
-                        "data": data.label,
-                        "epochs": case.plan.settings.epochs,
-                        "type": kind,
-                        "rate": rate,
-                        "accuracy": float(np.mean(found)),
-                        "lowest": min(found),
-                        "highest": max(found),
-                        "draws": len(found),
-                        "images": evaluations.images,
-                        "accuracy_without_errors": clean,
-                    }
-                )
-                tick()
-    work.report(len(cases), len(cases), "")
+        trained.append(train_plan(case.plan, folder, data, report=tell))
+        before += case.plan.epochs
+    tests = Evaluations(folder, data, experiment, work.runner)
+
+    def rows_of(right: Right) -> list[dict[str, Any]]:
+        return [
+            row
+            for case, network in zip(cases, trained, strict=True)
+            for row in _rows(case, network, section, experiment.test.draws, right)
+        ]
+
+    rows = [
+        row | {"data": data.label, "images": tests.images}
+        for row in tests.made(rows_of, report=work.report)
+    ]
     TOLERANCE.write(folder, rows)
     table = pd.DataFrame(rows)
     summary = tolerated_rates(table, max_loss=section.max_loss)
     TOLERATED.write(folder, summary.to_dict("records"))
+
+
+def _rows(
+    case: _Case, network: TrainedNetwork, section: ToleranceSection, draws: int, right: Right
+) -> Iterator[dict[str, Any]]:
+    """A row for each type and rate that a training is tested with."""
+    import numpy as np
+
+    plan = case.plan
+    clean = float(right(network, None, 0).mean())
+    for kind in case.types:
+        for rate in section.rates:
+            errors = errors_of_type(kind, rate, plan.spec.weights)
+            found = [float(right(network, errors, draw).mean()) for draw in range(draws)]
+            yield {
+                "network": plan.spec.name,
+                "weights": plan.spec.weights,
+                "seed": plan.settings.seed,
+                "trained_with": case.trained_with,
+                "epochs": plan.settings.epochs,
+                "type": kind,
+                "rate": rate,
+                "accuracy": float(np.mean(found)),
+                "lowest": min(found),
+                "highest": max(found),
+                "draws": draws,
+                "accuracy_without_errors": clean,
+            }
 
 
 def _lacks(experiment: Experiment) -> str:

@@ -52,22 +52,24 @@ def _run(work: Work) -> None:
 
     experiment, folder, data = work.experiment, work.folder, work.images()
     networks = work.kept.get("train") or trained_networks(experiment, folder, data)
-    tests = Evaluations(folder, data, experiment)
+    tests = Evaluations(folder, data, experiment, work.runner)
     tested = {
         TestedNetwork(
             spec=one.plan.spec, network=one.network, trained_with=one.plan.trained_with
         ): one
         for one in networks
     }
-    table, costs = tradeoff_tables(
-        tuple(tested),
-        SENSE.need(folder),
-        data,
-        circuit=experiment.make_circuit(),
-        right=lambda one, errors, draw: tests.right(tested[one], errors, draw=draw),
-        draws=experiment.test.draws,
-        seed=experiment.test.seed,
-        report=lambda done, total: work.report(done, total, ""),
+    table, costs = tests.made(
+        lambda right: tradeoff_tables(
+            tuple(tested),
+            SENSE.need(folder),
+            data,
+            circuit=experiment.make_circuit(),
+            right=lambda one, errors, draw: right(tested[one], errors, draw),
+            draws=experiment.test.draws,
+            seed=experiment.test.seed,
+        ),
+        report=work.report,
     )
     TRADEOFF.write(folder, table.to_dict("records"))
     COSTS.write(folder, costs.to_dict("records"))
