@@ -26,7 +26,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from rramsim.files import append_line, output_folder, whole_lines
+from rramsim.files import output_folder
 from rramsim.learning import load_network
 
 __all__ = ["fingerprints", "main"]
@@ -55,9 +55,8 @@ def fingerprints(folder: Path) -> dict[str, str]:
     for name in ("errors.json", "tradeoff.csv", "costs.csv"):
         found[name] = (folder / name).read_bytes()
     for name in ("senses.jsonl", "evaluations.jsonl"):
-        rows = [json.loads(line) for line in whole_lines(folder / name)]
-        kept = [{k: v for k, v in row.items() if k not in ("seconds", "worker")} for row in rows]
-        lines = sorted(json.dumps(row, sort_keys=True) for row in kept)
+        rows = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+        lines = sorted(json.dumps(row, sort_keys=True) for row in rows)
         found[name] = "\n".join(lines).encode()
     training = pd.read_csv(folder / "training.csv").drop(columns=["seconds"], errors="ignore")
     found["training.csv"] = training.to_csv().encode()
@@ -124,13 +123,14 @@ def main(argv: list[str]) -> int:
     differing: set[str] = set()
     finished = 0
     while True:
-        rows = [json.loads(line) for line in whole_lines(log)]
+        rows = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
         kills = [row["newest"] for row in rows if row["newest"] is not None]
         rng.seed(options.seed * 1000 + len(rows))
         last = len(kills) >= options.kills
         after = None if last else rng.uniform(1.0, 0.6 * reference["seconds"])
         ended, _, newest = _run(experiment, folder, kill_after_s=after)
-        append_line(log, json.dumps({"newest": None if ended else newest}))
+        with log.open("a") as file:
+            file.write(json.dumps({"newest": None if ended else newest}) + "\n")
         print(f"{len(kills)} kills; newest file: {newest}", file=sys.stderr, flush=True)
         if ended:
             finished += 1

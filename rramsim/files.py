@@ -11,7 +11,6 @@ from pathlib import Path
 from rramsim.exceptions import InputError, MachineError
 
 __all__ = [
-    "append_line",
     "atomic_path",
     "cannot_write",
     "check_writable",
@@ -19,7 +18,6 @@ __all__ = [
     "is_full",
     "lock",
     "output_folder",
-    "whole_lines",
 ]
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up",
@@ -179,26 +177,3 @@ def lock(handle: int, path: Path) -> None:
         raise InputError(
             f"{path}: another run is writing there; wait for it or choose another --out"
         ) from error
-
-
-def append_line(path: Path, line: str) -> None:
-    """Append one line and sync it; raises `MachineError` when the disk refuses."""
-    try:
-        with path.open("ab") as file:
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
-def whole_lines(path: Path) -> list[str]:
-    """The lines of a file that was appended to; a last line torn by a kill is cut off it."""
-    if not path.is_file():
-        return []
-    content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
-        with path.open("r+b") as file:
-            file.truncate(end)
-    return content[:end].decode(errors="replace").splitlines()
