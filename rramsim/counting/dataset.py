@@ -172,8 +172,8 @@ def load_dataset(path: Path) -> xr.Dataset:
             loaded = dataset.load()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a readable netCDF file; sweep again") from error
-    if "schema" not in loaded.attrs:
-        raise InputError(f"{path}: not a result of rramsim (it names no schema)")
+    if "count" not in loaded:
+        raise InputError(f"{path}: not a result of rramsim (it holds no counts)")
     return loaded
 
 
