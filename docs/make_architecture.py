@@ -14,6 +14,7 @@ _HANDS_ON = {
     "lazy": ("names when they are asked for", ""),
     "exceptions": ("the two kinds of error", ""),
     "extras": ("optional packages", ""),
+    "version": ("said once", ""),
     "identity": ("canonical values, hashed", "a task's id"),
     "durable": ("jobs, rows, workers", "Runner, RowFile"),
     "numbers": ("SPICE numbers, units", ""),
@@ -36,6 +37,7 @@ _HANDS_ON = {
     "experiment": ("reads the TOML file", "Experiment"),
     "stages": ("stages of a run", "files of a folder"),
     "explore": ("page with sliders", "127.0.0.1 only"),
+    "verbs": ("the verbs of `import rramsim`", "labelled values"),
     "cli": ("commands", "exit status"),
 }
 _WIDTH, _HEIGHT, _GAP, _COLUMNS = 212, 74, 28, 3
