@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from rramsim.experiment import Experiment
 from rramsim.identity import identity
 from rramsim.records import Conditions, Known, Possible
 from rramsim.stages.folder import RunFolder
@@ -15,6 +14,7 @@ from rramsim.stages.stage import Stage, Work
 
 if TYPE_CHECKING:
     from rramsim.durable import Say
+    from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.rare import SenseFailure
@@ -75,7 +75,7 @@ class _Cell:
         return _row(self)
 
 
-def _lacks(experiment: Experiment) -> str:
+def _lacks(experiment: "Experiment") -> str:
     if experiment.errors.engine == "batch":
         return ""
     return (
@@ -109,7 +109,7 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _cells(experiment: Experiment) -> list[_Cell]:
+def _cells(experiment: "Experiment") -> list[_Cell]:
     """All rates; supplies vary slowest, so that workers do not extract the same tables at once."""
     from rramsim.stages.rates import ERROR_TYPES, failure_of
 

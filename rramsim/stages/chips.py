@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rramsim.durable import Job, RowFile, Say
-from rramsim.experiment import Experiment
 from rramsim.identity import identity
 from rramsim.records import ChipRow, ChipsRecord
 from rramsim.stages.evaluations import network_digest, network_version, tested_images
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from rramsim.chips import ChipModel, ReadSurface
     from rramsim.engines import SenseEngine
+    from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.learning import ImageData
@@ -46,7 +46,7 @@ DISTRIBUTIONS = Document(
 )  # fmt: skip
 
 
-def _lacks(experiment: Experiment) -> str:
+def _lacks(experiment: "Experiment") -> str:
     if experiment.chips is None:
         return "no [chips] section, which says how many chips to draw"
     return only_backprop(experiment)
@@ -263,7 +263,7 @@ class _Bench:
 class _Tests:
     """The jobs of testing chips; the surface is fitted when a chip first needs it."""
 
-    def __init__(self, experiment: Experiment, data: "ImageData") -> None:
+    def __init__(self, experiment: "Experiment", data: "ImageData") -> None:
         assert experiment.chips is not None
         self._section = experiment.chips
         self._data = tested_images(data, self._section.images or 0, "[chips] images")
@@ -342,7 +342,7 @@ class _Tests:
             )
 
 
-def _engine(experiment: Experiment) -> "SenseEngine":
+def _engine(experiment: "Experiment") -> "SenseEngine":
     from rramsim.engines import BatchEngine
 
     engine = experiment.errors.make_engine()

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rramsim.durable import Job, RowFile, Runner, Say
 from rramsim.exceptions import InputError
-from rramsim.experiment import Experiment
 from rramsim.identity import identity
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.result_files import Rows
 from rramsim.version import __version__
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
     from rramsim.networks import WeightErrors
     from rramsim.stages.train import TrainedNetwork
@@ -37,7 +37,7 @@ EVALUATIONS = Rows(
 )  # fmt: skip
 
 Made = TypeVar("Made")
-Right = Callable[["TrainedNetwork", "WeightErrors | None", int], NDArray[np.bool_]]
+Right = Callable[["TrainedNetwork", "WeightErrors | None", int], "NDArray[np.bool_]"]
 """Which images, (images,), a network classifies right with the errors of one draw."""
 
 
@@ -86,6 +86,8 @@ class _Tested:
 
     def do(self, part: "tuple[WeightErrors | None, int]", say: Say) -> dict[str, Any]:
         """Test it with the errors of one draw; a bit each image."""
+        import numpy as np
+
         from rramsim.learning import right_with_errors
 
         errors, draw = part
@@ -113,7 +115,7 @@ class Evaluations:
     """
 
     def __init__(
-        self, folder: RunFolder, data: "ImageData", experiment: Experiment, runner: Runner
+        self, folder: RunFolder, data: "ImageData", experiment: "Experiment", runner: Runner
     ) -> None:
         self._path, self._seed = EVALUATIONS.path(folder), experiment.test.seed
         self._data = tested_images(data, experiment.test.images or 0, "[test] images")
@@ -136,11 +138,13 @@ class Evaluations:
         It is called once to learn which tests it asks for (all wrong, as far as it is told), and
         again when they are known; what it asks for only then is tested as it asks.
         """
+        import numpy as np
+
         asked: dict[str, Job] = {}
 
         def note(
             trained: "TrainedNetwork", errors: "WeightErrors | None", draw: int
-        ) -> NDArray[np.bool_]:
+        ) -> "NDArray[np.bool_]":
             job = self._job(trained, errors, draw)
             asked[job.key] = job
             return np.zeros(self.images, dtype=bool)
@@ -151,7 +155,7 @@ class Evaluations:
 
             def known(
                 trained: "TrainedNetwork", errors: "WeightErrors | None", draw: int
-            ) -> NDArray[np.bool_]:
+            ) -> "NDArray[np.bool_]":
                 job = self._job(trained, errors, draw)
                 found = self._runner.gather([job], rows, safe=True)[job.key]
                 if len(found) != -(-self.images // 8):

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
 
 from rramsim.exceptions import InputError
-from rramsim.experiment import Experiment, parse_experiment
 from rramsim.files import output_folder
 from rramsim.records import ProvenanceRecord, Record
 from rramsim.stages.result_files import Document
+
+if TYPE_CHECKING:
+    from rramsim.experiment import Experiment
 
 __all__ = ["EXPERIMENT", "PROVENANCE", "RunFolder"]
 
@@ -56,12 +59,14 @@ class RunFolder:
         """Folder of trained networks and checkpoints."""
         return self.path / "networks"
 
-    def save_experiment(self, experiment: Experiment) -> None:
+    def save_experiment(self, experiment: "Experiment") -> None:
         """Keep the experiment for those who are given this folder only."""
         EXPERIMENT.write(self, experiment.model_dump(mode="json"))
 
-    def load_experiment(self) -> Experiment:
+    def load_experiment(self) -> "Experiment":
         """The experiment that this folder was made from; raises `InputError` without one."""
+        from rramsim.experiment import parse_experiment
+
         values = EXPERIMENT.need(self).model_dump()
         values.pop("schema", None)
         folder = Path(str(values.pop("folder", ".")))

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
-from rramsim.experiment import Experiment
 from rramsim.records import ProvenanceRecord
 from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
 from rramsim.stages.result_files import ResultFile
 
 if TYPE_CHECKING:
+    from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
 __all__ = ["file_hashes", "known_files", "present_machine", "present_versions", "write_provenance"]
@@ -36,7 +36,7 @@ def known_files() -> dict[str, ResultFile[Any]]:
 
 
 def write_provenance(
-    folder: RunFolder, experiment: Experiment, *, data: "ImageData | None" = None
+    folder: RunFolder, experiment: "Experiment", *, data: "ImageData | None" = None
 ) -> None:
     """Write `provenance.json` about the files that the folder holds now.
 

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rramsim.exceptions import InputError, MachineError
-from rramsim.experiment import Experiment
 from rramsim.records import ProvenanceRecord
 from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
 from rramsim.stages.result_files import Dataset, ResultFile
@@ -14,6 +13,7 @@ from rramsim.stages.result_files import Dataset, ResultFile
 if TYPE_CHECKING:
     import xarray as xr
 
+    from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.stages.stage import Stage
@@ -53,7 +53,7 @@ class Results:
         return found
 
     @cached_property
-    def experiment(self) -> Experiment | None:
+    def experiment(self) -> "Experiment | None":
         """The experiment that the folder was made from."""
         there = EXPERIMENT.path(self.folder).is_file()
         return self.folder.load_experiment() if there else None

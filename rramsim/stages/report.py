@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.provenance import known_files
 from rramsim.stages.reading import NOMINAL, Results
 from rramsim.stages.result_files import Page
 from rramsim.stages.stage import Stage, Work
@@ -231,25 +232,28 @@ def _resistances(results: Results) -> str:
 
 
 def _hashes(results: Results) -> "list[Table]":
+    """Every result file with what it holds, and whether it is as provenance.json recorded it."""
     from rramsim.figures.table import Table
 
-    found = results.provenance
-    if found is None:
-        return []
+    known = known_files()
+    recorded = results.provenance.files if results.provenance else {}
+    there = {name for name, file in known.items() if file.path(results.folder).is_file()}
     rows = []
-    for name, digest in found.files.items():
-        path = results.folder.path / name
+    for name in sorted(there | recorded.keys()):
+        path, digest = results.folder.path / name, recorded.get(name, "")
         inside = path.resolve().is_relative_to(results.folder.path.resolve())
         if not (inside and path.is_file()):
             state = "not there now"
+        elif not digest:
+            state = "not recorded"
         else:
             same = hashlib.sha256(path.read_bytes()).hexdigest() == digest
             state = "as written" if same else "changed since"
-        rows.append((name, state, digest))
+        rows.append((name, known[name].holds if name in known else "", state, digest))
     return [
         Table(
             title="Files with their SHA-256, as provenance.json recorded them",
-            header=("file", "now", "SHA-256"),
+            header=("file", "holds", "now", "SHA-256"),
             rows=tuple(rows),
             folded=True,
         )

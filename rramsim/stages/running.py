@@ -7,13 +7,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
-from rramsim.experiment import Experiment
 from rramsim.files import folder_lock
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.provenance import write_provenance
 from rramsim.stages.stage import Progress, Stage, Work
 
 if TYPE_CHECKING:
+    from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
 __all__ = ["TimeUp", "chosen_stages", "run_stages"]
@@ -24,7 +24,7 @@ class TimeUp(Exception):
 
 
 def chosen_stages(
-    experiment: Experiment, names: Iterable[str] = (), *, skipped: Callable[[str], None]
+    experiment: "Experiment", names: Iterable[str] = (), *, skipped: Callable[[str], None]
 ) -> tuple[Stage, ...]:
     """The stages of these names, or those of a whole run, in their order.
 
@@ -50,7 +50,7 @@ def _quietly(stage: Stage) -> AbstractContextManager[Progress]:
 
 
 def run_stages(
-    experiment: Experiment,
+    experiment: "Experiment",
     folder: RunFolder,
     stages: Iterable[Stage | str],
     *,
@@ -111,7 +111,7 @@ def _timed(report: Progress, until: float | None) -> Progress:
     return told
 
 
-def _images_of(experiment: Experiment) -> "Callable[[], ImageData]":
+def _images_of(experiment: "Experiment") -> "Callable[[], ImageData]":
     def load() -> "ImageData":
         from rramsim.stages.data import choose_data
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
-from rramsim.experiment import Experiment
 from rramsim.records import SharesRecord
 from rramsim.stages.errors import rate_text
 from rramsim.stages.folder import RunFolder
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from rramsim.circuits import SenseCircuit
     from rramsim.counting import ErrorStatistics, SenseTally, SenseTask
+    from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
 
@@ -141,7 +141,7 @@ def _statistics(
     return ErrorStatistics(counts=np.stack([result[task.id].count for task in tasks]))
 
 
-def _column_off(experiment: Experiment, circuit: "SenseCircuit") -> "dict[str, SenseCircuit]":
+def _column_off(experiment: "Experiment", circuit: "SenseCircuit") -> "dict[str, SenseCircuit]":
     """The circuit without each of the column's switches that the experiment has on."""
     from rramsim.circuits import sense_circuit
 

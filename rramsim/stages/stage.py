@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rramsim.experiment import Experiment
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.result_files import ResultFile
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rramsim.durable import Runner
+    from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.learning import ImageData
@@ -44,7 +44,7 @@ class Work:
     known of a result. `kept` holds, by the stage's name, what stages before it returned.
     """
 
-    experiment: Experiment
+    experiment: "Experiment"
     folder: RunFolder
     images: Callable[[], "ImageData"] = _no_images
     report: Progress = _silent
@@ -82,7 +82,7 @@ class Redone:
     unchecked: str = ""
 
 
-def _always(_: Experiment) -> str:
+def _always(_: "Experiment") -> str:
     return ""
 
 
@@ -112,7 +112,7 @@ class Stage:
     of_run: bool = False
     first: bool = False
     images: bool = False
-    lacks: Callable[[Experiment], str] = _always
+    lacks: "Callable[[Experiment], str]" = _always
     draw: "Callable[[RunFolder], Mapping[str, Chart]]" = lambda folder: {}
     again: "Callable[[Work, RunFolder, float, int], Redone] | None" = None
     sections: "Callable[[Results], Sequence[Section]]" = lambda results: ()

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rramsim.exceptions import MachineError
-from rramsim.experiment import Experiment
 from rramsim.records import Record
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.reading import Results
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from rramsim.circuits import SenseConditions
     from rramsim.counting import FailedTask, SenseTally, SenseTask
     from rramsim.engines import Waveforms
+    from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
 
@@ -64,7 +64,7 @@ SENSE = Dataset(
 )
 
 
-def sweep_tasks(experiment: Experiment) -> "tuple[SenseTask, ...]":
+def sweep_tasks(experiment: "Experiment") -> "tuple[SenseTask, ...]":
     """Every written value under every set of conditions, as the sweep counts them."""
     from rramsim.counting import SenseTask
     from rramsim.devices import WRITTEN
@@ -172,7 +172,7 @@ def _failure(failed: "FailedTask") -> dict[str, object]:
 
 
 def _nominal(
-    experiment: Experiment, conditions: "tuple[SenseConditions, ...]"
+    experiment: "Experiment", conditions: "tuple[SenseConditions, ...]"
 ) -> "dict[str, xr.DataArray]":
     """Resolve time of median devices without mismatch over (vdd, temperature, corner, written)."""
     import numpy as np
@@ -205,7 +205,7 @@ def _nominal(
     return {"nominal_resolve_time_s": array}
 
 
-def _waveforms(experiment: Experiment, conditions: "SenseConditions") -> "dict[str, Waveforms]":
+def _waveforms(experiment: "Experiment", conditions: "SenseConditions") -> "dict[str, Waveforms]":
     from rramsim.stages.nominal import nominal_pair
 
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()

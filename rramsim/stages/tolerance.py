@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
-from rramsim.experiment import Experiment, ToleranceSection
 from rramsim.records import ToleranceRow, ToleratedRow
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations, Right
 from rramsim.stages.folder import RunFolder
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table as Shown
 
+    from rramsim.experiment import Experiment, ToleranceSection
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.learning import EpochMetrics
@@ -77,7 +77,7 @@ class _Case:
         return f"type {self.types[0]} at {self.trained_rate:g}"
 
 
-def _cases(plans: tuple[NetworkPlan, ...], section: ToleranceSection) -> Iterator[_Case]:
+def _cases(plans: tuple[NetworkPlan, ...], section: "ToleranceSection") -> Iterator[_Case]:
     for seed in section.seeds:
         for base in plans:
             plan = replace(base, settings=replace(base.settings, seed=seed))
@@ -162,7 +162,7 @@ def _rows(
             }
 
 
-def _lacks(experiment: Experiment) -> str:
+def _lacks(experiment: "Experiment") -> str:
     if why := only_backprop(experiment):
         return why
     if "none" not in experiment.training.errors_vdd_v:

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from rramsim.experiment import Experiment
 from rramsim.records import CostRow, TradeoffRow
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations
 from rramsim.stages.folder import RunFolder
@@ -15,6 +14,7 @@ from rramsim.stages.train import TRAINING, trained_networks
 if TYPE_CHECKING:
     from rich.table import Table as Shown
 
+    from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.figures.table import Table as Texts
@@ -34,7 +34,7 @@ _ASKED_LOSS = 0.005
 """The loss of accuracy that the report's answer is for: half a point."""
 
 
-def only_backprop(experiment: Experiment) -> str:
+def only_backprop(experiment: "Experiment") -> str:
     """Why networks of another rule cannot be tested layer by layer; empty where they can."""
     rule = experiment.training.rule
     if rule == "backprop":

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
-from rramsim.experiment import Experiment
 from rramsim.files import output_folder
 from rramsim.records import TrainingRow, WearRow
 from rramsim.stages.folder import PROVENANCE, RunFolder
@@ -24,6 +23,7 @@ from rramsim.stages.stage import Difference, Redone, Stage, Work
 from rramsim.stages.sweep import SENSE
 
 if TYPE_CHECKING:
+    from rramsim.experiment import Experiment
     from rramsim.figures.report import Section
     from rramsim.learning import EpochMetrics, ImageData, TrainingSettings
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
@@ -201,7 +201,7 @@ class EquilibriumPlan(Plan):
 
 
 def network_plans(
-    experiment: Experiment, folder: RunFolder, data: "ImageData"
+    experiment: "Experiment", folder: RunFolder, data: "ImageData"
 ) -> tuple[NetworkPlan, ...]:
     """Every network of the experiment's axes, in their order; rule "backprop"."""
     from rramsim.learning import TrainingSettings
@@ -236,7 +236,7 @@ def network_plans(
 
 
 def equilibrium_plans(
-    experiment: Experiment, folder: RunFolder, data: "ImageData"
+    experiment: "Experiment", folder: RunFolder, data: "ImageData"
 ) -> tuple[EquilibriumPlan, ...]:
     """The training without read errors and with those of each supply, as the experiment says."""
     spec, settings = experiment.make_equilibrium(data.input_shape, len(data.classes))
@@ -270,7 +270,7 @@ def _injected(folder: RunFolder, vdd_v: float | str, weights: str) -> dict[str, 
     )
 
 
-def plans_of(experiment: Experiment, folder: RunFolder, data: "ImageData") -> tuple[Plan, ...]:
+def plans_of(experiment: "Experiment", folder: RunFolder, data: "ImageData") -> tuple[Plan, ...]:
     """Every training of the experiment, by its rule."""
     if experiment.training.rule == "backprop":
         return network_plans(experiment, folder, data)
@@ -333,7 +333,7 @@ def _run(work: Work) -> tuple[TrainedNetwork, ...]:
 
 
 def trained_networks(
-    experiment: Experiment, folder: RunFolder, data: "ImageData"
+    experiment: "Experiment", folder: RunFolder, data: "ImageData"
 ) -> tuple[TrainedNetwork, ...]:
     """The experiment's networks as an earlier training by back-propagation left them."""
     from rramsim.learning import load_network

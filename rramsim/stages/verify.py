@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from rramsim.exceptions import InputError, MachineError
-from rramsim.experiment import Experiment
 from rramsim.records import ProvenanceRecord
 from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
 from rramsim.stages.provenance import file_hashes, known_files, present_versions
@@ -14,6 +13,7 @@ from rramsim.stages.result_files import check_schema
 from rramsim.stages.stage import Stage, Work
 
 if TYPE_CHECKING:
+    from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
 __all__ = ["Check", "verify_folder"]
@@ -129,7 +129,7 @@ def _schemas(folder: RunFolder, recorded: ProvenanceRecord) -> list[Check]:
     return found
 
 
-def _inputs(experiment: Experiment, recorded: ProvenanceRecord) -> Check:
+def _inputs(experiment: "Experiment", recorded: ProvenanceRecord) -> Check:
     circuit = experiment.make_circuit()
     other = []
     for name, then, now in (
@@ -145,7 +145,7 @@ def _inputs(experiment: Experiment, recorded: ProvenanceRecord) -> Check:
     )
 
 
-def _other_makers(experiment: Experiment, recorded: ProvenanceRecord) -> str:
+def _other_makers(experiment: "Experiment", recorded: ProvenanceRecord) -> str:
     """What made the rows and is another now, so that they cannot be known again; else empty."""
     pairs = {
         "engine": (recorded.engine, experiment.errors.make_engine().name),
@@ -155,7 +155,7 @@ def _other_makers(experiment: Experiment, recorded: ProvenanceRecord) -> str:
 
 
 def _images(
-    experiment: Experiment,
+    experiment: "Experiment",
     recorded: ProvenanceRecord,
     load: "Callable[[Experiment], ImageData]",
 ) -> tuple["ImageData | None", str]:
@@ -176,7 +176,7 @@ def _images(
 def _redone(
     stage: Stage,
     folder: RunFolder,
-    experiment: Experiment,
+    experiment: "Experiment",
     images: "ImageData | None",
     share: float,
     seed: int,
