@@ -139,7 +139,7 @@ class _Plot:
         for value, name in thinned(self.y, 5.0) if not self._panel.y.named else self.y.ticks:
             at = self.y.at(value)
             add(grid, "path", d=f"M{left:g} {at:.1f}H{right:g}", class_="line")
-            lines = wrapped(name, letters)[:2]
+            lines = wrapped(name, letters)[:2] if self._panel.y.named else [name]
             for number, line in enumerate(lines):
                 place = at + 4 + 18 * (number - (len(lines) - 1) / 2)
                 text(grid, left - 6, place, line, anchor="end")

@@ -373,7 +373,7 @@ def noise_robustness_figure(table: pd.DataFrame, *, caption: str) -> Chart:
         ]
         series.append(
             Series(
-                points=without_cliffs(points, factor=5), label=str(name), colour=index, mark=index,
+                points=without_cliffs(points, factor=3), label=str(name), colour=index, mark=index,
                 line="solid",
             )
         )  # fmt: skip
@@ -383,6 +383,6 @@ def noise_robustness_figure(table: pd.DataFrame, *, caption: str) -> Chart:
         key="noise", title="Test error against noise",
         panels=(Panel(x=x, y=_ERROR, series=series, dodge=True),),
         footer=f"{caption.rstrip('. ')}. Mean of {seeds} seed{'s' * (seeds > 1)}; "
-        "a factor of more than 5 is not joined.",
+        "a change by more than a factor of 3 is not joined.",
         bars="lowest and highest seed",
     )  # fmt: skip

@@ -114,4 +114,6 @@ def rate_text(rate: CountedRate) -> str:
     if not rate.events:
         return f"none seen (< {100 * rate.high:.2g} %)"
     value = rate.events / rate.trials
-    return f"{100 * value:.3g} % ({100 * rate.low:.2g}–{100 * rate.high:.2g} %)"
+    # Two digits would make 1e+02 of what lies above 99.5 %.
+    low, high = (f"{100 * v:.{3 if v > 0.995 else 2}g}" for v in (rate.low, rate.high))
+    return f"{100 * value:.3g} % ({low}–{high} %)"

@@ -244,6 +244,7 @@ def error_table(rows: Sequence[Any]) -> Table:
             for row in rows
         ),
         numeric=(0, 2, 3, 4, 5, 6),
+        folded=len(rows) > 12,
     )  # fmt: skip
 
 

@@ -225,6 +225,9 @@ def _shades(one: xr.Dataset) -> list[list[float]]:
 def time_figure(dataset: xr.Dataset) -> Chart:
     """Resolve time: the median devices in a long window, and those that resolved in the window."""
     panels = []
+    known = (dataset.nominal_resolve_time_s, dataset.resolve_time_s)
+    # Of a bar below the axis only what lies above its end is drawn.
+    least_ns = 1e9 * min([float(a.min()) for a in known if a.notnull().any()], default=1e-9)
     for where, at in _environments(dataset):
         window_ns = float(at.window) * 1e9
         vdd = at.vdd.values.tolist()
@@ -241,7 +244,7 @@ def time_figure(dataset: xr.Dataset) -> Chart:
                 ns, spread = mean * 1e9, (sd if sd == sd else 0.0) * 1e9
                 points.append(
                     Point(
-                        x=vdd_v, y=ns, y_bar=(max(ns - spread, 1e-3), ns + spread),
+                        x=vdd_v, y=ns, y_bar=(ns - spread, ns + spread),
                         tip=f"{vdd_v:g} V, written {name}\nresolved in the window: "
                         f"{engineering(mean, 's')}, standard deviation {engineering(sd, 's')}\n"
                         f"median devices: {engineering(median * 1e-9, 's')}",
@@ -254,7 +257,7 @@ def time_figure(dataset: xr.Dataset) -> Chart:
             )
         panels.append(
             Panel(
-                x=_SUPPLY, y=Axis(label="resolve time", unit="ns", log=True),
+                x=_SUPPLY, y=Axis(label="resolve time", unit="ns", log=True, low=0.5 * least_ns),
                 series=[*lines, *marks], dodge=True, choice=where,
                 rules=(Rule(y=window_ns, label=f"window {window_ns:g} ns"),),
             )

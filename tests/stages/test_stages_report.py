@@ -109,7 +109,10 @@ def test_the_page_tells_what_the_files_hold(whole, results):
     for rate in seen:
         shown = f"none seen (< {100 * rate['high']:.2g} %)"
         if rate["events"]:
-            interval = f"{100 * rate['low']:.2g}–{100 * rate['high']:.2g} %"
+            low, high = (
+                f"{100 * v:.{3 if v > 0.995 else 2}g}" for v in (rate["low"], rate["high"])
+            )
+            interval = f"{low}–{high} %"
             shown = f"{100 * rate['rate']:.3g} % ({interval})"
         assert shown in page.text
     assert ".subckt pcsa q qb bl blb sl sen vdd vss mpre1 q sen vdd" in page.text
