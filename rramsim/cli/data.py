@@ -38,7 +38,7 @@ def data(
         path = download_cifar10(cache_folder())
     found = [_described("digits", None, load_images("digits"))]
     if path is not None:
-        found.append(_described("cifar10", path, load_images("cifar10", path=path)))
+        found.append(_described("images", path, load_images("images", path=path)))
     if json:
         print_json({"data_sets": found})
         return

@@ -33,8 +33,10 @@ class TrainingSection(Section):
 
     rule: Literal["backprop", "ep", "holomorphic-ep", "ternary-ep"] = "backprop"
     """Back-propagation, or a rule of equilibrium propagation (see [equilibrium])."""
-    data: Literal["auto", "cifar10", "digits"] = "auto"
-    """The images; auto takes CIFAR-10 if it is there, else the digits."""
+    data: Literal[
+        "auto", "digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "imagenet32", "images"
+    ] = "auto"  # fmt: skip
+    """The images; auto takes what --data or RRAMSIM_DATA holds, else the digits."""
     epochs: int = setting(TrainingSettings, "epochs")
     min_steps: int = Field(default=0, ge=0, le=10_000_000)
     """More epochs on a small data set, until this many batches have been seen."""
@@ -61,6 +63,6 @@ class TestSection(Section):
     draws: int = Field(default=3, ge=1, le=1000)
     """Draws of the read errors at every point."""
     images: int = Field(default=0, ge=0)
-    """Test images used; 0 for all."""
+    """Test images used, as many of each class as can be; 0 for all."""
     seed: Seed = 0
     """Of the read errors that are drawn."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rramsim.learning.evaluation import Accuracy, accuracy, classified_right, right_with_errors
     from rramsim.learning.image_data import ImageData
     from rramsim.learning.progress import EpochMetrics
+    from rramsim.learning.published import images_of
     from rramsim.learning.settings import TrainingSettings
     from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
     from rramsim.learning.training import TrainingResult, train, training_step
@@ -34,6 +35,7 @@ __all__ = [
     "classified_right",
     "download_cifar10",
     "ensemble_accuracy",
+    "images_of",
     "load_images",
     "load_network",
     "right_with_errors",

@@ -13,37 +13,52 @@ from rramsim.learning.cifar_official import (
 from rramsim.learning.digits import digits
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.image_folders import archive_name, load_image_archive, load_image_folder
+from rramsim.learning.published import detected
 
 __all__ = ["DATA_SETS", "load_images"]
 
-DATA_SETS = ("digits", "cifar10")
-_FORMS = f"{ARCHIVE_NAME}, {FOLDER_NAME}/, an archive cifar10*.tar.* or train/<class>/*.jpg"
+DATA_SETS = ("digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "imagenet32", "images")
+_LABELS = {
+    "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST", "imagenet32": "ImageNet32",
+}  # fmt: skip
+_FORMS = (
+    f"{ARCHIVE_NAME}, {FOLDER_NAME}/, cifar-100-python.tar.gz, MNIST's idx files, ImageNet32's "
+    "batches, an .npz file, an archive *.tar.* or folder of train/<class>/* and test/<class>/*"
+)
 
 
 def load_images(name: str = "digits", *, path: Path | None = None) -> ImageData:
-    """Load a data set: "digits" (scikit-learn's, no path needed) or "cifar10".
+    """Load a data set: "digits" (scikit-learn's, no path needed) or another of `DATA_SETS`.
 
-    For "cifar10", `path` is the official archive `cifar-10-python.tar.gz`, the folder
-    `cifar-10-batches-py` it unpacks to, an archive or folder of image files
-    (train/<class>/<n>.jpg and test/<class>/<n>.jpg), or a folder that holds one of these. Archives
-    are read in memory; nothing is unpacked to disk. Raises `InputError` of one line if there is no
-    such data set, or if it is damaged or not to be trusted.
+    `path` is a file or folder in the form in which the set is published, an archive or folder of
+    image files (train/<class>/<n>.jpg and test/<class>/<n>.jpg, any one size, grey or colour), an
+    `.npz`, or a folder that holds one of these; "images" takes whatever lies there. Archives are
+    read in memory; nothing is unpacked to disk. Raises `InputError` of one line if there is no such
+    data set, if it is another one, or if it is damaged or not to be trusted.
     """
     if name == "digits":
         return digits()
-    if name != "cifar10":
+    if name not in DATA_SETS:
         raise InputError(f"data = {name!r}: must be one of {', '.join(DATA_SETS)}")
     if path is None:
         raise InputError(
-            "data = 'cifar10': no path given; set RRAMSIM_DATA to the folder that holds "
-            f"{ARCHIVE_NAME}, or fetch it with download_cifar10"
+            f"data = {name!r}: no path given; set RRAMSIM_DATA to the folder that holds it"
+            + (f", {ARCHIVE_NAME}, or fetch it with download_cifar10" if name == "cifar10" else "")
         )
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; it must be or hold {_FORMS}")
-    if path.is_file():
-        return _load_file(path)
-    return _load_folder(path)
+    found = detected(path)
+    data = found() if found else _load_file(path) if path.is_file() else _load_folder(path)
+    wanted = _LABELS.get(name)
+    # "CIFAR-10 (altered)" is CIFAR-10, CIFAR-100 is not.
+    if wanted is not None and data.label.partition(" (")[0].partition(",")[0] != wanted:
+        raise InputError(
+            f"{path}: holds {data.label} ({', '.join(data.classes[:4])}, ...), not {wanted}; "
+            "use data = 'images'"
+        )
+    return data
 
 
 def _load_file(path: Path) -> ImageData:
@@ -63,7 +78,13 @@ def _load_folder(path: Path) -> ImageData:
         return load_official_archive(path / ARCHIVE_NAME)
     if (path / "train").is_dir() and (path / "test").is_dir():
         return load_image_folder(path)
-    archives = sorted(p for p in path.glob("cifar10*") if p.is_file() and archive_name(p))
-    if archives:
+    if (path / "train").is_dir() or (path / "test").is_dir():
+        raise InputError(f"{path}: has no {'test' if (path / 'train').is_dir() else 'train'}/ part")
+    archives = sorted(p for p in path.iterdir() if p.is_file() and archive_name(p))
+    if len(archives) > 1:
+        archives = [p for p in archives if p.name.startswith("cifar10")][:1] or archives
+    if len(archives) == 1:
         return load_image_archive(archives[0], cache=cache_folder())
-    raise InputError(f"{path}: holds no CIFAR-10; it must be or hold {_FORMS}")
+    if archives:
+        raise InputError(f"{path}: holds {len(archives)} archives; name one of them")
+    raise InputError(f"{path}: holds no data set; it must be or hold {_FORMS}")

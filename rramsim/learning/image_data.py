@@ -14,10 +14,10 @@ __all__ = ["ImageData"]
 class ImageData:
     """Training and test images with their labels.
 
-    Images are uint8 of shape (N, C, H, W), labels int64 of shape (N,) with values 0 to
-    len(classes) - 1. `label` is what figures call the set. `source` says which file it came from
-    (its name and checksum). `crop_pixels` and `flip` say which augmentation leaves the meaning of
-    an image as it is: shifts of up to that many pixels, and left-right mirroring.
+    Images are uint8 (or float32 features) of shape (N, C, H, W), labels int64 of shape (N,) with
+    values 0 to len(classes) - 1. `label` is what figures call the set. `source` says which file it
+    came from (its name and checksum). `crop_pixels` and `flip` say which augmentation leaves the
+    meaning of an image as it is: shifts of up to that many pixels, and left-right mirroring.
 
     Raises `InputError` if shapes, types or labels disagree.
     """
@@ -37,10 +37,10 @@ class ImageData:
             ("training", self.train_images, self.train_labels),
             ("test", self.test_images, self.test_labels),
         ):
-            if images.dtype != np.uint8 or images.ndim != 4:
+            if images.dtype not in (np.uint8, np.float32) or images.ndim != 4:
                 raise InputError(
                     f"{self.label}: {part} images are {images.dtype} of shape {images.shape}, "
-                    "must be uint8 of shape (images, channels, height, width)"
+                    "must be uint8 or float32 of shape (images, channels, height, width)"
                 )
             if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
                 raise InputError(
@@ -65,6 +65,32 @@ class ImageData:
         """Channels, height and width of an image."""
         channels, height, width = self.train_images.shape[1:]
         return channels, height, width
+
+    def test_part(self, images: int, *, seed: int = 0) -> "ImageData":
+        """The same set with so many test images, as many of each class as can be, drawn by a seed.
+
+        The first ones would be of one class alone in a set that is sorted by class. All of them, or
+        0 for all, is the set itself. Raises `InputError` if there are not that many.
+        """
+        count = len(self.test_labels)
+        if not 0 <= images <= count:
+            raise InputError(f"images = {images}: {self.label} has {count} test images")
+        if images in (0, count):
+            return self
+        rng = np.random.default_rng([seed, 0x7E57])
+        order = rng.permutation(count)
+        # The n-th image of each class comes before the n+1-th of any.
+        rank = np.empty(count, dtype=np.int64)
+        for label in np.unique(self.test_labels):
+            mine = order[self.test_labels[order] == label]
+            rank[mine] = np.arange(len(mine))
+        chosen = np.sort(order[np.argsort(rank[order], kind="stable")][:images])
+        return replace(
+            self,
+            test_images=self.test_images[chosen],
+            test_labels=self.test_labels[chosen],
+            source=self.source | {"test_images": f"{images} of {count}, balanced, seed {seed}"},
+        )
 
     def subset(self, *, train: int, test: int, seed: int = 0) -> "ImageData":
         """Return so many training and test images, drawn without replacement from `seed`.

@@ -1,4 +1,4 @@
-"""CIFAR-10 as image files: train/<class>/<n>.jpg and test/<class>/<n>.jpg, packed or not."""
+"""Image files of any size: train/<class>/<n>.jpg and test/<class>/<n>.jpg, packed or not."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from rramsim.exceptions import InputError
 from rramsim.learning.archives import archive_members, check_member_name
 from rramsim.learning.array_cache import cached_arrays
-from rramsim.learning.cifar_official import file_digest
+from rramsim.learning.cifar_official import CIFAR10_CLASSES, file_digest
 from rramsim.learning.image_data import ImageData
 
 __all__ = ["archive_name", "load_image_archive", "load_image_folder"]
@@ -20,8 +20,8 @@ _KNOWN_COPIES = {
     "ee8535bf9439b434a5ff1ec5e080c0a72100ac8998fea7800886ed3c05aac8e0": "CIFAR-10 (JPEG copy)"
 }
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-_SIZE = (32, 32)
-_MAX_IMAGE_BYTES = 1 << 18
+_MAX_SIDE = 1024
+_MAX_IMAGE_BYTES = 1 << 24
 _PARTS = ("train", "test")
 
 _Arrays = dict[str, NDArray[np.generic]]
@@ -31,8 +31,9 @@ def load_image_archive(path: Path, *, cache: Path | None = None) -> ImageData:
     """Read an archive of image files in memory; labels are the classes in alphabetical order.
 
     `cache` is a folder for the decoded arrays: decoding sixty thousand JPEGs takes seconds, reading
-    them back a tenth of one. An archive whose sha256 is not known is called "CIFAR-10 (image
-    copy)". Raises `InputError` of one line for anything that is not such an archive.
+    them back a tenth of one. A set of the ten classes of CIFAR-10 in 32 x 32 is called "CIFAR-10
+    (image copy)", any other by its file's name. Raises `InputError` of one line for anything that
+    is not such an archive.
     """
     sha256 = file_digest(path, "sha256")
 
@@ -40,8 +41,10 @@ def load_image_archive(path: Path, *, cache: Path | None = None) -> ImageData:
         return _decoded(archive_members(path, max_member_bytes=_MAX_IMAGE_BYTES), path)
 
     arrays = decode() if cache is None else cached_arrays(cache, f"images-{sha256}", decode)
-    label = _KNOWN_COPIES.get(sha256, "CIFAR-10 (image copy)")
-    return _image_data(arrays, label, {"file": path.name, "sha256": sha256})
+    name = path.name.split(".")[0]
+    return _image_data(
+        arrays, _KNOWN_COPIES.get(sha256), name, {"file": path.name, "sha256": sha256}
+    )
 
 
 def load_image_folder(path: Path) -> ImageData:
@@ -57,20 +60,25 @@ def load_image_folder(path: Path) -> ImageData:
                 except OSError as error:
                     raise InputError(f"{file}: cannot be read ({error.strerror})") from error
 
-    return _image_data(_decoded(files(), path), "CIFAR-10 (image copy)", {"file": path.name})
+    return _image_data(_decoded(files(), path), None, path.name, {"file": path.name})
 
 
-def _image_data(arrays: _Arrays, label: str, source: dict[str, str]) -> ImageData:
+def _image_data(arrays: _Arrays, label: str | None, name: str, source: dict[str, str]) -> ImageData:
+    classes = tuple(str(name) for name in arrays["classes"])
+    side = min(arrays["train_images"].shape[2:])
+    if label is None:
+        cifar = classes == CIFAR10_CLASSES and arrays["train_images"].shape[1:] == (3, 32, 32)
+        label = "CIFAR-10 (image copy)" if cifar else name
     return ImageData(
         train_images=arrays["train_images"].astype(np.uint8, copy=False),
         train_labels=arrays["train_labels"].astype(np.int64, copy=False),
         test_images=arrays["test_images"].astype(np.uint8, copy=False),
         test_labels=arrays["test_labels"].astype(np.int64, copy=False),
-        classes=tuple(str(name) for name in arrays["classes"]),
+        classes=classes,
         label=label,
         source=source,
-        crop_pixels=4,
-        flip=True,
+        crop_pixels=min(4, side // 8),
+        flip=not all(name.isdigit() for name in classes),  # a mirrored digit is no digit
     )
 
 
@@ -100,19 +108,25 @@ def _decoded(members: Iterable[tuple[str, bytes]], path: Path) -> _Arrays:
     arrays: _Arrays = {"classes": np.array(classes)}
     for part, rows in found.items():
         rows.sort(key=lambda row: row[:3])
+        shapes = sorted({row[3].shape for row in rows})
+        if len(shapes) > 1:
+            raise InputError(
+                f"{path}: images of different sizes in {part}/, {_size(shapes[0])} and "
+                f"{_size(shapes[-1])}; all must have one"
+            )
         arrays[f"{part}_images"] = np.stack([row[3] for row in rows])
         arrays[f"{part}_labels"] = np.array([position[row[0]] for row in rows], dtype=np.int64)
     return arrays
 
 
 def _image(content: bytes, where: str) -> NDArray[np.uint8]:
-    """Decode one image to (3, 32, 32); size and mode are checked before any pixel is decoded."""
+    """Decode one image to (1 or 3, H, W); size and mode are checked before any pixel is decoded."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
-            if image.size != _SIZE or image.mode != "RGB":
+            if max(image.size) > _MAX_SIDE or image.mode not in ("RGB", "L"):
                 raise InputError(
                     f"{where}: {image.size[0]} x {image.size[1]} pixels of mode {image.mode}, "
-                    f"must be {_SIZE[0]} x {_SIZE[1]} of mode RGB"
+                    f"must be at most {_MAX_SIDE} x {_MAX_SIDE} of mode RGB or L (grey)"
                 )
             pixels = np.asarray(image)
     except InputError:
@@ -121,7 +135,13 @@ def _image(content: bytes, where: str) -> NDArray[np.uint8]:
         raise InputError(f"{where}: not a JPEG or PNG image") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{where}: damaged image ({error})") from error
+    if pixels.ndim == 2:
+        return np.ascontiguousarray(pixels[None])
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[2]} x {shape[1]} pixels of {'colour' if shape[0] == 3 else 'grey'}"
 
 
 def archive_name(path: Path) -> bool:

@@ -104,8 +104,12 @@ def _load(content: bytes) -> Any:
     return _Reader(io.BytesIO(content), encoding="bytes").load()
 
 
-def read_batch(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the images (N, 3, 32, 32) and labels (N,) of one official batch.
+def read_batch(
+    content: bytes, where: str, *, labels: str = "labels", classes: int = 10, first: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the images (N, 3, 32, 32) and labels (N,), from 0, of one official batch.
+
+    `labels` is the entry that holds them, as numbers from `first` on, for so many classes.
 
     `where` names the file in the `InputError` raised if the content is not such a batch.
     """
@@ -114,25 +118,27 @@ def read_batch(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray[n
     except Exception as error:
         # A damaged pickle can fail in any way; all of them mean the same to the user.
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(f"{where}: not a CIFAR-10 batch ({reason})") from error
+        raise InputError(f"{where}: not a batch of images ({reason})") from error
     if not isinstance(values, dict):
-        raise InputError(f"{where}: not a CIFAR-10 batch (no dictionary)")
-    array, labels = values.get(b"data"), values.get(b"labels")
-    if not isinstance(array, _Array) or not isinstance(labels, list):
-        raise InputError(f"{where}: not a CIFAR-10 batch (no 'data' array with a 'labels' list)")
-    expected = (len(labels), _IMAGE_BYTES)
+        raise InputError(f"{where}: not a batch of images (no dictionary)")
+    array, found = (values.get(key.encode(), values.get(key)) for key in ("data", labels))
+    if not isinstance(array, _Array) or not isinstance(found, list):
+        raise InputError(f"{where}: not a batch of images (no 'data' array with a {labels!r} list)")
+    expected = (len(found), _IMAGE_BYTES)
     name = array.dtype.name if isinstance(array.dtype, _DType) else None
     if (
         array.shape != expected
         or name != "u1"
         or not isinstance(array.data, bytes)
-        or len(array.data) != len(labels) * _IMAGE_BYTES
+        or len(array.data) != len(found) * _IMAGE_BYTES
     ):
         raise InputError(
             f"{where}: its data are {array.shape} of {name!r}, must be {expected} bytes"
         )
-    if not all(type(label) is int and 0 <= label <= 9 for label in labels):
-        raise InputError(f"{where}: its labels must be whole numbers 0 to 9")
+    if not all(type(label) is int and first <= label < first + classes for label in found):
+        raise InputError(
+            f"{where}: its labels must be whole numbers {first} to {first + classes - 1}"
+        )
     # A copy, since memory that cannot be written to makes torch warn.
     images = np.frombuffer(array.data, dtype=np.uint8).reshape(-1, 3, 32, 32).copy()
-    return images, np.array(labels, dtype=np.int64)
+    return images, np.array(found, dtype=np.int64) - first

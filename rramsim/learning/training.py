@@ -214,7 +214,8 @@ def _set_statistics(network: nn.Module, data: ImageData, norm_momentum: float) -
     for module in network.modules():
         if isinstance(module, Standardise):
             mean = pixels.mean(axis=(0, 2, 3))
-            deviation = pixels.std(axis=(0, 2, 3)).clip(min=1.0)
+            least = 1.0 if pixels.dtype == np.uint8 else 1e-6  # a channel of one value alone
+            deviation = pixels.std(axis=(0, 2, 3)).clip(min=least)
             module.mean.copy_(torch.from_numpy(mean))
             module.deviation.copy_(torch.from_numpy(deviation))
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -57,19 +57,16 @@ def network_version() -> str:
 
 
 def tested_images(data: "ImageData", wanted: int, key: str) -> "ImageData":
-    """The images that are tested, with hardly any for training.
+    """The images that are tested, as many of each class as can be, with hardly any for training.
 
     Raises `InputError` for more than there are.
     """
     if wanted > len(data.test_labels):
         raise InputError(f"{key} = {wanted}: {data.label} has {len(data.test_labels)} test images")
-    wanted = wanted or len(data.test_labels)
     return replace(
-        data,
+        data.test_part(wanted),
         train_images=data.train_images[:1],
         train_labels=data.train_labels[:1],
-        test_images=data.test_images[:wanted],
-        test_labels=data.test_labels[:wanted],
     )
 
 
