@@ -135,7 +135,7 @@ def _run(work: Work) -> None:
 
 
 def _rows(
-    case: _Case, network: TrainedNetwork, section: ToleranceSection, draws: int, right: Right
+    case: _Case, network: TrainedNetwork, section: "ToleranceSection", draws: int, right: Right
 ) -> Iterator[dict[str, Any]]:
     """A row for each type and rate that a training is tested with."""
     import numpy as np
