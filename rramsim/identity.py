@@ -12,8 +12,6 @@ import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-import numpy as np
-
 __all__ = ["canonical", "identity", "unnamed_at"]
 
 _UNNAMED = "rramsim identity: unnamed at"
@@ -29,6 +27,7 @@ def identity(kind: str, version: int, /, **parts: Any) -> str:
 
     `version` goes up when the parts mean something else than before.
 
+    >>> import numpy as np
     >>> identity("read", 1, window_s=10e3) == identity("read", 1, window_s=np.float64(10_000))
     True
     """
@@ -44,19 +43,18 @@ def canonical(value: Any) -> Any:
     dataclasses of these; a class that has a property `identity` is known by that. Raises
     `TypeError` for anything else, and for NaN, which equals nothing.
 
+    >>> import numpy as np
     >>> canonical((True, 2.0, np.int8(3), 0.5))
     [True, 2, 3, 0.5]
     """
     if value is None or isinstance(value, (bool, str)):
         return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return _number(float(value))
-    if isinstance(value, np.ndarray):
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return canonical(value.tolist())
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return _number(float(value))
     if isinstance(value, (tuple, list)):
         return [canonical(item) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):

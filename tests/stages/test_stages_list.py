@@ -19,9 +19,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 TOY = '''
 """Squares of the supplies, a row each."""
 
-import json
+from dataclasses import dataclass
 
-from rramsim.files import append_line, whole_lines
+from rramsim.durable import Job, RowFile
 from rramsim.records import Record
 from rramsim.stages.result_files import Rows, Table
 from rramsim.stages.stage import Stage
@@ -38,17 +38,23 @@ SQUARES = Table(
 )
 
 
+@dataclass(frozen=True)
+class Squarer:
+    id: str = "square"
+    version: str = "1"
+
+    def do(self, part, say):
+        return {"vdd_v": part, "square_v2": part**2}
+
+
 def _run(work):
-    known = {row["key"]: row for row in map(json.loads, whole_lines(ROWS.path(work.folder)))}
-    supplies = work.experiment.sense.vdd_v
-    for number, vdd_v in enumerate(supplies):
-        if str(vdd_v) not in known:
-            row = {"key": str(vdd_v), "vdd_v": vdd_v, "square_v2": vdd_v**2}
-            append_line(ROWS.path(work.folder), json.dumps(row))
-            known[row["key"]] = row
-        work.report(number + 1, len(supplies), "")
-    rows = [known[str(vdd_v)] for vdd_v in supplies]
-    SQUARES.write(work.folder, [{k: v for k, v in row.items() if k != "key"} for row in rows])
+    jobs = [
+        Job(key=f"{vdd_v}", name=f"{vdd_v} V", shared=Squarer(), part=vdd_v)
+        for vdd_v in work.experiment.sense.vdd_v
+    ]
+    with RowFile(ROWS.path(work.folder), parse=lambda row: row) as rows:
+        found = work.runner.gather(jobs, rows, safe=True, report=work.report)
+    SQUARES.write(work.folder, [found[job.key] for job in jobs])
 
 
 def _sections(results):
@@ -94,7 +100,7 @@ def rramsim(monkeypatch, capsys):
 
 def test_a_stage_in_one_file_is_run_resumed_reported_verified_and_told(toy, rramsim, tmp_path):
     file, out = tmp_path / "mine.toml", tmp_path / "out"
-    file.write_text("[sense]\nvdd_v = [1.0, 1.1, 1.2]\n")
+    file.write_text("[sense]\nvdd_v = [1.0, 1.1, 1.2]\n[errors]\nworkers = 1\n")
     command = ("run", file, "--out", out, "--stage", "squares")
     status, said, err = rramsim(*command)
     assert status == 0 and said.splitlines()[:3] == ["1", "1.21", "1.44"], err
