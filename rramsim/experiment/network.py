@@ -64,5 +64,7 @@ class TestSection(Section):
     """Draws of the read errors at every point."""
     images: int = Field(default=0, ge=0)
     """Test images used, as many of each class as can be; 0 for all."""
+    recalibrate: int = Field(default=0, ge=0)
+    """Training images, unlabelled, on which each chip measures batch-norm anew; 0 for none."""
     seed: Seed = 0
     """Of the read errors that are drawn."""

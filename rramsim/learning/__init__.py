@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rramsim.learning.image_data import ImageData
     from rramsim.learning.progress import EpochMetrics
     from rramsim.learning.published import images_of
+    from rramsim.learning.recalibration import recalibrate, recalibrated
     from rramsim.learning.settings import TrainingSettings
     from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
     from rramsim.learning.training import TrainingResult, train, training_step
@@ -38,6 +39,8 @@ __all__ = [
     "images_of",
     "load_images",
     "load_network",
+    "recalibrate",
+    "recalibrated",
     "right_with_errors",
     "save_network",
     "tolerance_factor",

@@ -1,5 +1,6 @@
 """The accuracy of a network, with its interval."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
 from rramsim.learning.image_data import ImageData
+from rramsim.learning.recalibration import recalibrated
 from rramsim.networks import WeightErrors, set_weight_errors
 
 __all__ = ["Accuracy", "accuracy", "classified_right", "right_with_errors"]
@@ -67,15 +69,21 @@ def accuracy(
 
 def right_with_errors(
     network: nn.Module, data: ImageData, errors: WeightErrors | None, *, images: int, seed: int,
-    draw: int,
+    draw: int, recalibrate: int = 0,
 ) -> NDArray[np.bool_]:  # fmt: skip
-    """Which of the first `images` test images are right, (images,), with one draw of read errors.
+    """Which of `images` test images are right, (images,), with one draw of read errors.
 
-    The errors are drawn once and stay for all images (a programmed array); None: no errors.
+    The images are drawn by `ImageData.test_part`. The errors are drawn once and stay for all images
+    (a programmed array); None: no errors. `recalibrate`: training images, without their labels, on
+    which batch-norm is measured with these errors first (`recalibrated`); 0 for none.
     """
+    tested = data.test_part(images)
     set_weight_errors(network, errors, seed=seed * 1_000_003 + draw, mode="frozen")
     try:
-        return classified_right(network, data.test_images[:images], data.test_labels[:images])
+        with (
+            recalibrated(network, data.train_images[:recalibrate]) if recalibrate else nullcontext()
+        ):
+            return classified_right(network, tested.test_images, tested.test_labels)
     finally:
         set_weight_errors(network, None)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.learning import Accuracy, accuracy
+    from rramsim.learning import Accuracy, accuracy, recalibrate, recalibrated
     from rramsim.networks import (
         AbsMean,
         Binary,
@@ -76,6 +76,8 @@ __all__ = [
     "program",
     "quantised_layers",
     "read_errors",
+    "recalibrate",
+    "recalibrated",
     "restore",
     "set_read_weights",
     "set_weight_errors",
