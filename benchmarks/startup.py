@@ -35,7 +35,7 @@ ngspice = NgSpiceShared.new_instance()
 ngspice.load_circuit(open(sys.argv[1]).read())
 ngspice.run()
 plot = ngspice.plot(None, ngspice.last_plot)
-time, q, qb, vdd = (np.array(plot[name]._data) for name in ("time", "q", "qb", "vdd#branch"))
+time, q, qb, vdd = (np.array(plot[name]._data) for name in ("time", *sys.argv[2:]))
 apart = np.abs(q - qb) > 0.6
 print("read", "+1" if q[-1] > qb[-1] else "-1", "at", time[apart][0] if apart.any() else None)
 print("charge", np.trapezoid(-vdd, time))
@@ -58,7 +58,11 @@ def cases(folder: Path) -> tuple[Case, ...]:
     deck, script = folder / "pcsa.cir", folder / "bare.py"
     circuit = sense_circuit(process=load_process("sky130-5v"))
     # The very text that ngspice gets from us.
-    deck.write_text(NgspiceEngine().deck(circuit, SenseConditions(vdd_v=1.2)))
+    text = NgspiceEngine().deck(circuit, SenseConditions(vdd_v=1.2))
+    deck.write_text(text)
+    saved = next(line for line in text.splitlines() if line.startswith(".save")).split()
+    q, qb = (word[2:-1] for word in saved[1:3])
+    supply = next(word[2:-1] for word in saved if word.startswith("i("))
     script.write_text(PYSPICE)
     typer = ("-c", "import typer")
     return (
@@ -73,7 +77,7 @@ def cases(folder: Path) -> tuple[Case, ...]:
         Case(
             name="sense (ngspice)",
             ours=("-m", "rramsim", *SENSE),
-            theirs=(str(script), str(deck)),
+            theirs=(str(script), str(deck), q, qb, f"{supply}#branch"),
             limit=2.0,
         ),
     )

@@ -1,13 +1,17 @@
 """`rramsim sense`: one sense."""
 
-import math
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rramsim.cli.options import JsonOption, Quantity, parse_quantity, print_json
+from rramsim.cli.options import JsonOption, Quantity, check_plot, parse_quantity, print_json
+from rramsim.durable.child import in_child
+
+if TYPE_CHECKING:
+    from rramsim.verbs.sensing import Sense
 
 __all__ = ["register", "sense"]
 
@@ -41,60 +45,52 @@ def sense(
 
     Example: rramsim sense --vdd 1.2 --r-bl 10k --r-blb 350k
     """
-    from rramsim.circuits import SenseConditions, sense_circuit
-    from rramsim.engines import NgspiceEngine, SenseEngine, SenseSamples
-    from rramsim.exceptions import InputError, MachineError
-    from rramsim.processes import load_process
-
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InputError(f"--plot {plot}: must end in .png, .svg or .pdf")
-    conditions = SenseConditions(
-        vdd_v=parse_quantity("--vdd", vdd),
-        temperature_c=parse_quantity("--temperature", temperature),
-        corner=corner,
-        window_s=parse_quantity("--window", window),
+    check_plot(plot)
+    given = {
+        "vdd_v": parse_quantity("--vdd", vdd),
+        "temperature_c": parse_quantity("--temperature", temperature),
+        "window_s": parse_quantity("--window", window),
+        "r_bl_ohm": parse_quantity("--r-bl", r_bl),
+        "r_blb_ohm": parse_quantity("--r-blb", r_blb),
+    }
+    step_s, tolerance_v = (
+        parse_quantity("--max-step", max_step),
+        parse_quantity("--tolerance", tolerance),
     )
-    samples = SenseSamples.nominal(parse_quantity("--r-bl", r_bl), parse_quantity("--r-blb", r_blb))
-    solver: SenseEngine = NgspiceEngine(max_step_s=parse_quantity("--max-step", max_step))
-    if engine is _Engine.batch:
-        from rramsim.engines import BatchEngine  # heavy: loaded where it is needed
 
-        solver = BatchEngine(tolerance_v=parse_quantity("--tolerance", tolerance), threads=1)
-    circuit = sense_circuit(process=load_process("sky130-5v"), netlist=netlist)
-    outcome = solver.sense(circuit, conditions, samples, waveforms=plot is not None)
-    if not outcome.converged[0]:
-        raise MachineError(f"the simulation did not converge at {conditions.label}")
-    read, energy_j = int(outcome.read[0]), float(outcome.energy_j[0])
-    resolve_time_s = float(outcome.resolve_time_s[0])
-    resolved = not math.isnan(resolve_time_s)
+    def act() -> "Sense":
+        from rramsim.engines import NgspiceEngine, SenseEngine
+        from rramsim.verbs.sensing import circuit
+        from rramsim.verbs.sensing import sense as sense_once
+
+        solver: SenseEngine = NgspiceEngine(max_step_s=step_s)
+        if engine is _Engine.batch:
+            from rramsim.engines import BatchEngine
+
+            solver = BatchEngine(tolerance_v=tolerance_v, threads=1)
+        own = circuit(netlist=netlist)
+        return sense_once(own, corner=corner, engine=solver, waveforms=plot is not None, **given)
+
+    # In a child: a netlist that hangs or crashes the simulator is ended by an interrupt.
+    found = in_child(act, what="the sense")
     if plot is not None:
         from rramsim.figures import save_one, waveform_figure
 
-        title = f"{r_bl} / {r_blb} Ω: reads {read:+d}" if read else f"{r_bl} / {r_blb} Ω: reads 0"
-        figure = waveform_figure({title: outcome.waveforms[0]}, conditions, engine=solver.name)
-        save_one(figure, plot)
+        assert found.waveforms is not None
+        title = f"{r_bl} / {r_blb} Ω: reads {found.read:{'+d' if found.read else 'd'}}"
+        waves = {title: found.waveforms}
+        save_one(waveform_figure(waves, found.conditions, engine=found.engine), plot)
     if json:
-        print_json(
-            {
-                "read": read,
-                "resolve_time_s": resolve_time_s if resolved else None,
-                "margin_v": float(outcome.margin_v[0]),
-                "energy_j": energy_j,
-                "clock_energy_j": float(outcome.clock_energy_j[0]),
-                "word_line_energy_j": float(outcome.word_line_energy_j[0]),
-                "engine": engine.value,
-                "engine_settings": solver.name,
-                "vdd_v": conditions.vdd_v,
-                "temperature_c": conditions.temperature_c,
-                "corner": conditions.corner,
-                "window_s": conditions.window_s,
-            }
-        )
+        conditions = asdict(found.conditions)
+        named = {"engine": engine.value, "engine_settings": found.engine}
+        print_json(found.numbers() | named | conditions)
         return
-    when = f"{resolve_time_s * 1e9:.3g} ns" if resolved else "not within the window"
-    typer.echo(f"read {read:+d}" if read else "read 0")
+    after_s = found.resolve_time_s
+    when = "not within the window" if after_s is None else f"{after_s * 1e9:.3g} ns"
+    typer.echo(f"read {found.read:+d}" if found.read else "read 0")
     typer.echo(f"resolved: {when}")
-    typer.echo(f"energy per sense cycle: {energy_j * 1e15:.4g} fJ (simulated, {solver.name})")
+    energy = f"{found.energy_j * 1e15:.4g} fJ"
+    typer.echo(f"energy per sense cycle: {energy} (simulated, {found.engine})")
 
 
 def register(app: typer.Typer) -> None:

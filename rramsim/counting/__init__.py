@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Spread,
         draw_samples,
         sense_chunk,
+        sense_tasks,
     )
 else:
     __getattr__ = names_on_demand(__name__)
@@ -71,6 +72,7 @@ __all__ = [
     "save_dataset",
     "sense_chunk",
     "sense_dataset",
+    "sense_tasks",
     "statistics_at",
     "zero_boundary",
 ]

@@ -1,6 +1,7 @@
 """A task: one written value under one set of conditions, identified by all it depends on."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,7 +17,14 @@ from rramsim.exceptions import InputError
 from rramsim.identity import identity
 from rramsim.numbers import LARGEST_SEED
 
-__all__ = ["CHUNK_SAMPLES", "SenseTask", "Spread", "draw_samples", "sense_chunk"]
+__all__ = [
+    "CHUNK_SAMPLES",
+    "SenseTask",
+    "Spread",
+    "draw_samples",
+    "sense_chunk",
+    "sense_tasks",
+]
 
 CHUNK_SAMPLES = 100
 """Senses per row: about 1.5 s of ngspice, so little is lost by a kill and little by writing."""
@@ -88,8 +96,9 @@ class SenseTask:
     conditions: SenseConditions
     resistances: ResistanceModel
     written: int
-    seed: int
     engine: SenseEngine
+    seed: int = 1
+    """Of the devices, mismatch and noise that are drawn."""
     mismatch: bool = True
     noise: bool = False
     spread: Spread = Spread()
@@ -153,6 +162,36 @@ class SenseTask:
     def do(self, part: tuple[int, int], say: Say) -> dict[str, list[float]]:
         """What a worker runs: sense one chunk."""
         return sense_chunk(self, *part).to_value()
+
+
+def sense_tasks(
+    conditions: Iterable[SenseConditions],
+    *,
+    circuit: SenseCircuit,
+    resistances: ResistanceModel,
+    engine: SenseEngine,
+    seed: int = SenseTask.seed,
+    mismatch: bool = True,
+    noise: bool = False,
+    spread: Spread | None = None,
+    written: Sequence[int] = WRITTEN,
+) -> tuple[SenseTask, ...]:
+    """A task for every written value under every set of conditions."""
+    return tuple(
+        SenseTask(
+            circuit=circuit,
+            conditions=one,
+            resistances=resistances,
+            written=value,
+            seed=seed,
+            engine=engine,
+            mismatch=mismatch,
+            noise=noise,
+            spread=spread or Spread(),
+        )
+        for one in conditions
+        for value in written
+    )
 
 
 def sense_chunk(task: SenseTask, chunk: int, samples: int = CHUNK_SAMPLES) -> SenseTally:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rramsim.counting import StopRule
+from rramsim.counting import SenseTask, StopRule
 from rramsim.durable import Limits, Runner
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
 from rramsim.experiment.values import Quantity, Section, Seed, setting
@@ -32,8 +32,7 @@ class ErrorsSection(Section):
     workers: int | None = setting(Runner, "workers")
     scheduler: str | None = setting(Runner, "scheduler")
     chunk_limit_s: Quantity = setting(Limits, "job_s")
-    seed: Seed = 1
-    """Of the devices, mismatch and noise that are drawn."""
+    seed: Seed = setting(SenseTask, "seed")
 
     def make_engine(self) -> SenseEngine:
         """The engine that senses."""

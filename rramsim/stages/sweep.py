@@ -66,25 +66,17 @@ SENSE = Dataset(
 
 def sweep_tasks(experiment: "Experiment") -> "tuple[SenseTask, ...]":
     """Every written value under every set of conditions, as the sweep counts them."""
-    from rramsim.counting import SenseTask
-    from rramsim.devices import WRITTEN
+    from rramsim.counting import sense_tasks
 
-    circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
-    resistances = experiment.make_resistances()
-    return tuple(
-        SenseTask(
-            circuit=circuit,
-            conditions=conditions,
-            resistances=resistances,
-            written=written,
-            seed=experiment.errors.seed,
-            engine=engine,
-            mismatch=experiment.sense.mismatch,
-            noise=experiment.sense.noise,
-            spread=experiment.sense.make_spread(),
-        )
-        for conditions in experiment.make_conditions()
-        for written in WRITTEN
+    return sense_tasks(
+        experiment.make_conditions(),
+        circuit=experiment.make_circuit(),
+        resistances=experiment.make_resistances(),
+        engine=experiment.errors.make_engine(),
+        seed=experiment.errors.seed,
+        mismatch=experiment.sense.mismatch,
+        noise=experiment.sense.noise,
+        spread=experiment.sense.make_spread(),
     )
 
 
@@ -96,7 +88,6 @@ def _run(work: Work) -> "xr.Dataset":
     from rramsim.counting import run_campaign, sense_dataset
 
     experiment, folder = work.experiment, work.folder
-    circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
     conditions = experiment.make_conditions()
     tasks = sweep_tasks(experiment)
     tallies = run_campaign(
@@ -124,15 +115,8 @@ def _run(work: Work) -> "xr.Dataset":
             certificate = _certify(work, tasks, tallies)
     dataset = dataset.assign(_nominal(experiment, conditions))
     dataset.attrs |= {
-        "engine": engine.name,
+        **tasks[0].attributes(),
         "certification": certificate,
-        "circuit": circuit.name,
-        "circuit_sha256": circuit.sha256,
-        "process": circuit.process.name,
-        "resistances": repr(experiment.make_resistances()),
-        "seed": experiment.errors.seed,
-        "mismatch": int(experiment.sense.mismatch),
-        "noise": int(experiment.sense.noise),
         "failed": json.dumps([_failure(failed) for failed in tallies.failed]),
     }
     SENSE.write(folder, dataset)

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.devices import WRITTEN, ResistanceModel
+from rramsim.devices import ResistanceModel
 from rramsim.exceptions import InputError
 from rramsim.verbs.sensing import Engine, make_engine, resistances
 
@@ -52,25 +52,21 @@ def sweep(
     >>> dict(counted.sizes)["vdd"], int(counted["count"].sum())
     (2, 600)
     """
-    from rramsim.counting import SenseTask, StopRule, run_campaign, sense_dataset
+    from rramsim.counting import StopRule, run_campaign, sense_dataset, sense_tasks
     from rramsim.durable import Runner
 
     axes = [_axis(values) for values in (vdd_v, temperature_c, corner, window_s)]
-    tasks = tuple(
-        SenseTask(
-            circuit=circuit,
-            conditions=SenseConditions(
-                vdd_v=vdd, temperature_c=temperature, corner=name, window_s=window
-            ),
-            resistances=devices or resistances(),
-            written=written,
-            seed=seed,
-            engine=make_engine(engine),
-            mismatch=mismatch,
-            noise=noise,
-        )
-        for vdd, temperature, name, window in product(*axes)
-        for written in WRITTEN
+    tasks = sense_tasks(
+        (
+            SenseConditions(vdd_v=vdd, temperature_c=celsius, corner=name, window_s=window)
+            for vdd, celsius, name, window in product(*axes)
+        ),
+        circuit=circuit,
+        resistances=devices or resistances(),
+        engine=make_engine(engine),
+        seed=seed,
+        mismatch=mismatch,
+        noise=noise,
     )
     with TemporaryDirectory(prefix="rramsim-sweep-") as folder:
         tallies = run_campaign(

@@ -119,9 +119,12 @@ class Sense:
         """The numbers as a series, by name."""
         import pandas as pd
 
+        return pd.Series(self.numbers(), dtype=float)
+
+    def numbers(self) -> dict[str, float | None]:
+        """What was read, when, with which margin, at which energies, by name."""
         names = ("read", "resolve_time_s", "margin_v", "energy_j", "clock_energy_j")
-        values = {name: getattr(self, name) for name in (*names, "word_line_energy_j")}
-        return pd.Series(values, dtype=float)
+        return {name: getattr(self, name) for name in (*names, "word_line_energy_j")}
 
 
 def sense(
@@ -198,22 +201,19 @@ def senses(
     """
     import xarray as xr
 
-    from rramsim.counting import SenseTask, sample_dataset
+    from rramsim.counting import sample_dataset, sense_tasks
 
     conditions = SenseConditions(
         vdd_v=vdd_v, temperature_c=temperature_c, corner=corner, window_s=window_s
     )
-    tasks = [
-        SenseTask(
-            circuit=circuit,
-            conditions=conditions,
-            resistances=devices or resistances(),
-            written=value,
-            seed=seed,
-            engine=make_engine(engine),
-            mismatch=mismatch,
-            noise=noise,
-        )
-        for value in written
-    ]
+    tasks = sense_tasks(
+        [conditions],
+        circuit=circuit,
+        resistances=devices or resistances(),
+        engine=make_engine(engine),
+        seed=seed,
+        mismatch=mismatch,
+        noise=noise,
+        written=written,
+    )
     return xr.concat([sample_dataset(task, samples=samples) for task in tasks], dim="written")
