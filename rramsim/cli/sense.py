@@ -3,15 +3,12 @@
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rramsim.cli.options import JsonOption, Quantity, check_plot, parse_quantity, print_json
 from rramsim.durable.child import in_child
-
-if TYPE_CHECKING:
-    from rramsim.verbs.sensing import Sense
 
 __all__ = ["register", "sense"]
 
@@ -58,7 +55,7 @@ def sense(
         parse_quantity("--tolerance", tolerance),
     )
 
-    def act() -> "Sense":
+    def act() -> dict[str, Any]:
         from rramsim.engines import NgspiceEngine, SenseEngine
         from rramsim.verbs.sensing import circuit
         from rramsim.verbs.sensing import sense as sense_once
@@ -69,28 +66,29 @@ def sense(
 
             solver = BatchEngine(tolerance_v=tolerance_v, threads=1)
         own = circuit(netlist=netlist)
-        return sense_once(own, corner=corner, engine=solver, waveforms=plot is not None, **given)
+        one = sense_once(own, corner=corner, engine=solver, waveforms=plot is not None, **given)
+        if plot is not None:
+            from rramsim.figures import save_one, waveform_figure
 
-    # In a child: a netlist that hangs or crashes the simulator is ended by an interrupt.
+            assert one.waveforms is not None
+            title = f"{r_bl} / {r_blb} Ω: reads {one.read:{'+d' if one.read else 'd'}}"
+            waves = {title: one.waveforms}
+            save_one(waveform_figure(waves, one.conditions, engine=one.engine), plot)
+        named = {"engine": engine.value, "engine_settings": one.engine}
+        return one.numbers() | named | asdict(one.conditions)
+
+    # In a child: a netlist that hangs or crashes the simulator is ended by an interrupt. Its answer
+    # is plain numbers, so that nothing is loaded twice.
     found = in_child(act, what="the sense")
-    if plot is not None:
-        from rramsim.figures import save_one, waveform_figure
-
-        assert found.waveforms is not None
-        title = f"{r_bl} / {r_blb} Ω: reads {found.read:{'+d' if found.read else 'd'}}"
-        waves = {title: found.waveforms}
-        save_one(waveform_figure(waves, found.conditions, engine=found.engine), plot)
     if json:
-        conditions = asdict(found.conditions)
-        named = {"engine": engine.value, "engine_settings": found.engine}
-        print_json(found.numbers() | named | conditions)
+        print_json(found)
         return
-    after_s = found.resolve_time_s
+    after_s, read = found["resolve_time_s"], found["read"]
     when = "not within the window" if after_s is None else f"{after_s * 1e9:.3g} ns"
-    typer.echo(f"read {found.read:+d}" if found.read else "read 0")
+    typer.echo(f"read {read:+d}" if read else "read 0")
     typer.echo(f"resolved: {when}")
-    energy = f"{found.energy_j * 1e15:.4g} fJ"
-    typer.echo(f"energy per sense cycle: {energy} (simulated, {found.engine})")
+    energy = f"{found['energy_j'] * 1e15:.4g} fJ"
+    typer.echo(f"energy per sense cycle: {energy} (simulated, {found['engine_settings']})")
 
 
 def register(app: typer.Typer) -> None:

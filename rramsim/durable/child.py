@@ -5,6 +5,7 @@ crash of the library is a crash of the program. The child is forked, so it need 
 is loaded; who forks should have loaded little.
 """
 
+import gc
 import os
 import pickle
 import signal
@@ -64,6 +65,7 @@ def _work(act: Callable[[], object], writer: int, lifeline: int, folder: str) ->
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     tempfile.tempdir = folder
+    gc.disable()  # its memory goes with it; and to look at the parent's would copy it
     try:
         answer: object = act()
     except (InputError, MachineError) as error:

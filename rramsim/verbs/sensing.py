@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
-from rramsim.devices import ResistanceModel
-from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseSamples, Waveforms
+from rramsim.engines import NgspiceEngine, SenseEngine, SenseSamples, Waveforms
 from rramsim.exceptions import MachineError
 from rramsim.processes import Process, load_process, load_process_folder
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+    from rramsim.devices import ResistanceModel
 
 __all__ = ["Engine", "Sense", "circuit", "make_engine", "resistances", "sense", "senses"]
 
@@ -57,7 +58,7 @@ def resistances(
     hrs_sigma_ln: float | None = None,
     measurements: str | Path | None = None,
     kind: Literal["best", "lognormal", "skewed", "empirical"] = "best",
-) -> ResistanceModel:
+) -> "ResistanceModel":
     """The resistances of the two states: log-normal by medians and deviations, or fitted.
 
     `lrs_sigma_ln` and `hrs_sigma_ln` are standard deviations of ln R; what is left out is as in
@@ -74,6 +75,8 @@ def resistances(
         from rramsim.devices import fit_devices, read_measurements
 
         return fit_devices(read_measurements(Path(measurements))).statistics(kind).resistances
+    from rramsim.devices import ResistanceModel
+
     return ResistanceModel.lognormal(
         lrs_median_ohm=lrs_median_ohm,
         lrs_sigma_ln=lrs_sigma_ln,
@@ -86,7 +89,11 @@ def make_engine(engine: Engine) -> SenseEngine:
     """The engine of a name, with its default settings; an engine as it is."""
     if engine == "ngspice":
         return NgspiceEngine()
-    return BatchEngine() if isinstance(engine, str) else engine
+    if not isinstance(engine, str):
+        return engine
+    from rramsim.engines import BatchEngine  # heavy: loaded where it is needed
+
+    return BatchEngine()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +181,7 @@ def sense(
 
 def senses(
     circuit: SenseCircuit,
-    devices: ResistanceModel | None = None,
+    devices: "ResistanceModel | None" = None,
     *,
     vdd_v: float,
     temperature_c: float = SenseConditions.temperature_c,
