@@ -1,0 +1,62 @@
+"""Plain English in what users read: proselint, and a list of words that this field does not use."""
+
+import re
+import tomllib
+
+import pytest
+from blocks import PAGES, ROOT
+from proselint.checks import __register__ as published
+from proselint.config import DEFAULT
+from proselint.registry import CheckRegistry
+from proselint.registry.checks import Check, types
+from proselint.tools import LintFile
+
+WORDS = tomllib.loads((ROOT / "docs" / "words.toml").read_text())["words"]
+# What proselint takes for something else here: signs of Markdown, picometre, SKY130's.
+NOT_ASKED = (
+    "typography",
+    "dates_times.am_pm",
+    "dates_times.dates.decade_apostrophes",
+)
+
+
+def our_findings(text: str) -> list[str]:
+    found = []
+    for word, better in WORDS.items():
+        check = Check(
+            check_type=types.Existence(items=(re.escape(word),)),
+            path=f"rramsim.{word}",
+            message=f"write {better!r}",
+        )
+        found += [f"{word!r}: {result.message}" for result in check.check_with_flags(f"\n{text}\n")]
+    return found
+
+
+def prose(page) -> str:
+    """The page without code and headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    return re.sub(r"`[^`\n]*`|^#.*$", "", text, flags=re.M)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_reads_well(page):
+    text = prose(page)
+    CheckRegistry().register_many(published)
+    linted = LintFile(page.name, text).lint(DEFAULT)
+    found = [
+        f"line {each.pos[0]}: {each.check_result.check_path}: {each.check_result.message}"
+        for each in linted
+        if not each.check_result.check_path.startswith(NOT_ASKED)
+    ]
+    assert found + our_findings(text) == []
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_planted_word_is_found(word):
+    assert our_findings(f"Here it is {word} and so on.")
+
+
+def test_proselint_itself_looks():
+    CheckRegistry().register_many(published)
+    text = "This is a very unique result, at the end of the day, it goes without saying."
+    assert LintFile("page", text).lint(DEFAULT)
