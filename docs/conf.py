@@ -1,11 +1,11 @@
-"""Sphinx: the site of docs/*.md and of the rooms' docstrings; `make docs` builds it."""
+"""Sphinx: the site of docs/*.md and of the packages' docstrings; `make docs` builds it."""
 
 import sys
 from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from make_architecture import rooms
+from make_architecture import packages
 
 from rramsim.version import __version__
 
@@ -30,19 +30,19 @@ autodoc_default_options = {"members": True, "undoc-members": False}
 
 
 def write_api(folder: Path) -> None:
-    """Write a page a room: every public name (`__all__`) with its docstring, once."""
+    """Write a page a package: every public name (`__all__`) with its docstring, once."""
     folder.mkdir(exist_ok=True)
     known: set[int] = set()
-    for room in rooms():
-        module = import_module(f"rramsim.{room}")
+    for package in packages():
+        module = import_module(f"rramsim.{package}")
         names = {name: id(getattr(module, name)) for name in module.__all__}
         again = [name for name, value in names.items() if value in known]
         known |= set(names.values())
-        lines = [f"# rramsim.{room}", "", "```{eval-rst}", f".. automodule:: rramsim.{room}"]
+        lines = [f"# rramsim.{package}", "", "```{eval-rst}", f".. automodule:: rramsim.{package}"]
         lines += [f"   :exclude-members: {', '.join(again)}"] if again else []
-        _keep(folder / f"{room}.md", "\n".join([*lines, "```", ""]))
-    lines = ["# API", "", "What each room hands on, in the order of their imports.", ""]
-    _keep(folder / "index.md", "\n".join([*lines, "```{toctree}", *rooms(), "```", ""]))
+        _keep(folder / f"{package}.md", "\n".join([*lines, "```", ""]))
+    lines = ["# API", "", "What each package hands on, in the order of their imports.", ""]
+    _keep(folder / "index.md", "\n".join([*lines, "```{toctree}", *packages(), "```", ""]))
 
 
 def _keep(path: Path, text: str) -> None:

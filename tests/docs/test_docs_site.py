@@ -18,7 +18,7 @@ def test_the_picture_is_that_of_the_contract():
     assert architecture.PICTURE.read_text() == architecture.picture(), (
         "run: python docs/make_architecture.py"
     )
-    assert all(f">{room}<" in architecture.picture() for room in architecture.rooms())
+    assert all(f">{package}<" in architecture.picture() for package in architecture.packages())
 
 
 def test_every_page_is_in_the_contents():
