@@ -148,10 +148,11 @@ def _kinds(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _example(info: FieldInfo) -> dict[str, Any]:
-    """A table of an array of tables, with words for its values."""
+def _example(info: FieldInfo) -> Any:
+    """An entry of a list: a word, or a table with words for its values."""
     (model,) = get_args(info.annotation)
-    assert issubclass(model, BaseModel)
+    if not issubclass(model, BaseModel):
+        return info.examples[0] if info.examples else "..."
     return {
         key: (_choices(field.annotation) or ["..."])[0] for key, field in model.model_fields.items()
     }

@@ -127,7 +127,7 @@ class Threshold(Quantiser):
     """0 within a fixed threshold, else the sign; a scale, where wanted, is the others' mean |w|.
 
     >>> Threshold().quantise(torch.tensor([[-0.2, -0.05, 0.0, 0.06]]), (1,))
-    (tensor([[-1., 0., 0., 1.]]), None)
+    (tensor([[-1.,  0.,  0.,  1.]]), None)
     """
 
     threshold: float = TERNARY_THRESHOLD
@@ -187,7 +187,7 @@ class Binary(Quantiser):
     """The sign, 0 as +1; a scale, where wanted, is mean|w| (Rastegari et al. 2016, 1603.05279).
 
     >>> Binary().quantise(torch.tensor([[-0.2, 0.0, 3.0]]), (1,))
-    (tensor([[-1., 1., 1.]]), None)
+    (tensor([[-1.,  1.,  1.]]), None)
     """
 
     kind: ClassVar[WeightKind] = "binary"

@@ -87,7 +87,8 @@ def train(
 
     >>> import rramsim as rs
     >>> trained = rs.train(rs.images(), architecture="mlp", width=16, epochs=1)
-    >>> trained.test.low < trained.test.value < trained.test.high
+    >>> low, high = trained.test.interval()
+    >>> low < trained.test.value < high
     True
     """
     from rramsim.learning import train as train_network
