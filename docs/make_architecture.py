@@ -15,7 +15,6 @@ _HANDS_ON = {
     "lazy": ("names when they are asked for", ""),
     "exceptions": ("the two kinds of error", ""),
     "extras": ("optional packages", ""),
-    "version": ("said once", ""),
     "identity": ("canonical values, hashed", "a task's id"),
     "durable": ("jobs, rows, workers", "Runner, RowFile"),
     "numbers": ("SPICE numbers, units", ""),
