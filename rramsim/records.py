@@ -268,6 +268,10 @@ class TradeoffRow(Conditions, _Tested):
     type2: Annotated[Possible, Field(description="rate of written ±1 read as 0")]
     type3: Annotated[Possible, Field(description="rate of written 0 read as ±1")]
     binary: Annotated[Possible, Field(description="rate of wrong signs of binary weights")]
+    rates_by: Annotated[str, Field(description="how each rate was found, and by which engine")]
+    limited_by_samples: Annotated[
+        bool, Field(description="an error that was never seen is drawn from its prior")
+    ]
     accuracy: Annotated[Share, Field(description="mean over draws of read errors")]
     accuracy_low: Share
     accuracy_high: Share

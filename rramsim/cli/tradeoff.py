@@ -10,8 +10,8 @@ from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_js
 from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
-    from rramsim.costs import Design, SupplyAnswer
-    from rramsim.stages import RunFolder
+    from rramsim.costs import Design, SupplyAnswer, SupplyTarget
+    from rramsim.stages import RunFolder, Work
 
 __all__ = ["register", "tradeoff"]
 
@@ -38,7 +38,8 @@ def tradeoff(
     """Show accuracy and energy at every supply, or the lowest supply that is good enough.
 
     With --max-loss: the lowest simulated supply at which the upper 95 % bound of the loss is within
-    the target, or the nearest if there is none (exit status 0 both times; "met" says it). Tests the
+    the target, or the nearest if there is none (exit status 0 both times; "met" says it). Where a
+    network is undecided, draws of read errors are added, at most as many again. Tests the
     networks first if DIR has no trade-off, or one older than its error rates.
 
     Example: rramsim tradeoff runs/tradeoff --max-loss 0.3 --temperature 85 --yield 0.99
@@ -60,7 +61,7 @@ def tradeoff(
             Console(width=max(Console().width, 128)).print(part)
         typer.echo(f"next: rramsim tradeoff {folder} --max-loss 0.5, or rramsim report {folder}")
         return
-    from rramsim.costs import SupplyTarget, lowest_supply
+    from rramsim.costs import SupplyTarget
 
     target = SupplyTarget(
         max_loss=max_loss / 100,
@@ -70,13 +71,32 @@ def tradeoff(
         yield_share=yield_share,
     )
     try:
-        answer = lowest_supply(TRADEOFF.frame(where), target)
+        answer = _answer(where, target, data)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
     if json:
         print_json(_as_json(answer))
     else:
         _print(answer)
+
+
+def _answer(where: "RunFolder", target: "SupplyTarget", data: Path | None) -> "SupplyAnswer":
+    """The answer; where a network is undecided, draws are added until it is."""
+    from rramsim.cli.run import show_stages
+    from rramsim.costs import lowest_supply
+    from rramsim.stages.tradeoff import TRADE_OFF, TRADEOFF, decided
+
+    answer = lowest_supply(TRADEOFF.frame(where), target)
+    if answer.undecided and where.networks.is_dir():
+        answers: list[SupplyAnswer] = []
+
+        def run(work: "Work") -> None:
+            answers.append(decided(work, target))
+
+        stage = dataclasses.replace(TRADE_OFF, run=run)
+        show_stages(where.load_experiment(), where, (stage,), data=data)
+        answer = answers[0]
+    return answer
 
 
 def _made(folder: Path, data: Path | None) -> "RunFolder":
@@ -113,6 +133,13 @@ def _print(answer: "SupplyAnswer") -> None:
             f"with at most {100 * best.bound:.2f} points: {what}"
         )
     typer.echo(text)
+    for design in answer.undecided:
+        typer.echo(
+            f"undecided: {design.network} at {design.vdd_v:g} V, "
+            f"{design.window_s * 1e9:g} ns loses {100 * design.loss:.2f} points, "
+            f"at most {100 * design.bound:.2f} (95 %), after {design.draws} draws; "
+            f"it takes about {_draws(design, answer.target)}"
+        )
     shown = Table(title="the lowest supply of each network, or its nearest", title_justify="left")
     for name in (
         "network", "VDD", "window", "meets it at", "worst at", "loss (95 %), points", "upper bound",
@@ -140,12 +167,22 @@ def _cells(met: bool, design: "Design") -> tuple[str, ...]:
     )
 
 
+def _draws(design: "Design", target: "SupplyTarget") -> str:
+    """How many draws would decide, as the half-width falls with their root."""
+    gap = abs(target.max_loss - design.loss)
+    half = design.bound - design.loss
+    if not gap > 0 or not half < float("inf"):
+        return "more than can be told: the loss is the limit itself"
+    return f"{max(round(design.draws * (half / gap) ** 2), design.draws + 1)} draws"
+
+
 def _as_json(answer: "SupplyAnswer") -> dict[str, Any]:
     return {
         "met": answer.met,
         "target": dataclasses.asdict(answer.target),
         "best": _finite(answer.best),
         "networks": [{"met": met, **_finite(design)} for met, design in answer.networks],
+        "undecided": [design.network for design in answer.undecided],
     }
 
 

@@ -39,26 +39,25 @@ class AccuracyLoss:
         if self.draws < 1:
             raise InputError(f"draws = {self.draws}: a loss needs at least one draw")
 
-    @property
-    def half_width(self) -> float:
-        """Half the two-sided 95 % interval of the mean: draws (Student) and images in squares."""
-        images = float(stats.norm.ppf(0.5 + _CONFIDENCE / 2)) * self.image_error
+    def half_width(self, confidence: float = _CONFIDENCE) -> float:
+        """Half the two-sided interval of the mean: draws (Student) and images in squares."""
+        images = float(stats.norm.ppf(0.5 + confidence / 2)) * self.image_error
         if self.draws < 2:
             return images
-        quantile = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, self.draws - 1))
+        quantile = float(stats.t.ppf(0.5 + confidence / 2, self.draws - 1))
         return math.hypot(images, quantile * self.deviation / math.sqrt(self.draws))
 
     @property
     def low(self) -> float:
         """Lower end of the two-sided 95 % interval of the mean loss."""
-        return self.value - self.half_width
+        return self.value - self.half_width()
 
     @property
     def high(self) -> float:
         """Upper end of the two-sided 95 % interval of the mean loss."""
-        return self.value + self.half_width
+        return self.value + self.half_width()
 
-    def high_for_share(self, share: float) -> float:
+    def high_for_share(self, share: float, confidence: float = _CONFIDENCE) -> float:
         """The loss that at least `share` of chips stay below, with 95 % confidence.
 
         The one-sided tolerance limit of a normal distribution (Hahn and Meeker, Statistical
@@ -76,9 +75,15 @@ class AccuracyLoss:
             return math.inf
         root = math.sqrt(self.draws)
         shift = float(stats.norm.ppf(share)) * root
-        factor = float(stats.nct.ppf(_CONFIDENCE, self.draws - 1, shift)) / root
-        images = float(stats.norm.ppf(_CONFIDENCE)) * self.image_error
+        factor = float(stats.nct.ppf(confidence, self.draws - 1, shift)) / root
+        images = float(stats.norm.ppf(confidence)) * self.image_error
         return self.value + math.hypot(images, factor * self.deviation)
+
+
+def _image_error(per_image: NDArray[np.float64], draws: int) -> float:
+    """Never below that of one image that changed in one draw: none changed is not none will."""
+    images = len(per_image)
+    return max(float(per_image.std(ddof=1)) / math.sqrt(images), 1 / (draws * images))
 
 
 def accuracy_loss(clean: NDArray[np.bool_], noisy: NDArray[np.bool_]) -> AccuracyLoss:
@@ -103,6 +108,6 @@ def accuracy_loss(clean: NDArray[np.bool_], noisy: NDArray[np.bool_]) -> Accurac
     return AccuracyLoss(
         value=float(lost.mean()),
         deviation=float(per_draw.std(ddof=1)) if draws > 1 else math.nan,
-        image_error=float(per_image.std(ddof=1)) / math.sqrt(images) if images > 1 else math.inf,
+        image_error=_image_error(per_image, draws) if images > 1 else math.inf,
         draws=draws,
     )

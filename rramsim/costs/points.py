@@ -1,6 +1,6 @@
 """A point of the trade-off: one network under one set of conditions, its accuracy and its costs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +16,7 @@ from rramsim.costs.inference import DATA_FLOWS, inference_energy
 from rramsim.costs.loss import accuracy_loss
 from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
 from rramsim.costs.tradeoff import mean_accuracy
-from rramsim.counting import ErrorStatistics, conditions_of, statistics_at
+from rramsim.counting import ErrorStatistics, FoundRate, conditions_of, statistics_at
 from rramsim.processes import Process
 from rramsim.records import TradeoffRow
 
@@ -94,21 +94,27 @@ def tradeoff_tables(
     *,
     circuit: SenseCircuit,
     right: "Callable[[TestedNetwork, WeightErrors | None, int], NDArray[np.bool_]]",
-    draws: int,
+    draws: int | Callable[[TestedNetwork, SenseConditions], int],
     seed: int,
+    found: Callable[[SenseConditions], Mapping[str, FoundRate]] = lambda conditions: {},
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The trade-off of networks under every set of conditions, and its costs part by part.
 
     `right` says which test images a network classifies right with one draw of read errors. Each
     draw draws the error rates from what the counts leave open, then the errors: so the spread
-    between draws holds what is not known of the rates. `report` gets the tests done and in all.
+    between draws holds what is not known of the rates. `found` gives the rates of error types that
+    counting did not see; without it an error that was never seen is drawn from its prior. `draws`
+    may differ from point to point. `report` gets the tests done and in all.
     """
     from rramsim.networks import errors_of_statistics
 
     conditions = conditions_of(dataset)
     gates = gates_of_process(circuit.process)
-    total, done = len(networks) * (1 + len(conditions) * draws), 0
+    many = draws if callable(draws) else lambda one, condition: draws
+    total = sum(1 + sum(many(one, at) for at in conditions) for one in networks)
+    done = 0
+    rates = {condition: found(condition) for condition in conditions}
     rows: list[dict[str, Any]] = []
     costs: list[dict[str, Any]] = []
     for one in networks:
@@ -118,11 +124,12 @@ def tradeoff_tables(
         for condition in conditions:
             statistics = statistics_at(dataset, condition)
             noisy = []
-            for draw in range(draws):
+            for draw in range(many(one, condition)):
                 rng = np.random.default_rng([seed, draw])
-                noisy.append(
-                    right(one, errors_of_statistics(statistics, one.spec.weights, rng=rng), draw)
+                errors = errors_of_statistics(
+                    statistics, one.spec.weights, rng=rng, found=rates[condition]
                 )
+                noisy.append(right(one, errors, draw))
                 report(done := done + 1, total)
             sense = sense_energy_at(dataset, condition)
             row = tradeoff_row(
@@ -131,6 +138,7 @@ def tradeoff_tables(
                 data=data.label,
                 conditions=condition,
                 statistics=statistics,
+                found=rates[condition],
                 sense=sense,
                 census=census,
                 clean=clean,
@@ -150,6 +158,7 @@ def tradeoff_row(
     data: str,
     conditions: SenseConditions,
     statistics: ErrorStatistics,
+    found: Mapping[str, FoundRate] | None = None,
     sense: SenseEnergy,
     census: "Sequence[LayerCensus]",
     clean: NDArray[np.bool_],
@@ -176,7 +185,7 @@ def tradeoff_row(
         "temperature_c": conditions.temperature_c,
         "corner": conditions.corner,
         "window_s": conditions.window_s,
-        **{n: getattr(statistics, n).value for n in ("type1", "type2", "type3", "binary")},
+        **_rates(statistics, found or {}),
         "accuracy": mean.value,
         "accuracy_low": mean.low,
         "accuracy_high": mean.high,
@@ -195,6 +204,18 @@ def tradeoff_row(
         row[f"energy_{flow}_low_j"] = energy.low_j
         row[f"energy_{flow}_high_j"] = energy.high_j
     return row
+
+
+def _rates(statistics: ErrorStatistics, found: Mapping[str, FoundRate]) -> dict[str, Any]:
+    """The rates of the error types, how each was found, and whether one is a prior's."""
+    counted = {name: getattr(statistics, name) for name in ("type1", "type2", "type3", "binary")}
+    values = {name: rate.value for name, rate in counted.items()}
+    values |= {name: one.value for name, one in found.items()}
+    if found:
+        values["binary"] = max(values["binary"], values["type1"] + values["type2"])
+    texts = [f"{name}: {found[name].by if name in found else 'counted'}" for name in values][:3]
+    unseen = [n for n in ("type1", "type2", "type3") if n not in found and not counted[n].events]
+    return values | {"rates_by": "; ".join(texts), "limited_by_samples": bool(unseen)}
 
 
 def cost_rows(

@@ -8,7 +8,9 @@ its loss lies within the target; so a loss that is merely unknown never meets on
 * with a yield y: the loss that a share y of chips stays below, with 95 % confidence
   (`AccuracyLoss.high_for_share`).
 
-Only simulated supplies are answers; nothing is interpolated.
+A design fails if in one of these environments a lower 95 % bound of its mean loss lies above the
+target. Between the two it is undecided: more draws of read errors decide it. Only simulated
+supplies are answers; nothing is interpolated.
 """
 
 import math
@@ -32,6 +34,7 @@ class SupplyTarget:
     """What is asked for: `max_loss` of accuracy (a share), at which temperature, corner and yield.
 
     None: every simulated temperature, every simulated corner, every network; the mean chip.
+    `looks`: how often the answer may be asked while draws are added; all bounds hold together.
     """
 
     max_loss: float
@@ -39,6 +42,7 @@ class SupplyTarget:
     corner: str | None = None
     network: str | None = None
     yield_share: float | None = None
+    looks: int = 1
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.max_loss) and 0 <= self.max_loss <= 1):
@@ -47,6 +51,11 @@ class SupplyTarget:
             )
         if self.yield_share is not None and not 0.5 <= self.yield_share < 1:
             raise InputError(f"yield = {self.yield_share:g}: must be 0.5 or above, and below 1")
+
+    @property
+    def confidence(self) -> float:
+        """Of each bound, so that those of all looks hold at 95 %."""
+        return 1 - 0.05 / self.looks
 
     @property
     def text(self) -> str:
@@ -82,16 +91,33 @@ class Design:
     energy_j: float
     draws: int
     supplies_v: tuple[float, ...] = ()
+    fails: bool = False
+
+    def rows(self, table: pd.DataFrame, target: SupplyTarget) -> pd.Series:
+        """Which rows of the trade-off are this design, in the environments asked for."""
+        mine = pd.Series(True, index=table.index)
+        for column in _DESIGN:
+            mine &= table[column] == getattr(self, column)
+        if target.temperature_c is not None:
+            mine &= np.isclose(table.temperature_c, target.temperature_c)
+        if target.corner is not None:
+            mine &= table.corner == target.corner
+        return mine
 
 
 @dataclass(frozen=True, kw_only=True)
 class SupplyAnswer:
-    """`best` meets the target if `met`; else it is the nearest. `networks`: the same for each."""
+    """`best` meets the target if `met`; else it is the nearest. `networks`: the same for each.
+
+    `undecided`: of the networks that meet it nowhere and do not fail everywhere, the nearest
+    design that does not fail.
+    """
 
     target: SupplyTarget
     met: bool
     best: Design
     networks: tuple[tuple[bool, Design], ...]
+    undecided: tuple[Design, ...] = ()
 
 
 def lowest_supply(table: pd.DataFrame, target: SupplyTarget) -> SupplyAnswer:
@@ -108,25 +134,30 @@ def lowest_supply(table: pd.DataFrame, target: SupplyTarget) -> SupplyAnswer:
             f"one supply only was simulated ({supplies[0]:g} V): the lowest that works cannot be "
             "told; give [sense] vdd_v at least two"
         )
-    rows = rows.assign(bound=[_bound(row, target) for row in rows.to_dict("records")])
-    designs = [_design(mine) for _, mine in rows.groupby(_DESIGN, sort=False)]
-    answers = []
+    bounds = [_bounds(row, target) for row in rows.to_dict("records")]
+    rows = rows.assign(bound=[high for _, high in bounds], least=[low for low, _ in bounds])
+    designs = [_design(mine, target) for _, mine in rows.groupby(_DESIGN, sort=False)]
+    answers, undecided = [], []
     for _, mine in rows.groupby(_NETWORK, sort=False):
         key = tuple(mine.iloc[0][_NETWORK])
         of_network = [d for d in designs if (d.network, d.trained_with_errors) == key]
-        answers.append(_of_network(of_network, target))
+        meets, design = _of_network(of_network, target)
+        answers.append((meets, design))
+        if not meets and not design.fails:
+            undecided.append(design)
     met = [design for meets, design in answers if meets]
     if met:
         best = min(met, key=lambda d: (d.vdd_v, -d.accuracy, d.energy_j))
     else:
         best = min((design for _, design in answers), key=lambda d: (d.bound, d.energy_j))
-    return SupplyAnswer(target=target, met=bool(met), best=best, networks=tuple(answers))
+    return SupplyAnswer(target=target, met=bool(met), best=best, networks=tuple(answers),
+                        undecided=tuple(undecided))  # fmt: skip
 
 
 def _of_network(designs: list[Design], target: SupplyTarget) -> tuple[bool, Design]:
     meeting = [d for d in designs if d.bound <= target.max_loss]
     if not meeting:
-        return False, min(designs, key=lambda d: (d.bound, d.energy_j))
+        return False, min(designs, key=lambda d: (d.fails, d.bound, d.energy_j))
     chosen = min(meeting, key=lambda d: (d.vdd_v, d.energy_j))
     supplies = tuple(sorted(d.vdd_v for d in meeting if d.window_s == chosen.window_s))
     return True, replace(chosen, supplies_v=supplies)
@@ -155,17 +186,21 @@ def _asked(table: pd.DataFrame, target: SupplyTarget) -> pd.DataFrame:
     return rows
 
 
-def _bound(row: dict[Any, Any], target: SupplyTarget) -> float:
+def _bounds(row: dict[Any, Any], target: SupplyTarget) -> tuple[float, float]:
+    """What the loss is at least, and what is held against the target."""
     loss = AccuracyLoss(
         value=row["loss"],
         deviation=row["loss_deviation"],
         image_error=row["loss_image_error"],
         draws=int(row["draws"]),
     )
-    return loss.high if target.yield_share is None else loss.high_for_share(target.yield_share)
+    half = loss.half_width(target.confidence)
+    if target.yield_share is None:
+        return loss.value - half, loss.value + half
+    return loss.value - half, loss.high_for_share(target.yield_share, target.confidence)
 
 
-def _design(rows: pd.DataFrame) -> Design:
+def _design(rows: pd.DataFrame, target: SupplyTarget) -> Design:
     """A design as its worst environment shows it."""
     worst = rows.iloc[int(rows.bound.argmax())]
     return Design(
@@ -182,4 +217,5 @@ def _design(rows: pd.DataFrame) -> Design:
         accuracy=float(worst.accuracy),
         energy_j=float(worst.energy_per_use_j),
         draws=int(worst.draws),
+        fails=bool((rows.least > target.max_loss).any()),
     )

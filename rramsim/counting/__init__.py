@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rramsim.counting.statistics import (
         READ_LABELS,
         ErrorStatistics,
+        FoundRate,
     )
     from rramsim.counting.tally import (
         SenseTally,
@@ -56,6 +57,7 @@ __all__ = [
     "CampaignResult",
     "ErrorStatistics",
     "FailedTask",
+    "FoundRate",
     "Rate",
     "RateDifference",
     "SenseTally",

@@ -1,5 +1,6 @@
 """Counts of written against read weights, and the error types that follow from them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,29 @@ from rramsim.counting.rates import Rate
 from rramsim.devices import WRITTEN
 from rramsim.exceptions import InputError
 
-__all__ = ["READ_LABELS", "ErrorStatistics"]
+__all__ = ["READ_LABELS", "ErrorStatistics", "FoundRate"]
+
+_ENTRIES = {
+    "type1": ((0, 2), (2, 0)),
+    "type2": ((0, 1), (2, 1)),
+    "type3": ((1, 0), (1, 2)),
+}
+"""Where each error type stands in a matrix of written by read."""
 
 READ_LABELS = ("-1", "0", "+1", "unconverged")
 """The columns of the counts. A run that did not converge is no read: it has its own column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundRate:
+    """A rate that counting could not see, found elsewhere (`rramsim.rare.rate`).
+
+    `deviation`: standard error over value. `by`: how it was found.
+    """
+
+    value: float
+    deviation: float
+    by: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,11 +121,15 @@ class ErrorStatistics:
             raise InputError(f"error statistics hold no converged read of written {empty}")
         return reads / reads.sum(axis=1, keepdims=True)
 
-    def drawn_matrix(self, rng: np.random.Generator) -> NDArray[np.float64]:
+    def drawn_matrix(
+        self, rng: np.random.Generator, found: Mapping[str, FoundRate] | None = None
+    ) -> NDArray[np.float64]:
         """P(read | written) as one draw from what the counts leave open, shape (3, 3).
 
         Each row from its posterior under Jeffreys' prior (Dirichlet, half a count more for each
         read value): an error that was never seen in 10,000 reads is drawn at some 5e-5, not at 0.
+        An error type of `found` ("type1", ...) is drawn from what was found of it instead, the same
+        for both written signs, or half for each sign read.
         Raises `InputError` for a written value that was never read.
 
         >>> counts = np.array([[990, 10, 0, 0], [0, 1000, 0, 0], [0, 10, 990, 0]])
@@ -114,7 +138,19 @@ class ErrorStatistics:
         (True, True)
         """
         self.transition_matrix()
-        return np.array([rng.dirichlet(row + 0.5) for row in self.counts[:, :3]])
+        matrix = np.array([rng.dirichlet(row + 0.5) for row in self.counts[:, :3]])
+        if not found:
+            return matrix
+        for name, entries in _ENTRIES.items():
+            if name in found:
+                one = found[name]
+                drawn = one.value * float(np.exp(one.deviation * rng.standard_normal()))
+                for written, read in entries:
+                    matrix[written, read] = drawn / (2 if name == "type3" else 1)
+        right = np.arange(3)
+        matrix[right, right] = 0.0
+        matrix[right, right] = np.maximum(1 - matrix.sum(axis=1), 0.0)
+        return np.asarray(matrix / matrix.sum(axis=1, keepdims=True))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the counts and every rate with its 95 % interval."""

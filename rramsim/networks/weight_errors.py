@@ -6,13 +6,14 @@ zero, type 3 a zero read as non-zero (Laborieux et al. 2020, arXiv 2005.01973).
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from rramsim.counting import ErrorStatistics
+from rramsim.counting import ErrorStatistics, FoundRate
 from rramsim.exceptions import InputError
 from rramsim.networks.quantisers import WeightKind
 from rramsim.networks.sampling import draw_reads, draw_reads_densely, on_device, share_of_zeros
@@ -239,18 +240,25 @@ class ScalarErrors(WeightErrors):
 
 
 def errors_of_statistics(
-    statistics: ErrorStatistics, kind: str, *, rng: np.random.Generator | None = None
+    statistics: ErrorStatistics,
+    kind: str,
+    *,
+    rng: np.random.Generator | None = None,
+    found: Mapping[str, FoundRate] | None = None,
 ) -> WeightErrors:
     """The read errors of weights: the full 3 x 3 matrix, or sign flips for "binary" ones.
 
-    With `rng` the rates are drawn from what the counts leave open (`drawn_matrix`).
+    With `rng` the rates are drawn from what the counts leave open, or from what was `found` of an
+    error type (`drawn_matrix`).
     """
     if kind != "binary":
-        matrix = statistics.transition_matrix() if rng is None else statistics.drawn_matrix(rng)
+        matrix = (
+            statistics.transition_matrix() if rng is None else statistics.drawn_matrix(rng, found)
+        )
         return TransitionErrors(matrix)
     if rng is None:
         return BinaryFlips(statistics.binary_flip_probability)
-    matrix = statistics.drawn_matrix(rng)
+    matrix = statistics.drawn_matrix(rng, found)
     # As `ErrorStatistics.binary_flip_probability`, over the two written values alike.
     flips = (matrix[0, 2] + matrix[2, 0] + (matrix[0, 1] + matrix[2, 1]) / 2) / 2
     return BinaryFlips(float(flips))

@@ -1,13 +1,87 @@
-"""The error rates of an experiment, asked of the one authority (`rramsim.rare.rate`)."""
+"""The error rates of an experiment, asked of the one authority (`rramsim.rare.rate`).
+
+A rate is a row, kept as soon as it is known; the map and the trade-off ask in the same way, so that
+the same question has the same answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from rramsim.circuits import SenseConditions
-from rramsim.engines import BatchEngine
+from rramsim.counting import FoundRate, conditions_of, statistics_at
+from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
-from rramsim.rare import FailureRate, SenseFailure, parse_criterion, rate
+from rramsim.identity import identity
+from rramsim.records import Conditions, Known, Possible
+from rramsim.stages.result_files import Rows
+from rramsim.stages.stage import Work
 
-__all__ = ["ERROR_TYPES", "experiment_rate", "failure_of"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rramsim.durable import Say
+    from rramsim.rare import SenseFailure
+
+__all__ = ["ERROR_TYPES", "FOUND", "RateCell", "RateRow", "failure_of", "found_rates", "rate_cells",
+           "solved_cells"]  # fmt: skip
 
 ERROR_TYPES = ("type 1", "type 2", "type 3")
+
+FOUND = Rows(
+    name="rates.jsonl", schema="rramsim rates 1",
+    holds="rates of errors that the sweep did not see, a line each",
+)  # fmt: skip
+
+
+_CHUNKS = 20
+"""A rate may take as long as so many chunks of a campaign."""
+
+
+class RateRow(Conditions):
+    """A row of `ber_map.csv`: one rate under one set of conditions."""
+
+    type: Annotated[int, Field(ge=1, le=3, description="error type")]
+    status: Annotated[str, Field(description="settled, not settled, or refused")]
+    method: Annotated[str, Field(description="how it was found")]
+    rate: Possible
+    low: Annotated[Possible, Field(description="of the 95 % interval")]
+    high: Possible
+    deviation: Annotated[Known, Field(description="standard error over the rate")]
+    missed_high: Annotated[Possible, Field(description="95 % bound on what may be missed")]
+    senses: Annotated[int, Field(ge=0, description="sense operations spent")]
+    engine: str
+    note: str
+    settled: Annotated[bool, Field(description="known to 20 %, or below 1e-9")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateCell:
+    """What a worker is given: one rate."""
+
+    failure: "SenseFailure"
+    relative_error: float
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """Identity of the rate: everything that it depends on."""
+        return identity(
+            "rate", 1, failure=self.failure.identity, relative_error=self.relative_error,
+            seed=self.seed,
+        )  # fmt: skip
+
+    @property
+    def version(self) -> str:
+        """The engine with its version."""
+        return self.failure.engine.name
+
+    def do(self, part: None, say: "Say") -> dict[str, Any]:
+        """Find the rate."""
+        return _row(self)
 
 
 def failure_of(
@@ -16,11 +90,14 @@ def failure_of(
     failure: str,
     *,
     written: int | None = None,
-) -> SenseFailure:
+) -> "SenseFailure":
     """A failure (`parse_criterion`) of an experiment's circuit and devices, sensed by batch.
 
     Raises `InputError` for a failure that cannot be read, or an experiment whose senses are noisy.
     """
+    from rramsim.engines import BatchEngine
+    from rramsim.rare import SenseFailure, parse_criterion
+
     return SenseFailure(
         circuit=experiment.make_circuit(),
         conditions=conditions,
@@ -32,13 +109,93 @@ def failure_of(
     )
 
 
-def experiment_rate(
-    experiment: Experiment, conditions: SenseConditions, failure: str
-) -> FailureRate:
-    """The rate of a failure, with the experiment's relative error and seed."""
-    errors = experiment.errors
-    return rate(
-        failure_of(experiment, conditions, failure),
-        relative_error=errors.relative_error,
-        seed=errors.seed,
-    )
+def rate_cells(
+    experiment: Experiment, conditions: Sequence[SenseConditions], kinds: Sequence[str]
+) -> list[RateCell]:
+    """A cell for each failure; supplies vary slowest, so that workers make different tables."""
+    experiment.sense.refuse_spread("a rate")
+    return [
+        RateCell(
+            failure=failure_of(experiment, at, kind),
+            relative_error=experiment.errors.relative_error,
+            seed=experiment.errors.seed,
+        )
+        for at in sorted(conditions, key=lambda at: -at.vdd_v)
+        for kind in kinds
+    ]
+
+
+def solved_cells(work: Work, cells: Sequence[RateCell], path: Path) -> list[dict[str, Any]]:
+    """The cells' rows in their order; those in `path` are not found again, new ones are added."""
+    from rramsim.durable import Job, RowFile
+
+    jobs = [
+        Job(
+            key=cell.id, name=cell.failure.label, shared=cell, part=None,
+            limit_s=_CHUNKS * work.runner.limits.job_s,
+        )
+        for cell in cells
+    ]  # fmt: skip
+    with RowFile(path, parse=_checked) as rows:
+        found = work.runner.gather(jobs, rows, safe=True, report=work.report)
+    return [found[job.key] for job in jobs]
+
+
+def _checked(value: dict[str, Any]) -> dict[str, Any]:
+    """What a row holds, if it is a rate inside its interval."""
+    row = RateRow.model_validate(value)
+    if row.rate is not None and not (row.low or 0.0) <= row.rate <= (row.high or 1.0):
+        raise ValueError(f"a rate of {row.rate:g} outside its interval")
+    return value
+
+
+def found_rates(work: Work, dataset: "xr.Dataset") -> dict[SenseConditions, dict[str, FoundRate]]:
+    """Of every condition of a sweep, the rates of the error types that its counts did not see.
+
+    What the authority cannot say is left out (a notice says why), and so is a bound.
+    """
+    found: dict[SenseConditions, dict[str, FoundRate]] = {at: {} for at in conditions_of(dataset)}
+    unseen = []
+    for at in found:
+        counted = statistics_at(dataset, at)
+        unseen += [
+            (at, kind) for kind in ERROR_TYPES if not getattr(counted, kind.replace(" ", "")).events
+        ]
+    try:
+        cells = [rate_cells(work.experiment, [at], [kind])[0] for at, kind in unseen]
+        rows = solved_cells(work, cells, FOUND.path(work.folder))
+    except InputError as error:
+        work.notice(f"rates below what was counted are limited by samples: {error}")
+        return found
+    for (at, kind), row in zip(unseen, rows, strict=True):
+        if row["rate"]:
+            by = f"{row['method']}, {row['engine']}"
+            found[at][kind.replace(" ", "")] = FoundRate(
+                value=row["rate"], deviation=row["deviation"], by=by
+            )
+    return found
+
+
+def _row(cell: RateCell) -> dict[str, Any]:
+    """Solve one cell; plain values for JSON."""
+    from rramsim.rare import rate
+
+    failure = cell.failure
+    answer = rate(failure, relative_error=cell.relative_error, seed=cell.seed)
+    at = failure.conditions
+    found = answer.as_dict()
+    return {
+        "vdd_v": at.vdd_v,
+        "temperature_c": at.temperature_c,
+        "corner": at.corner,
+        "window_s": at.window_s,
+        "type": int(failure.criterion.name.removeprefix("type ")),
+        **{
+            name: found[name]
+            for name in (
+                "status", "method", "rate", "low", "high", "deviation", "missed_high", "senses",
+                "engine", "note",
+            )
+        },
+        "settled": answer.is_settled,
+    }  # fmt: skip

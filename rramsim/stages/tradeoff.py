@@ -1,10 +1,12 @@
 """Accuracy and energy of every network under every set of conditions."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rramsim.records import CostRow, TradeoffRow
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.rates import FOUND, found_rates
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Table
 from rramsim.stages.stage import Stage, Work
@@ -12,14 +14,19 @@ from rramsim.stages.sweep import SENSE
 from rramsim.stages.train import TRAINING, trained_networks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pandas import DataFrame
     from rich.table import Table as Shown
 
+    from rramsim.circuits import SenseConditions
+    from rramsim.costs import SupplyAnswer, SupplyTarget, TestedNetwork
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.figures.table import Table as Texts
 
-__all__ = ["COSTS", "TRADEOFF", "TRADE_OFF", "only_backprop"]
+__all__ = ["COSTS", "TRADEOFF", "TRADE_OFF", "decided", "only_backprop"]
 
 TRADEOFF = Table(
     name="tradeoff.csv", schema="rramsim tradeoff 1", record=TradeoffRow,
@@ -32,6 +39,8 @@ COSTS = Table(
 
 _ASKED_LOSS = 0.005
 """The loss of accuracy that the report's answer is for: half a point."""
+_LOOKS = 5
+"""How often a question is looked at while draws are added."""
 
 
 def only_backprop(experiment: "Experiment") -> str:
@@ -45,12 +54,24 @@ def only_backprop(experiment: "Experiment") -> str:
 def _run(work: Work) -> None:
     """Test every network with the errors of every supply.
 
-    Each draw draws the error rates from what the counts leave open, then the errors: so the spread
-    between draws holds what is not known of the rates.
+    Each draw draws the error rates from what the counts leave open, or, where they saw nothing,
+    from what the authority knows (`found_rates`), then the errors: so the spread between draws
+    holds what is not known of the rates.
     """
+    table, costs = _tables(work, lambda one, at: work.experiment.test.draws)
+    TRADEOFF.write(work.folder, table.to_dict("records"))
+    COSTS.write(work.folder, costs.to_dict("records"))
+
+
+def _tables(
+    work: Work, draws: "Callable[[TestedNetwork, SenseConditions], int]"
+) -> "tuple[DataFrame, DataFrame]":
+    """The trade-off and its costs with so many draws of each point; what was tested is kept."""
     from rramsim.costs import TestedNetwork, tradeoff_tables
 
     experiment, folder, data = work.experiment, work.folder, work.images()
+    dataset = SENSE.need(folder)
+    found = found_rates(work, dataset)
     networks = work.kept.get("train") or trained_networks(experiment, folder, data)
     tests = Evaluations(folder, data, experiment, work.runner)
     tested = {
@@ -59,20 +80,60 @@ def _run(work: Work) -> None:
         ): one
         for one in networks
     }
-    table, costs = tests.made(
+    return tests.made(
         lambda right: tradeoff_tables(
             tuple(tested),
-            SENSE.need(folder),
+            dataset,
             data,
             circuit=experiment.make_circuit(),
             right=lambda one, errors, draw: right(tested[one], errors, draw),
-            draws=experiment.test.draws,
+            draws=draws,
             seed=experiment.test.seed,
+            found=lambda conditions: found[conditions],
         ),
         report=work.report,
     )
-    TRADEOFF.write(folder, table.to_dict("records"))
-    COSTS.write(folder, costs.to_dict("records"))
+
+
+def decided(work: Work, target: "SupplyTarget") -> "SupplyAnswer":
+    """The answer to a question, with draws added until every network is decided.
+
+    A network that is not gets twice as many draws of the design that is nearest, at most `_LOOKS`
+    looks in all, each at a confidence that makes all of them hold at 95 %; and in all at most as
+    many tests again as the trade-off had. What remains is undecided in the answer.
+    """
+    from rramsim.costs import lowest_supply
+
+    point = ["network", "trained_with_errors", "vdd_v", "temperature_c", "corner", "window_s"]
+    target = replace(target, looks=_LOOKS)
+    table = TRADEOFF.frame(work.folder)
+    draws = dict(zip(map(tuple, table[point].to_numpy()), table.draws, strict=True))
+    left = sum(draws.values())
+    answer = lowest_supply(table, target)
+    for _ in range(_LOOKS - 1):
+        wanted = [
+            tuple(row)
+            for design in answer.undecided
+            for row in table[design.rows(table, target)][point].to_numpy()
+        ]
+        wanted = [row for row in wanted if draws[row] <= left]
+        if not wanted:
+            break
+        for row in wanted:
+            left -= draws[row]
+            draws[row] *= 2
+        table, costs = _tables(
+            work,
+            lambda one, at: draws[
+                (one.spec.name, one.trained_with, at.vdd_v, at.temperature_c, at.corner,
+                 at.window_s)
+            ],
+        )  # fmt: skip
+        TRADEOFF.write(work.folder, table.to_dict("records"))
+        COSTS.write(work.folder, costs.to_dict("records"))
+        table = TRADEOFF.frame(work.folder)
+        answer = lowest_supply(table, target)
+    return answer
 
 
 def _summary(folder: RunFolder) -> "list[Shown]":
@@ -191,7 +252,7 @@ TRADE_OFF = Stage(
     answers="What accuracy is left, for which energy, at every supply?",
     run=_run,
     unit="tests",
-    files=(EVALUATIONS, TRADEOFF, COSTS),
+    files=(FOUND, EVALUATIONS, TRADEOFF, COSTS),
     needs=(SENSE, TRAINING),
     rows=EVALUATIONS,
     of_run=True,

@@ -14,12 +14,13 @@ def folder(tmp_path):
     rows = []
     for vdd_v, loss in ((1.0, 0.1), (1.1, 0.01), (1.2, 0.001)):
         row = dict.fromkeys(TradeoffRow.model_fields, 0.0) | dict.fromkeys(
-            ("architecture", "weights", "activations", "data"), "x"
+            ("architecture", "weights", "activations", "data", "rates_by"), "x"
         )
         row |= {
             "network": "net", "trained_with_errors": "none", "vdd_v": vdd_v, "temperature_c": 85.0,
             "corner": "tt", "window_s": 50e-9, "accuracy": 0.7 - loss, "loss": loss,
             "loss_low": loss, "loss_high": loss, "draws": 4, "energy_per_use_j": 1e-6 * vdd_v**2,
+            "limited_by_samples": False,
         }  # fmt: skip
         rows.append(row)
     pd.DataFrame(rows).to_csv(tmp_path / "tradeoff.csv", index=False)

@@ -154,9 +154,52 @@ def test_the_interval_of_a_loss_covers_the_truth_and_is_paired():
         kept += stats.norm(0.012, 0.003).cdf(loss.high_for_share(0.9)) >= 0.9
     assert covered / 400 > 0.94
     assert kept / 400 > 0.94
-    assert loss.half_width < 0.02, "unpaired it would be 0.03"
+    assert loss.half_width() < 0.02, "unpaired it would be 0.03"
 
 
 def test_one_draw_says_nothing_about_chips():
     loss = AccuracyLoss(value=0.0, deviation=float("nan"), image_error=0.001, draws=1)
     assert loss.high == pytest.approx(0.00196, rel=1e-3) and loss.high_for_share(0.9) == np.inf
+
+
+def test_a_design_between_two_bounds_is_undecided():
+    rows = []
+    for name, loss, deviation in (
+        ("meets", 0.001, 0.0005), ("fails", 0.02, 0.001), ("open", 0.0025, 0.002)
+    ):  # fmt: skip
+        for vdd_v in (1.1, 1.2):
+            rows.append(
+                {
+                    "network": name,
+                    "trained_with_errors": "none",
+                    "vdd_v": vdd_v,
+                    "window_s": 50e-9,
+                    "temperature_c": 85.0,
+                    "corner": "tt",
+                    "loss": loss,
+                    "loss_low": loss,
+                    "loss_high": loss,
+                    "loss_deviation": deviation,
+                    "loss_image_error": 1e-4,
+                    "draws": 4,
+                    "accuracy": 0.5,
+                    "energy_per_use_j": 1.0,
+                }
+            )
+    table = pd.DataFrame(rows)
+    answer = lowest_supply(table, SupplyTarget(max_loss=0.003))
+    assert [design.network for design in answer.undecided] == ["open"]
+    assert {design.network: (met, design.fails) for met, design in answer.networks} == {
+        "meets": (True, False), "fails": (False, True), "open": (False, False)
+    }  # fmt: skip
+    # Several looks ask for more each time.
+    again = lowest_supply(table, SupplyTarget(max_loss=0.003, looks=5))
+    assert again.undecided[0].bound > answer.undecided[0].bound
+    mine = answer.undecided[0].rows(table, SupplyTarget(max_loss=0.003, temperature_c=85.0))
+    assert mine.sum() == 1
+
+
+def test_no_image_that_changed_is_not_a_certainty():
+    same = np.ones(500, bool)
+    loss = accuracy_loss(same, np.array([same] * 4))
+    assert loss.value == 0 and 0 < loss.high < 0.002

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rramsim.counting import ErrorStatistics, Rate
+from rramsim.counting import ErrorStatistics, FoundRate, Rate
 from rramsim.exceptions import InputError
 
 COUNTS = np.array([[90, 8, 2, 1], [5, 80, 15, 2], [1, 9, 90, 3]])
@@ -90,3 +90,18 @@ def test_drawn_rates_spread_as_the_counts_leave_open():
     # None of 10,000: half a count in the mean; 97.5 % of draws lie below 2.51 counts.
     assert drawn[:, 2, 1].mean() == pytest.approx(0.5e-4, rel=0.1)
     assert np.quantile(drawn[:, 2, 1], 0.975) == pytest.approx(2.51e-4, rel=0.1)
+
+
+def test_an_error_that_was_found_elsewhere_is_drawn_from_there():
+    counts = np.array([[600, 0, 0, 0], [30, 540, 30, 0], [0, 0, 600, 0]])
+    statistics = ErrorStatistics(counts=counts)
+    found = {"type1": FoundRate(value=3e-5, deviation=0.05, by="lines")}
+    drawn = np.array([statistics.drawn_matrix(np.random.default_rng(k), found) for k in range(400)])
+    assert np.allclose(drawn.sum(axis=2), 1)
+    np.testing.assert_allclose(drawn[:, 0, 2], drawn[:, 2, 0])
+    assert np.median(drawn[:, 0, 2]) == pytest.approx(3e-5, rel=0.02)
+    assert np.log(drawn[:, 0, 2]).std() == pytest.approx(0.05, rel=0.2)
+    # What is not among them is drawn as before, by the same numbers.
+    before = statistics.drawn_matrix(np.random.default_rng(7))
+    np.testing.assert_allclose(drawn[7][1], before[1])
+    assert drawn[7][0, 1] == pytest.approx(before[0, 1])
