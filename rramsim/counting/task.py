@@ -1,6 +1,5 @@
 """A task: one written value under one set of conditions, identified by all it depends on."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -213,8 +212,10 @@ def sense_chunk(task: SenseTask, chunk: int, samples: int = CHUNK_SAMPLES) -> Se
 
 def _generator(task: SenseTask, chunk: int, *what: int) -> np.random.Generator:
     """Random numbers of a chunk; those of each `what` apart, so that none moves the others."""
-    key = f"{task.seed} {task.written} {task.resistances!r}"
-    entropy = int(hashlib.sha256(key.encode()).hexdigest()[:32], 16)
+    key = identity(
+        "synapses", 1, seed=task.seed, written=task.written, resistances=task.resistances
+    )
+    entropy = int(key[:32], 16)
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(chunk, *what)))
 
 

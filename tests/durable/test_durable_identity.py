@@ -30,11 +30,15 @@ def sense_task(number):
     )  # fmt: skip
 
 
-def test_numbers_count_by_value_in_ids_and_decks():
+def test_numbers_count_by_value_in_ids_draws_and_decks():
     plain = sense_task(lambda value: value)
+    drawn = draw_samples(plain, chunk=0, samples=3, chunk_samples=3)
     for number in (float, np.float64):
         same = sense_task(number)
         assert same.id == plain.id
+        np.testing.assert_array_equal(
+            draw_samples(same, chunk=0, samples=3, chunk_samples=3).r_bl_ohm, drawn.r_bl_ohm
+        )
         # A numpy number must not reach the simulator as its repr.
         few = draw_samples(same, chunk=0, samples=1, chunk_samples=3)
         outcome = same.engine.sense(same.circuit, same.conditions, few)
