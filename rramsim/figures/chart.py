@@ -221,6 +221,11 @@ class Panel:
         middle = (len(colours) - 1) / 2
         return [self.dodge * (colours.index(series.colour) - middle) for series in self.series]
 
+    @property
+    def axes(self) -> tuple[tuple[Literal["x"], Axis], tuple[Literal["y"], Axis]]:
+        """Both axes with their names."""
+        return ("x", self.x), ("y", self.y)
+
     def extent(self, axis: Literal["x", "y"]) -> list[float]:
         """All values along an axis that should be in view."""
         found = [getattr(rule, axis) for rule in self.rules if getattr(rule, axis) is not None]

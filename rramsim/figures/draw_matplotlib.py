@@ -1,6 +1,5 @@
 """A chart drawn by matplotlib: for files, notebooks and papers."""
 
-import itertools
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -16,8 +15,8 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from rramsim.figures.chart import COLOURS, Bars, Cells, Chart, Panel, Point, Rule, Series
-from rramsim.figures.labels import Box, place_labels, segment_boxes, wrapped
-from rramsim.figures.scales import axis_scale, thinned
+from rramsim.figures.labels import Box, point_labels, wrapped
+from rramsim.figures.scales import panel_scales, thinned
 from rramsim.files import atomic_path
 
 __all__ = [
@@ -185,22 +184,18 @@ class _Plot:
         self, ax: Axes, chart: Chart, panel: Panel, title: str, *, below: list[Panel]
     ) -> None:
         self._ax, self._panel = ax, panel
-        alike = [p for p in chart.panels if p.x == panel.x and p.y == panel.y]
-        edge = 0.0 if panel.cells else 0.06
-        for name, axis in (("x", panel.x), ("y", panel.y)):
-            values = [v for p in alike for v in p.extent("x" if name == "x" else "y")]
-            scale = axis_scale(axis, values, margin=edge)
-            same = name == "x" and bool(below) and below[0].x.text == axis.text
-            label = "" if same else axis.text
+        self._scale_x, scale_y = panel_scales(chart, panel)
+        shared = bool(below) and below[0].x.text == panel.x.text
+        names = {"x": "" if shared else panel.x.text, "y": panel.y.text}
+        for name, scale in (("x", self._scale_x), ("y", scale_y)):
             # The scale first: it would set limits and ticks of its own.
             if scale.log:
                 ax.set(**{f"{name}scale": "log"})
-            ax.set(**{f"{name}lim": (scale.low, scale.high), f"{name}label": label})
+            ax.set(**{f"{name}lim": (scale.low, scale.high), f"{name}label": names[name]})
             ticks = getattr(ax, f"{name}axis")
             ticks.set_ticks([], minor=True)
-            names = ["\n".join(wrapped(t, _NAME)[:2]) if name == "y" else t for _, t in scale.ticks]
-            ticks.set_ticks([value for value, _ in scale.ticks], labels=names)
-        self._scale_x = axis_scale(panel.x, [v for p in alike for v in p.extent("x")], margin=edge)
+            told = ["\n".join(wrapped(t, _NAME)[:2]) if name == "y" else t for _, t in scale.ticks]
+            ticks.set_ticks([value for value, _ in scale.ticks], labels=told)
         ax.set_title(title)
         inches = ax.get_figure(root=True).dpi_scale_trans  # type: ignore[union-attr]
         self._moved = [
@@ -319,45 +314,28 @@ class _Plot:
     def label(self) -> None:
         """Write the points' labels where nothing else is."""
         ax = self._ax
-        chosen = [
-            (series, point, moved)
-            for series, moved in zip(self._panel.series, self._moved, strict=True)
-            for point in series.points
-            if point.label and point.finite
-        ]
-        if not chosen:
-            return
+        look: dict[str, Any] = {"fontsize": _SMALL, "va": "bottom", "ha": "left"}
         pixel = ax.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
-        frame = ax.get_window_extent()
-        obstacles = [_box(text.get_window_extent()) for text in self._written if text.get_text()]
-        for series, moved in zip(self._panel.series, self._moved, strict=True):
-            for point in series.marks():
-                obstacles += _point_boxes(point, moved, 3 * pixel)
-            for run in series.runs():
-                ends = moved.transform([(p.x, p.y) for p in run])
-                for a, b in itertools.pairwise(ends):
-                    obstacles += segment_boxes(tuple(a), tuple(b), step=3 * pixel, half=pixel)
-        marks = [tuple(moved.transform((p.x, p.y))) for _, p, moved in chosen]
-        texts = [
+
+        def place(number: int, x: float, y: float) -> tuple[float, float]:
+            at = self._moved[number].transform((x, y))
+            return float(at[0]), float(at[1])
+
+        def size(content: str) -> tuple[float, float]:
+            written = ax.annotate(content, (0, 0), xycoords="figure pixels", **look)
+            extent = written.get_window_extent()
+            written.remove()
+            return extent.width + pixel, extent.height
+
+        for series, point, mark, box in point_labels(
+            self._panel, place, size, _box(ax.get_window_extent()), half=3 * pixel,
+            reach=7 * pixel, taken=[_box(text.get_window_extent()) for text in self._written],
+        ):  # fmt: skip
+            offset = ((box[0] - mark[0]) / pixel, (box[1] - mark[1]) / pixel)
             ax.annotate(
-                p.label, (0, 0), xycoords="figure pixels", fontsize=_SMALL, va="bottom", ha="left",
-                color=COLOURS[series.colour % len(COLOURS)],
-            )
-            for series, p, _ in chosen
-        ]  # fmt: skip
-        extents = [text.get_window_extent() for text in texts]
-        boxes = place_labels(
-            marks, [(e.width + pixel, e.height) for e in extents], obstacles, _box(frame),
-            reach=7 * pixel,
-        )  # fmt: skip
-        for text, (_, point, _), mark, box in zip(texts, chosen, marks, boxes, strict=True):
-            text.remove()
-            if box is not None:
-                offset = ((box[0] - mark[0]) / pixel, (box[1] - mark[1]) / pixel)
-                ax.annotate(
-                    point.label, (point.x, point.y), xytext=offset, textcoords="offset points",
-                    fontsize=_SMALL, va="bottom", ha="left", color=text.get_color(),
-                )  # fmt: skip
+                point.label, (point.x, point.y), xytext=offset, textcoords="offset points",
+                color=COLOURS[series.colour % len(COLOURS)], **look,
+            )  # fmt: skip
 
 
 def _places(points: Sequence[Point]) -> tuple[list[float], list[float]]:
@@ -376,16 +354,3 @@ def _sides(points: Sequence[Point], axis: str) -> list[list[float]]:
 
 def _box(extent: Any) -> Box:
     return (extent.x0, extent.y0, extent.x1, extent.y1)
-
-
-def _point_boxes(point: Point, moved: Any, half: float) -> list[Box]:
-    """The mark and its bars."""
-    x, y = moved.transform((point.x, point.y))
-    boxes: list[Box] = [(x - half, y - half, x + half, y + half)]
-    if point.y_bar and not point.bound:
-        ends = moved.transform([(point.x, v) for v in point.y_bar])[:, 1]
-        boxes.append((x - half / 2, ends[0], x + half / 2, ends[1]))
-    if point.x_bar and not point.bound:
-        ends = moved.transform([(v, point.y) for v in point.x_bar])[:, 0]
-        boxes.append((ends[0], y - half / 2, ends[1], y + half / 2))
-    return boxes

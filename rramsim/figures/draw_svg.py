@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 
 from rramsim.figures.chart import Bars, Cells, Chart, Panel, Point, Rule, Series
-from rramsim.figures.labels import Box, place_labels, segment_boxes, wrapped
-from rramsim.figures.scales import axis_scale, thinned
+from rramsim.figures.labels import Box, point_labels, wrapped
+from rramsim.figures.scales import panel_scales, thinned
 from rramsim.figures.svg import Element, add, path_data, root, text, to_string
 
 __all__ = ["svg_figure"]
@@ -96,14 +96,10 @@ class _Plot:
     ) -> None:
         self._panel, self._place = panel, place
         left, top, right, bottom = place
-        alike = [p for p in chart.panels if p.x == panel.x and p.y == panel.y]
-        edge = 0.0 if panel.cells else 0.06
-        xs = [value for p in alike for value in p.extent("x")]
-        ys = [value for p in alike for value in p.extent("y")]
-        self.x = axis_scale(panel.x, xs, margin=edge).between(left, right)
-        self.y = axis_scale(panel.y, ys, margin=edge).between(bottom, top)
+        x, y = panel_scales(chart, panel)
+        self.x, self.y = x.between(left, right), y.between(bottom, top)
         self._svg = svg
-        self._obstacles: list[Box] = []
+        self._taken: list[Box] = []
         self._shifts = [_DODGE * place for place in panel.places()]
 
     def draw(self) -> None:
@@ -218,7 +214,7 @@ class _Plot:
             place, anchor = (right - 2, at - 4 if at - 15 > top else at + 13), "end"
             box = (right - 2 - width, place[1] - 11, right, place[1] + 3)
         text(body, *place, rule.label, anchor=anchor, class_="small")
-        self._obstacles.append(box)
+        self._taken.append(box)
 
     def _line(self, body: Element, series: Series, shift: float) -> None:
         for run in series.runs():
@@ -232,9 +228,6 @@ class _Plot:
             kind = {"solid": "series", "step": "series"}.get(series.line, series.line)
             group = add(body, "g", class_=f"s{series.colour % _COLOURS}")
             add(group, "path", d=path_data(drawn), class_=kind)
-            if any(p.label for s in self._panel.series for p in s.points):
-                for a, b in itertools.pairwise(drawn):
-                    self._obstacles += segment_boxes(a, b, step=6, half=2)
 
     def _points(self, body: Element, series: Series, shift: float) -> None:
         group = add(body, "g", class_=f"s{series.colour % _COLOURS} points")
@@ -245,7 +238,6 @@ class _Plot:
                 aria_label=point.tip.replace("\n", "; "), data_tip=point.tip,
                 data_detail=point.detail,
             ) if point.tip else add(group, "g")  # fmt: skip
-            self._obstacles.append((x - 6, y - 6, x + 6, y + 6))
             if not point.bound:
                 self._interval(mark, point, x, y)
             if point.ringed:
@@ -264,32 +256,25 @@ class _Plot:
             low, high = (self.y.at(v) for v in point.y_bar)
             bar = f"M{x:.1f} {low:.1f}V{high:.1f}M{x - 3:.1f} {low:.1f}h6M{x - 3:.1f} {high:.1f}h6"
             add(mark, "path", d=bar, class_="bar")
-            self._obstacles.append((x - 3, high, x + 3, low))
         if point.x_bar:
             low, high = (self.x.at(v) for v in point.x_bar)
             bar = f"M{low:.1f} {y:.1f}H{high:.1f}M{low:.1f} {y - 3:.1f}v6M{high:.1f} {y - 3:.1f}v6"
             add(mark, "path", d=bar, class_="bar")
-            self._obstacles.append((low, y - 3, high, y + 3))
 
     def _labels(self, body: Element) -> None:
-        chosen = [
-            (series, point, shift)
-            for series, shift in zip(self._panel.series, self._shifts, strict=True)
-            for point in series.points
-            if point.label and point.finite
-        ]
         left, top, right, bottom = self._place
-        boxes = place_labels(
-            [(self.x.at(p.x) + shift, self.y.at(p.y)) for _, p, shift in chosen],
-            [(_SMALL * len(p.label), 13.0) for _, p, _ in chosen],
-            self._obstacles, (left, top, right, bottom), reach=10,
-        )  # fmt: skip
-        for (series, point, _), box in zip(chosen, boxes, strict=True):
-            if box is not None:
-                group = add(body, "g", class_=f"s{series.colour % _COLOURS}")
-                middle = (box[0] + box[2]) / 2
-                text(group, middle, box[3] - 3, point.label, anchor="middle",
-                     class_="small named beside")  # fmt: skip
+
+        def place(number: int, x: float, y: float) -> tuple[float, float]:
+            return self.x.at(x) + self._shifts[number], self.y.at(y)
+
+        for series, point, _, box in point_labels(
+            self._panel, place, lambda name: (_SMALL * len(name), 13.0), (left, top, right, bottom),
+            half=6, reach=10, taken=self._taken,
+        ):  # fmt: skip
+            group = add(body, "g", class_=f"s{series.colour % _COLOURS}")
+            middle = (box[0] + box[2]) / 2
+            text(group, middle, box[3] - 3, point.label, anchor="middle",
+                 class_="small named beside")  # fmt: skip
         if self._panel.cells is not None and self._panel.cells.lookup is not None:
             self._plane(body, self._panel.cells)
 

@@ -1,14 +1,17 @@
 """Where labels go: beside their marks, and on nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
-__all__ = ["Box", "crowded", "place_labels", "segment_boxes", "wrapped"]
+from rramsim.figures.chart import Panel, Point, Series
+
+__all__ = ["Box", "place_labels", "point_labels", "wrapped"]
 
 Box = tuple[float, float, float, float]
 """Left, lower, right, upper end, in any unit that both axes share."""
 
 
-def crowded(box: Box, others: Sequence[Box]) -> bool:
+def _crowded(box: Box, others: Sequence[Box]) -> bool:
     """Whether a box lies over another one."""
     return any(
         box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
@@ -46,7 +49,7 @@ def place_labels(
                     box[0] >= frame[0] and box[2] <= frame[2]
                     and box[1] >= frame[1] and box[3] <= frame[3]
                 )  # fmt: skip
-                if best is None and inside and not crowded(box, taken):
+                if best is None and inside and not _crowded(box, taken):
                     best = box
         if best is not None:
             taken.append(best)
@@ -54,7 +57,7 @@ def place_labels(
     return found
 
 
-def segment_boxes(
+def _along(
     begin: tuple[float, float], end: tuple[float, float], *, step: float, half: float
 ) -> list[Box]:
     """Small boxes along a straight line, for what a label must keep clear of."""
@@ -62,6 +65,48 @@ def segment_boxes(
     count = max(1, int(max(abs(x1 - x0), abs(y1 - y0)) / step))
     places = [(x0 + (x1 - x0) * k / count, y0 + (y1 - y0) * k / count) for k in range(count + 1)]
     return [(x - half, y - half, x + half, y + half) for x, y in places]
+
+
+def point_labels(
+    panel: Panel, place: Callable[[int, float, float], tuple[float, float]],
+    size: Callable[[str], tuple[float, float]], frame: Box, *, half: float, reach: float,
+    taken: Sequence[Box] = (),
+) -> list[tuple[Series, Point, tuple[float, float], Box]]:  # fmt: skip
+    """Where the labels of a panel's points go: clear of all its marks, bars and lines.
+
+    `place` gives the place of a value of a series (by its number), `size` a text's width and
+    height, `half` is half the width of a mark; `taken` is what else must stay clear.
+    """
+    if not any(point.label for series in panel.series for point in series.points):
+        return []
+    boxes = list(taken)
+    chosen = []
+    for number, series in enumerate(panel.series):
+        for point in series.marks():
+            x, y = place(number, point.x, point.y)
+            boxes.append((x - half, y - half, x + half, y + half))
+            for ends in (
+                [(point.x, value) for value in point.y_bar or ()],
+                [(value, point.y) for value in point.x_bar or ()],
+            ):
+                if ends and not point.bound:
+                    boxes += _along(
+                        *(place(number, *end) for end in ends), step=half, half=half / 2
+                    )
+        for run in series.runs():
+            places = [place(number, point.x, point.y) for point in run]
+            for a, b in pairwise(places):
+                boxes += _along(a, b, step=half, half=half / 3)
+        chosen += [
+            (series, point, place(number, point.x, point.y))
+            for point in series.points
+            if point.label and point.finite
+        ]
+    found = place_labels(
+        [at for _, _, at in chosen], [size(point.label) for _, point, _ in chosen], boxes, frame,
+        reach=reach,
+    )  # fmt: skip
+    return [(*one, box) for one, box in zip(chosen, found, strict=True) if box is not None]
 
 
 def wrapped(text: str, letters: int) -> list[str]:

@@ -5,9 +5,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rramsim.figures.chart import Axis
+from rramsim.figures.chart import Axis, Chart, Panel
 
-__all__ = ["Scale", "axis_scale", "thinned"]
+__all__ = ["Scale", "axis_scale", "panel_scales", "thinned"]
 
 Ticks = tuple[tuple[float, str], ...]
 
@@ -52,6 +52,17 @@ def axis_scale(axis: Axis, values: Iterable[float], *, margin: float = 0.06) -> 
         return Scale(low=low, high=high, log=axis.log, ticks=shown)
     ticks = _decades(low, high, axis.unit) if axis.log else _round(low, high, axis.whole)
     return Scale(low=low, high=high, log=axis.log, ticks=ticks)
+
+
+def panel_scales(chart: Chart, panel: Panel) -> tuple[Scale, Scale]:
+    """The axes of a panel; panels of a chart with the same axes have the same ends."""
+    alike = [p for p in chart.panels if p.x == panel.x and p.y == panel.y]
+    edge = 0.0 if panel.cells else 0.06
+    x, y = (
+        axis_scale(axis, [v for p in alike for v in p.extent(name)], margin=edge)
+        for name, axis in panel.axes
+    )
+    return x, y
 
 
 def _ends(axis: Axis, known: list[float], margin: float) -> tuple[float, float]:

@@ -115,7 +115,7 @@ def test_the_page_tells_what_the_files_hold(whole, results):
             interval = f"{low}–{high} %"
             shown = f"{100 * rate['rate']:.3g} % ({interval})"
         assert shown in page.text
-    assert ".subckt pcsa q qb bl blb sl sen vdd vss mpre1 q sen vdd" in page.text
+    assert "m.xpcsa.mpre1 q sen vdd vdd" in page.text
     provenance = json.loads((results / "provenance.json").read_text())
     assert provenance["circuit"]["sha256"] in page.text
     assert all(digest in page.text for digest in provenance["files"].values())
