@@ -14,15 +14,59 @@ from rramsim.lazy import names_on_demand
 from rramsim.version import __version__
 
 if TYPE_CHECKING:
+    from rramsim.chips import ArrayContents, ArrayShape, Chip, ChipModel, fit_surface
     from rramsim.circuits import Column, SenseCircuit, SenseConditions
-    from rramsim.costs import MeanAccuracy
-    from rramsim.counting import ErrorStatistics, Rate
-    from rramsim.devices import Empirical, LogNormal, ResistanceModel, Skewed
-    from rramsim.engines import BatchEngine, NgspiceEngine, SenseOutcome, Waveforms
+    from rramsim.costs import MeanAccuracy, SupplyTarget, lowest_supply
+    from rramsim.counting import ErrorStatistics, Rate, zero_boundary
+    from rramsim.devices import (
+        DeviceStatistics,
+        Empirical,
+        LogNormal,
+        Persistence,
+        ResistanceModel,
+        Skewed,
+        fit_devices,
+        fit_record,
+        read_measurements,
+        write_model_file,
+    )
+    from rramsim.engines import BatchEngine, NgspiceEngine, SenseOutcome, SenseSamples, Waveforms
     from rramsim.exceptions import InputError, MachineError
-    from rramsim.learning import ImageData, TrainingResult, TrainingSettings
+    from rramsim.experiment import load_experiment
+    from rramsim.figures import (
+        boundary_figure,
+        energy_accuracy_figure,
+        front_figure,
+        gradient_bias_figure,
+        noise_robustness_figure,
+        probability_figure,
+        training_figure,
+        waveform_figure,
+    )
+    from rramsim.figures.draw_matplotlib import COLOURS, legend, new_figure, note
+    from rramsim.learning import (
+        EnsembleAccuracy,
+        ImageData,
+        TrainingResult,
+        TrainingSettings,
+        ensemble_accuracy,
+    )
+    from rramsim.learning.equilibrium import (
+        EquilibriumSpec,
+        EstimatorSettings,
+        estimate_gradient,
+        fixed_point_gradient,
+        one_hot,
+        relax,
+        train_equilibrium,
+    )
     from rramsim.networks import NetworkSpec, WeightErrors
-    from rramsim.processes import Process
+    from rramsim.nn import TransitionErrors, written_weights
+    from rramsim.processes import MismatchCoefficient, Process, load_process, process_from_cards
+    from rramsim.processes.process import netlists_folder
+    from rramsim.stages import RunFolder, run_stages
+    from rramsim.stages.boundary import boundary_rows
+    from rramsim.stages.tradeoff import COSTS, TRADEOFF
     from rramsim.verbs.campaigns import error_rates, error_statistics, rate, sweep
     from rramsim.verbs.networks import evaluate, images, train, weight_errors
     from rramsim.verbs.plots import (
@@ -38,14 +82,98 @@ else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
-    "BatchEngine", "Column", "Empirical", "ErrorStatistics", "ImageData", "InputError", "LogNormal",
-    "MachineError", "MeanAccuracy", "NetworkSpec", "NgspiceEngine", "Process", "Rate",
-    "ResistanceModel", "Sense", "SenseCircuit", "SenseConditions", "SenseOutcome", "Skewed",
-    "Tradeoff", "TrainingResult", "TrainingSettings", "Waveforms", "WeightErrors",
-    "__version__", "circuit",
-    "error_rates", "error_statistics", "evaluate", "images", "inference_costs", "plot_costs",
-    "plot_error_rates", "plot_loss", "plot_tradeoff", "plot_waveforms", "rate", "resistances",
-    "sense", "senses", "sweep", "tradeoff", "train", "weight_errors",
+    "COLOURS",
+    "COSTS",
+    "TRADEOFF",
+    "ArrayContents",
+    "ArrayShape",
+    "BatchEngine",
+    "Chip",
+    "ChipModel",
+    "Column",
+    "DeviceStatistics",
+    "Empirical",
+    "EnsembleAccuracy",
+    "EquilibriumSpec",
+    "ErrorStatistics",
+    "EstimatorSettings",
+    "ImageData",
+    "InputError",
+    "LogNormal",
+    "MachineError",
+    "MeanAccuracy",
+    "MismatchCoefficient",
+    "NetworkSpec",
+    "NgspiceEngine",
+    "Persistence",
+    "Process",
+    "Rate",
+    "ResistanceModel",
+    "RunFolder",
+    "Sense",
+    "SenseCircuit",
+    "SenseConditions",
+    "SenseOutcome",
+    "SenseSamples",
+    "Skewed",
+    "SupplyTarget",
+    "Tradeoff",
+    "TrainingResult",
+    "TrainingSettings",
+    "TransitionErrors",
+    "Waveforms",
+    "WeightErrors",
+    "__version__",
+    "boundary_figure",
+    "boundary_rows",
+    "circuit",
+    "energy_accuracy_figure",
+    "ensemble_accuracy",
+    "error_rates",
+    "error_statistics",
+    "estimate_gradient",
+    "evaluate",
+    "fit_devices",
+    "fit_record",
+    "fit_surface",
+    "fixed_point_gradient",
+    "front_figure",
+    "gradient_bias_figure",
+    "images",
+    "inference_costs",
+    "legend",
+    "load_experiment",
+    "load_process",
+    "lowest_supply",
+    "netlists_folder",
+    "new_figure",
+    "noise_robustness_figure",
+    "note",
+    "one_hot",
+    "plot_costs",
+    "plot_error_rates",
+    "plot_loss",
+    "plot_tradeoff",
+    "plot_waveforms",
+    "probability_figure",
+    "process_from_cards",
+    "rate",
+    "read_measurements",
+    "relax",
+    "resistances",
+    "run_stages",
+    "sense",
+    "senses",
+    "sweep",
+    "tradeoff",
+    "train",
+    "train_equilibrium",
+    "training_figure",
+    "waveform_figure",
+    "weight_errors",
+    "write_model_file",
+    "written_weights",
+    "zero_boundary",
 ]  # fmt: skip
 
 

@@ -219,6 +219,6 @@ def _used(problem, samples, time_s, voltages_v, inside):
 def test_a_sample_that_leaves_the_tables_counts_as_unconverged(pcsa):
     samples = SenseSamples.nominal(20e3, 300e3)
     problem = make_problem(pcsa, SenseConditions(vdd_v=1.2), Solver(tolerance_v=2e-3))
-    problem.before[3][9:11] = 0.01, 1.0  # the range in which node voltages are believed
+    problem.plan.setup[9:11] = 0.01, 1.0  # the range in which node voltages are believed
     out, _, _ = BatchEngine(threads=1).solve(problem, samples)
     assert out[0, 3] == 0

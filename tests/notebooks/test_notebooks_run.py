@@ -1,5 +1,6 @@
 """Every notebook runs from top to bottom; its own assertions hold."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -11,6 +12,14 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 def test_there_are_notebooks():
     assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_uses_the_public_face_alone(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert "from rramsim" not in cell.source, cell.source
+            assert not re.search(r"import rramsim(?! as rs$)", cell.source, re.M), cell.source
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

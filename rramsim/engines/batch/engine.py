@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.engines.batch.arguments import Drawn, Results
 from rramsim.engines.batch.layout import scratch
 from rramsim.engines.batch.problem import Problem, Solver, make_problem
 from rramsim.engines.batch.tables import TABLE_VERSION
@@ -113,16 +114,15 @@ class BatchEngine:
             deviates = np.ascontiguousarray(both[:, list(problem.columns)])
         out = np.zeros((count, 6))
         marks = np.zeros((count, problem.corners.size, driven))
-        conductance, cc, tab, off, frame, strides, body, *mismatch = problem.after
+        drawn, nodes = Drawn(varied=varied, deviates=deviates), max(n, driven)
         trace = np.zeros((_TRACE_POINTS if waveforms else 0, 1 + n + driven))
+
+        results = Results(out=out, marks=marks, trace=trace)
 
         def solve(first: int, last: int) -> None:
             run(
-                first, last, *problem.before,
-                conductance, varied, cc, tab, off, frame, strides, body, deviates, *mismatch,
-                out, marks, trace,
-                np.zeros((21, max(n, driven, 13))),
-                *scratch(problem.transistors, problem.z_coefficients),
+                first, last, problem.plan, problem.model, drawn, results,
+                scratch(nodes, problem.transistors, problem.z_coefficients),
             )  # fmt: skip
 
         if waveforms:

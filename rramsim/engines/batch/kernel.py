@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rramsim.caches import cache_folder
-from rramsim.engines.batch import contractions, layout, moving, stepping, transistor
+from rramsim.engines.batch import (
+    arguments,
+    contractions,
+    layout,
+    mismatch_moves,
+    stepping,
+    transistor,
+)
 from rramsim.engines.batch.codegen import system_source
 from rramsim.engines.batch.topology import Topology
 from rramsim.files import atomic_path
@@ -29,7 +36,7 @@ import numpy as np
 from numba import njit as _njit
 
 from rramsim.compiled import compiled as njit
-from rramsim.engines.batch.moving import mismatch
+from rramsim.engines.batch.mismatch_moves import mismatch
 from rramsim.engines.batch.transistor import (
     free_inner, free_outer, free_values, junction, tied_inner, tied_outer, tied_values,
 )
@@ -72,7 +79,7 @@ def load_kernel(topology: Topology, *, q: str, qb: str) -> Kernel:
 def _load(source: str) -> Kernel:
     # numba's cache asks whether this file changed, but not those that it inlines.
     digest = hashlib.sha256(source.encode())
-    for module in (layout, moving, transistor, contractions):
+    for module in (arguments, layout, mismatch_moves, transistor, contractions):
         digest.update(inspect.getsource(module).encode())
     name = f"rramsim_kernel_{digest.hexdigest()[:24]}"
     path = cache_folder() / f"{name}.py"

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from rramsim.engines.batch.arguments import Scratch
 from rramsim.engines.batch.elements import FlatCircuit
 from rramsim.engines.batch.junctions import JUNCTION_GRID
 from rramsim.engines.batch.tables import DeviceTable
@@ -114,16 +115,15 @@ SLOT = len(Draft) * 4 * GROUP
 """Numbers of a group in `draft`."""
 
 
-def scratch(transistors: int, z_coefficients: int) -> tuple[Floats, ...]:
-    """Arrays for one thread: a sample's `par` (its shift splines) and `moves`, and what the
-    evaluation writes: `draft`, `found` and `leaks` (1 + two numbers a diffusion).
-    """
-    return (
-        np.zeros((transistors, 2 * z_coefficients)),
-        np.zeros((transistors, 4 * MOVE_ROWS)),
-        np.zeros(transistors * SLOT),
-        np.zeros((transistors, 4 * FOUND_ROWS)),
-        np.zeros(1 + 4 * transistors),
+def scratch(nodes: int, transistors: int, z_coefficients: int) -> Scratch:
+    """Arrays for one thread."""
+    return Scratch(
+        work=np.zeros((21, max(nodes, 13))),
+        par=np.zeros((transistors, 2 * z_coefficients)),
+        moves=np.zeros((transistors, 4 * MOVE_ROWS)),
+        draft=np.zeros(transistors * SLOT),
+        found=np.zeros((transistors, 4 * FOUND_ROWS)),
+        leaks=np.zeros(1 + 4 * transistors),  # a number, then two a diffusion
     )
 
 
@@ -132,7 +132,7 @@ class Layout:
 
     `tab` holds them in 32 bits: sums of positive terms lose a few times 6e-8 of a current or a
     charge, which no result shows. `off` (transistors, 4) is where each begins. `powers`,
-    `power_of`, `shift` and `whole` are the polynomials of mismatch, see `moving.mismatch`.
+    `power_of`, `shift` and `whole` are the polynomials of mismatch, see `mismatch_moves.mismatch`.
     """
 
     def __init__(self, tables: tuple[DeviceTable, ...]) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.engines.batch.arguments import March, Model
 from rramsim.engines.batch.elements import flat_circuit, pulse_of
 from rramsim.engines.batch.gate_resistance import quasi_static
 from rramsim.engines.batch.layout import Stride, make_layout
@@ -80,15 +80,15 @@ class Solver:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """Arrays in the order of `stepping.run`, and where the results are found.
+    """What `stepping.run` is given, and where the results are found.
 
     `columns`: for each transistor's deviates side by side, which of a sample's they are: its
     `sites` of mismatch, then its global factors.
     """
 
     topology: Topology
-    before: tuple[Any, ...]
-    after: tuple[Any, ...]
+    plan: March
+    model: Model
     sources: dict[str, int]
     supplies: dict[str, float]
     corners: Floats
@@ -187,29 +187,29 @@ def make_problem(
     topology = _with_resistors(topology, order)
     return Problem(
         topology=topology,
-        before=(
-            corners,
-            kinks,
-            pulses,
-            setup,
-            hold,
-            held,
-            start,
-            _weights(topology, solver.weight_floor),
+        plan=March(
+            corners=corners,
+            kinks=kinks,
+            pulses=pulses,
+            setup=setup,
+            hold=hold,
+            held=held,
+            start=start,
+            weight=_weights(topology, solver.weight_floor),
         ),
-        after=(
-            np.array([1 / r.value for r in topology.circuit.resistors]),
-            np.array([c.value for c in flat.capacitors] or [0.0]),
-            layout.tab,
-            layout.off,
-            layout.frame,
-            layout.strides,
-            layout.body,
-            layout.site_of(flat, {name: len(moves) for name, moves in varying.items()}),
-            layout.powers,
-            layout.power_of,
-            layout.shift,
-            layout.whole,
+        model=Model(
+            conductance=np.array([1 / r.value for r in topology.circuit.resistors]),
+            capacitance=np.array([c.value for c in flat.capacitors] or [0.0]),
+            tab=layout.tab,
+            off=layout.off,
+            frame=layout.frame,
+            strides=layout.strides,
+            body=layout.body,
+            site_of=layout.site_of(flat, {name: len(moves) for name, moves in varying.items()}),
+            powers=layout.powers,
+            power_of=layout.power_of,
+            shift=layout.shift,
+            whole=layout.whole,
         ),
         sources={name: k for k, name in enumerate(sources, start=1)},
         supplies={source.name: source.wave[1][0] for source in supplies},

@@ -260,27 +260,23 @@ def crossing(a, b, before, ratio, curved):
 
 
 @njit(nogil=True, error_model="numpy")
-def run(
-    first, last, corners, kinks, pulses, setup, hold, held, start, weight,
-    conductance, varied, cc, tab, off, frame, strides, body,
-    deviates, site_of, powers, power_of, shift, whole, out, marks, trace, work,
-    par, moves, draft, found, leaks,
-):  # fmt: skip
-    """Simulate the samples from `first` to `last`.
-
-    `varied` (samples, 3): conductances of the first two resistors in `conductance`, which are
-    the synapse's devices, and the charge of the noise. The rest: `moving.mismatch`.
-    """
-    gr = conductance.copy()
+def run(first, last, plan, model, drawn, results, scratch):
+    """Simulate the samples from `first` to `last`; the rest are the tuples of `arguments`."""
+    gr = model.conductance.copy()
+    work, par, moves = scratch.work, scratch.par, scratch.moves
     for sample in range(first, last):
-        gr[0] = varied[sample, 0]
-        gr[1] = varied[sample, 1]
+        gr[0] = drawn.varied[sample, 0]
+        gr[1] = drawn.varied[sample, 1]
         mismatch(
-            sample, frame, body, deviates, site_of, powers, power_of, shift, whole,
-            par, moves, work[20],
+            sample, model.frame, model.body, drawn.deviates, model.site_of, model.powers,
+            model.power_of, model.shift, model.whole, par, moves, work[20],
         )  # fmt: skip
         march(
-            corners, kinks, pulses, setup, hold, held, start, weight, varied[sample, 2],
-            (gr, cc, tab, off, frame, strides, par, moves, draft, found, leaks),
-            out[sample], marks[sample], trace, work,
+            plan.corners, plan.kinks, plan.pulses, plan.setup, plan.hold, plan.held, plan.start,
+            plan.weight, drawn.varied[sample, 2],
+            (
+                gr, model.capacitance, model.tab, model.off, model.frame, model.strides,
+                par, moves, scratch.draft, scratch.found, scratch.leaks,
+            ),
+            results.out[sample], results.marks[sample], results.trace, work,
         )  # fmt: skip
