@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from rramsim.exceptions import InputError
-from rramsim.experiment.whole import Experiment
+from rramsim.experiment.experiment import Experiment
 from rramsim.spice import read_text
 
 __all__ = ["load_experiment", "parse_experiment"]

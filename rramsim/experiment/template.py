@@ -8,8 +8,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rramsim.experiment.experiment import Experiment
 from rramsim.experiment.values import ListOf, Section
-from rramsim.experiment.whole import Experiment
 
 __all__ = ["experiment_keys", "experiment_template"]
 

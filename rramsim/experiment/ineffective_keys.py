@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
-    from rramsim.experiment.whole import Experiment
+    from rramsim.experiment.experiment import Experiment
 
-__all__ = ["refuse_idle_keys"]
+__all__ = ["refuse_ineffective_keys"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ _TIES = (
 )
 
 
-def refuse_idle_keys(experiment: "Experiment") -> None:
+def refuse_ineffective_keys(experiment: "Experiment") -> None:
     """Raise `InputError` for a key that is not at its default and does nothing here."""
     for tie in _TIES:
         section = getattr(experiment, tie.section)

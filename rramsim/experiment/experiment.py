@@ -14,7 +14,7 @@ from rramsim.experiment.circuit import ColumnSection, ProcessSection, SenseSecti
 from rramsim.experiment.device import DeviceSection
 from rramsim.experiment.equilibrium import EquilibriumSection
 from rramsim.experiment.errors import ErrorsSection
-from rramsim.experiment.idle import refuse_idle_keys
+from rramsim.experiment.ineffective_keys import refuse_ineffective_keys
 from rramsim.experiment.network import NetworkSection, TestSection, TrainingSection
 from rramsim.experiment.tolerance import ToleranceSection
 from rramsim.experiment.values import Section
@@ -112,7 +112,7 @@ class Experiment(Section):
 
         So is a key that would do nothing beside the others.
         """
-        refuse_idle_keys(self)
+        refuse_ineffective_keys(self)
         self.sense.check(self.make_circuit())
         self.make_resistances()
         self.errors.make_engine()
