@@ -131,22 +131,24 @@ def decide(
                 read[o, k] = 1 if to_plus >= to_minus else -1
 
 
-def mirror_of(circuit: SenseCircuit, conditions: SenseConditions) -> NDArray[np.int64]:
-    """The site that each site becomes when BL and BLB change places.
+def mirror_of(circuit: SenseCircuit, conditions: SenseConditions) -> tuple[NDArray[np.int64], bool]:
+    """The site that each site becomes when BL and BLB change places, and if that is exact.
 
-    Raises `InputError` for a circuit that is not its own mirror image: its reads of +1 and of -1
-    have boundaries of their own, which a surface does not hold.
+    It is not where the two sides differ in sizes or parasitic capacitors. Raises `InputError` for a
+    circuit whose sides are wired otherwise.
     """
     image = mirrored_transistors(circuit, conditions)
+    exact = image is not None
+    image = image or mirrored_transistors(circuit, conditions, exact=False)
     if image is None:
         raise InputError(
-            f"{circuit.name}: the circuit is not its own mirror image (its two sides differ in a "
-            "transistor, its size or its wiring); chips need one whose sides are alike"
+            f"{circuit.name}: the circuit's two sides are wired otherwise; chips need an amplifier "
+            "that is its own mirror image"
         )
     sites = circuit.mismatch_sites(conditions.corner)
     place = {(site.transistor, site.parameter): index for index, site in enumerate(sites)}
     found = [place[image[site.transistor], site.parameter] for site in sites]
-    return np.array(found, dtype=np.int64)
+    return np.array(found, dtype=np.int64), exact
 
 
 def spread_ln(surface: ReadSurface, y: float) -> float:

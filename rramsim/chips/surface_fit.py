@@ -21,6 +21,8 @@ _TOP_LN = math.log(5e6)
 _TIE_LN = 2.8
 """How far below the boundary of an infinite R_blb the table reaches; below, ties decide."""
 _NOMINAL_POINTS = 25
+_APART_LN = 0.03
+"""How far the boundaries of +1 and -1 may lie apart without mismatch, which alone spreads 0.1."""
 _HALVINGS = 9
 _BRACKET_LN = 1.0
 _HELD_OUT = 0.15
@@ -43,7 +45,7 @@ def fit_surface(
     sites = circuit.mismatch_sites(conditions.corner)
     if points < 350:
         raise InputError(f"points = {points}: a surface needs 350 or more")
-    mirror = mirror_of(circuit, conditions)
+    mirror, exact = mirror_of(circuit, conditions)
     counter = _Counter(engine, circuit, conditions, len(sites))
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x5EA5]))
     top = counter.critical(np.array([_TOP_LN]), np.zeros((1, len(sites))), None)[0]
@@ -60,6 +62,15 @@ def fit_surface(
         first = int(np.flatnonzero(np.isnan(x0))[-1]) + 2
         y0, x0 = y0[first:], x0[first:]
         low = float(y0[0])
+    if not exact:
+        other = _Counter(engine, circuit, conditions, len(sites), swapped=True)
+        apart = np.abs(other.critical(y0, np.zeros((len(y0), len(sites))), None) - x0)
+        if not np.nanmax(apart) < _APART_LN:
+            raise InputError(
+                f"{circuit.name}, {conditions.label}: +1 and -1 turn over at resistances that "
+                f"differ by up to {100 * np.nanmax(apart):.1f} % (its two sides are not alike); a "
+                f"surface holds one boundary, so chips need less than {100 * _APART_LN:g} %"
+            )
     # Points spread evenly, more of them where the boundary bends.
     bend = top + 0.4
     share = rng.random(points)
@@ -151,10 +162,11 @@ class _Counter:
     """Bisection with an engine, counting what it costs."""
 
     def __init__(
-        self, engine: SenseEngine, circuit: SenseCircuit, conditions: SenseConditions, sites: int
-    ) -> None:
+        self, engine: SenseEngine, circuit: SenseCircuit, conditions: SenseConditions, sites: int,
+        *, swapped: bool = False,
+    ) -> None:  # fmt: skip
         self._engine, self._circuit, self._conditions = engine, circuit, conditions
-        self._sites = sites
+        self._sites, self._swapped = sites, swapped
         self.senses = 0
 
     def critical(self, y: Floats, z: Floats, start: Floats | None) -> Floats:
@@ -181,9 +193,10 @@ class _Counter:
 
     def _plus(self, x: Floats, y: Floats, z: Floats) -> NDArray[np.bool_]:
         self.senses += len(x)
+        bl, blb = (y, x) if self._swapped else (x, y)
         outcome = reads_of(self._engine).sense(
             self._circuit,
             self._conditions,
-            SenseSamples(r_bl_ohm=np.exp(x), r_blb_ohm=np.exp(y), mismatch=z),
+            SenseSamples(r_bl_ohm=np.exp(bl), r_blb_ohm=np.exp(blb), mismatch=z),
         )
-        return np.asarray(outcome.read == 1)
+        return np.asarray(outcome.read == (-1 if self._swapped else 1))

@@ -18,9 +18,12 @@ _SWAPPED = {"q": "qb", "qb": "q", "bl": "blb", "blb": "bl"}
 
 
 def mirrored_transistors(
-    circuit: SenseCircuit, conditions: SenseConditions
+    circuit: SenseCircuit, conditions: SenseConditions, *, exact: bool = True
 ) -> dict[str, str] | None:
     """The transistor that each becomes in the mirror, by name; None if the circuit has no mirror.
+
+    Where not `exact`, capacitors (an extraction's parasitics are never alike) and sizes are left
+    out of the comparison: what the sides differ by is then for the caller to measure.
 
     >>> from rramsim.circuits import sense_circuit
     >>> from rramsim.processes import load_process
@@ -31,6 +34,9 @@ def mirrored_transistors(
     elements = circuit.elaborated(conditions).elements
     devices = circuit.devices
     known = {e.name: _what(e, e.name in devices) for e in elements}
+    if not exact:
+        elements = tuple(e for e in elements if e.kind != "c")
+        known = {e.name: e.card.kind if e.card else known[e.name] for e in elements}
     nodes = {n for e in elements for n in e.nodes}
     fixed = {n for n in nodes if "." not in n}
     here: dict[str, object] = {n: f"={n}" if n in fixed else "" for n in nodes}

@@ -37,17 +37,17 @@ def read_text(path: Path, what: str) -> str:
     """
     try:
         resolved = str(path.resolve())
-        if any(resolved == f or resolved.startswith(f"{f}/") for f in _FORBIDDEN):
-            raise InputError(f"{path}: is no file of a user's; {what} is a text file")
         # Without O_NONBLOCK the opening of a FIFO would wait for somebody to write into it.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InputError(f"{path}: is not a regular file; {what} is a text file")
-            data = file.read(_MAX_BYTES + 1)
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            system = any(resolved == f or resolved.startswith(f"{f}/") for f in _FORBIDDEN)
+            data = file.read(_MAX_BYTES + 1) if regular and not system else b""
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot read {what} ({reason})") from error
+    if not regular or system:
+        raise InputError(f"{path}: is not a regular file of a user's; {what} is a text file")
     if len(data) > _MAX_BYTES:
         raise InputError(f"{path}: larger than 64 MiB; {what} is a short text file")
     return _decoded(data, path, what)
