@@ -26,6 +26,12 @@ _APART_LN = 0.03
 _HALVINGS = 9
 _BRACKET_LN = 1.0
 _HELD_OUT = 0.15
+_FLOOR_LN = math.log(2e3)
+"""Below this, half of what any LRS has, it does not matter by how much a boundary is missed."""
+_CENSORED_ROUNDS = 30
+_SPREAD_LN = 3.0
+_MOST_RESIDUAL_LN = 0.5
+"""At this, errors by far the most common (a +1 read as 0) are met within about a tenth."""
 _GRID = 512
 
 
@@ -85,14 +91,19 @@ def fit_surface(
     gain_axis = _Spline((low, bend - 1.2, bend - 0.4, bend + 0.3, bend + 1.2, _TOP_LN))
     bow_axis = _Spline((low, bend - 0.8, bend, bend + 0.8, _TOP_LN), degree=1)
     exists = np.isfinite(x)
-    y, z, x = y[exists], z[exists], x[exists]
-    if len(x) < max(280, 0.9 * points):
+    if exists.mean() >= 0.9:  # two low resistances hide each other: no boundary, and no matter
+        y, z, x = y[exists], z[exists], x[exists]
+        floor = -math.inf
+    else:  # slow amplifiers resolve nothing in the window: their boundary lies below any device
+        floor = _FLOOR_LN
+        x = np.where(exists, np.maximum(x, floor), floor)
+    if (x > floor).sum() < 280:
         raise InputError(
-            f"{conditions.label}: {points - len(x)} of {points} synapses with mismatch are never "
-            "read as +1; raise the supply or the window"
+            f"{conditions.label}: {int((x > floor).sum())} of {points} synapses with mismatch "
+            "resolve in the window, a fit needs 280; raise the supply, the window or the points"
         )
     held = np.arange(len(x)) < round(_HELD_OUT * len(x))
-    weights, gains = _fit(y, z, x, ~held, nominal_axis, gain_axis, bow_axis)
+    weights, gains = _fit(y, z, x, ~held, floor, nominal_axis, gain_axis, bow_axis)
     grid = np.linspace(low, _TOP_LN, _GRID)
     bows = len(bow_axis)
     square, cube = weights[-2 * bows : -bows], weights[-bows:]
@@ -109,33 +120,44 @@ def fit_surface(
         senses=counter.senses,
     )
     # What counts is where resistances lie: from half a unit below the bend upwards.
-    judged = held & (y > bend - 1.0)
+    judged = held & (y > bend - 1.0) & (x > floor)
     residual = float(np.std(surface.critical_ln(y[judged], z[judged]) - x[judged]))
+    if residual > _MOST_RESIDUAL_LN:
+        raise InputError(
+            f"{conditions.label}: the fit of the read is off by {residual:.2f} in ln R, at most "
+            f"{_MOST_RESIDUAL_LN:g} is trusted: {100 * (x <= floor).mean():.0f} % of the amplifiers "
+            "resolve nothing in the window; raise the supply or the window"
+        )
     return ReadSurface(**{**surface.__dict__, "residual_ln": residual})
 
 
 def _fit(
-    y: Floats, z: Floats, x: Floats, used: NDArray[np.bool_],
+    y: Floats, z: Floats, x: Floats, used: NDArray[np.bool_], floor: float,
     nominal: "_Spline", gain: "_Spline", bow: "_Spline",
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Coefficients (nominal, gains, square, cube) and the gains as (sites, shapes).
 
-    P itself is fitted, so its square and cube are fitted with the gains of the round before.
+    P itself is fitted, so its square and cube are fitted with the gains of the round before. A
+    boundary at the floor lies there or below: it is fitted at what the round before makes of it, if
+    that is lower (the censored regression of Tobin 1958, by imputation).
     """
+    known = x > floor
     shapes = gain(y)
     linear = (z[:, :, None] * shapes[:, None, :]).reshape(len(y), -1)
     base, bows = nominal(y), bow(y)
-    pull = np.zeros(len(y))
-    for _ in range(4):
+    pull, target = np.zeros(len(y)), x
+    for _ in range(4 if known.all() else _CENSORED_ROUNDS):
         columns = [base, linear, bows * (pull**2)[:, None], bows * (pull**3)[:, None]]
         matrix = np.concatenate(columns, axis=1)
         # A slight ridge keeps the many gains that are nearly zero from fitting noise.
         ridge = 1e-3 * np.sqrt(used.sum()) * np.eye(matrix.shape[1])
         left = np.vstack((matrix[used], ridge[base.shape[1] :]))
-        right = np.concatenate((x[used], np.zeros(len(ridge) - base.shape[1])))
+        right = np.concatenate((target[used], np.zeros(len(ridge) - base.shape[1])))
         weights = np.linalg.lstsq(left, right, rcond=None)[0]
         gains = weights[base.shape[1] : base.shape[1] + linear.shape[1]]
         pull = linear @ gains
+        if not known.all():
+            target = np.where(known, x, np.clip(matrix @ weights, floor - _SPREAD_LN, floor))
     return weights, gains.reshape(z.shape[1], -1)
 
 
