@@ -2,20 +2,14 @@
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from rramsim.circuits import SenseConditions, sense_circuit
-from rramsim.counting import SenseTask, StopRule, run_campaign, sense_dataset
-from rramsim.devices import WRITTEN, LogNormal, ResistanceModel
-from rramsim.engines import BatchEngine
+import rramsim
 from rramsim.learning import load_images
-from rramsim.processes import load_process
 
 SUPPLIES_V = (0.95, 1.0, 1.05, 1.1, 1.2)
 
@@ -55,24 +49,7 @@ def fit(
 @cache
 def simulated_errors(senses: int = 4000) -> xr.Dataset:
     """The shipped amplifier's read errors at five supplies, simulated by the batch engine."""
-    circuit = sense_circuit(process=load_process("sky130-5v"))
-    devices = ResistanceModel(
-        lrs=LogNormal(median_ohm=10e3, sigma_ln=0.22), hrs=LogNormal(median_ohm=630e3, sigma_ln=1.0)
-    )
-    tasks = tuple(
-        SenseTask(
-            circuit=circuit, conditions=SenseConditions(vdd_v=vdd_v), resistances=devices,
-            written=written, seed=0, engine=BatchEngine(),
-        )
-        for vdd_v in SUPPLIES_V
-        for written in WRITTEN
-    )  # fmt: skip
-    with TemporaryDirectory() as folder:
-        tallies = run_campaign(
-            tasks, rows_path=Path(folder) / "rows.jsonl", workers=1,
-            stop=StopRule(relative_error=0.02, max_samples=senses),
-        )  # fmt: skip
-    return sense_dataset({(t.conditions, t.written): tallies[t.id] for t in tasks})
+    return rramsim.sweep(rramsim.circuit(), vdd_v=SUPPLIES_V, samples=senses)
 
 
 class BasicBlock(nn.Module):

@@ -125,8 +125,8 @@ def fit_surface(
     if residual > _MOST_RESIDUAL_LN:
         raise InputError(
             f"{conditions.label}: the fit of the read is off by {residual:.2f} in ln R, at most "
-            f"{_MOST_RESIDUAL_LN:g} is trusted: {100 * (x <= floor).mean():.0f} % of the amplifiers "
-            "resolve nothing in the window; raise the supply or the window"
+            f"{_MOST_RESIDUAL_LN:g} is trusted: {100 * (x <= floor).mean():.0f} % of the "
+            "amplifiers resolve nothing in the window; raise the supply or the window"
         )
     return ReadSurface(**{**surface.__dict__, "residual_ln": residual})
 
