@@ -1,5 +1,6 @@
 """`rramsim sense`: one sense."""
 
+import csv
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from rramsim.cli.options import JsonOption, Quantity, check_plot, parse_quantity, print_json
 from rramsim.durable.child import in_child
+from rramsim.exceptions import InputError
 
 __all__ = ["register", "sense"]
 
@@ -29,6 +31,12 @@ def sense(
     netlist: Annotated[
         Path | None, typer.Option(help="A netlist of your own with .subckt pcsa.")
     ] = None,
+    shifts: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of 'rramsim rate --corners': its first corner's parameter shifts are set."
+        ),
+    ] = None,
     max_step: Annotated[Quantity, typer.Option(help="ngspice's largest time step.")] = "2n",
     tolerance: Annotated[
         Quantity, typer.Option(help="Local error of batch's time steps in volt.")
@@ -38,7 +46,7 @@ def sense(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Sense one synapse without mismatch: what is read, how fast, at what energy.
+    """Sense one synapse: what is read, how fast, at what energy. No mismatch but --shifts.
 
     Example: rramsim sense --vdd 1.2 --r-bl 10k --r-blb 350k
     """
@@ -66,7 +74,10 @@ def sense(
 
             solver = BatchEngine(tolerance_v=tolerance_v, threads=1)
         own = circuit(netlist=netlist)
-        one = sense_once(own, corner=corner, engine=solver, waveforms=plot is not None, **given)
+        one = sense_once(
+            own, corner=corner, engine=solver, waveforms=plot is not None,
+            shifts=None if shifts is None else read_shifts(shifts), **given,
+        )  # fmt: skip
         if plot is not None:
             from rramsim.figures import save_one, waveform_figure
 
@@ -89,6 +100,28 @@ def sense(
     typer.echo(f"resolved: {when}")
     energy = f"{found['energy_j'] * 1e15:.4g} fJ"
     typer.echo(f"energy per sense cycle: {energy} (simulated, {found['engine_settings']})")
+
+
+def read_shifts(path: Path) -> dict[tuple[str, str], float]:
+    """The parameter shifts, in standard deviations, of the first corner of a table of corners."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["corner"] == "1"]
+        # The devices' rows carry resistances, which --r-bl and --r-blb set.
+        found = {
+            (row["part"], row["parameter"]): float(row["sigma"])
+            for row in rows
+            if not row["part"].startswith("RRAM on ")
+        }
+    except (OSError, UnicodeDecodeError, KeyError, ValueError, csv.Error) as error:
+        raise InputError(
+            f"--shifts {path}: no table of 'rramsim rate --corners' ({error})"
+        ) from None
+    if not found:
+        raise InputError(
+            f"--shifts {path}: holds no corner 1; make it with 'rramsim rate --corners'"
+        )
+    return found
 
 
 def register(app: typer.Typer) -> None:

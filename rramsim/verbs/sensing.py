@@ -1,18 +1,20 @@
 """A circuit, its devices, and senses of it: one, or many with every sample's values."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
 from rramsim.engines import NgspiceEngine, SenseEngine, SenseSamples, Waveforms
-from rramsim.exceptions import MachineError
+from rramsim.exceptions import InputError, MachineError
 from rramsim.processes import Process, load_process, load_process_folder
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import xarray as xr
+    from numpy.typing import NDArray
 
     from rramsim.devices import ResistanceModel
 
@@ -143,12 +145,14 @@ def sense(
     temperature_c: float = SenseConditions.temperature_c,
     corner: str = SenseConditions.corner,
     window_s: float = SenseConditions.window_s,
+    shifts: Mapping[tuple[str, str], float] | None = None,
     engine: Engine = "ngspice",
     waveforms: bool = False,
 ) -> Sense:
-    """Sense one synapse without mismatch.
+    """Sense one synapse, without mismatch or with given shifts of the transistors' parameters.
 
-    `r_bl_ohm` and `r_blb_ohm`: the resistances on the two bit lines. With `waveforms` the result
+    `r_bl_ohm` and `r_blb_ohm`: the resistances on the two bit lines. `shifts`: standard deviations
+    by (transistor, parameter), as a `FailureCorner` has them. With `waveforms` the result
     holds them. Raises `InputError` for conditions out of range, `MachineError` if the simulation
     does not converge.
 
@@ -162,6 +166,8 @@ def sense(
     )
     solver = make_engine(engine)
     samples = SenseSamples.nominal(r_bl_ohm, r_blb_ohm)
+    if shifts:
+        samples = replace(samples, mismatch=_mismatch(circuit, conditions, shifts))
     outcome = solver.sense(circuit, conditions, samples, waveforms=waveforms)
     if not outcome.converged[0]:
         raise MachineError(f"the simulation did not converge at {conditions.label}")
@@ -177,6 +183,22 @@ def sense(
         conditions=conditions,
         waveforms=outcome.waveforms[0] if waveforms else None,
     )
+
+
+def _mismatch(
+    circuit: SenseCircuit, conditions: SenseConditions, shifts: Mapping[tuple[str, str], float]
+) -> "NDArray[np.float64]":
+    import numpy as np
+
+    sites = [(s.transistor, s.parameter) for s in circuit.mismatch_sites(conditions.corner)]
+    for part in shifts:
+        if part not in sites:
+            known = ", ".join(dict.fromkeys(transistor for transistor, _ in sites))
+            raise InputError(
+                f"shift of {part[0]} {part[1]}: the circuit has no such varying parameter; its "
+                f"transistors are {known}"
+            )
+    return np.array([[shifts.get(site, 0.0) for site in sites]])
 
 
 def senses(

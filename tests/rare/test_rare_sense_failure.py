@@ -16,6 +16,7 @@ from rramsim.engines import BatchEngine, NgspiceEngine
 from rramsim.exceptions import InputError
 from rramsim.processes import load_process
 from rramsim.rare import SenseFailure, failure_corners, parse_criterion, rate
+from rramsim.verbs.sensing import sense
 
 CIRCUIT = sense_circuit(process=load_process("sky130-5v"))
 RESISTANCES = ResistanceModel(
@@ -129,6 +130,17 @@ def test_corners_fail_in_both_engines_and_are_written_as_a_deck():
         samples = state.samples(corner.point[None] * 1.02, corner.written)
         for engine in (BatchEngine(threads=1), NgspiceEngine()):
             assert engine.sense(CIRCUIT, state.conditions, samples).read[0] == -corner.written
+    # The same by hand, as `rramsim sense --shifts` does it.
+    shifts = {
+        (part, name): 1.02 * score
+        for part, name, score, _ in corner.shifts
+        if not part.startswith("RRAM")
+    }
+    ohm = {"r_bl_ohm": float(samples.r_bl_ohm[0]), "r_blb_ohm": float(samples.r_blb_ohm[0])}
+    one = sense(CIRCUIT, vdd_v=1.2, shifts=shifts, engine="batch", **ohm)
+    assert one.read == -corner.written
+    with pytest.raises(InputError, match="mn9"):
+        sense(CIRCUIT, vdd_v=1.2, shifts={("mn9", "toxe"): 1.0}, **ohm)
     deck = NgspiceEngine().deck(CIRCUIT, state.conditions, samples)
     assert f"{samples.r_bl_ohm[0]:.9g}" in deck and deck.count("altermod") == 27
 
