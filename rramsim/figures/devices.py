@@ -117,7 +117,7 @@ def programming_figure(
             Panel(
                 title=f"{100 * programming.reached.mean():.1f} % inside the band (green)",
                 x=Axis(label="pulses needed", unit="", whole=True),
-                y=Axis(label="devices", unit="", zero=True),
+                y=Axis(label="devices", unit="", zero=True, whole=True),
                 bars=(Bars(at=range(most + 1), length=counts, width=0.9),),
             ),
         ),

@@ -101,6 +101,8 @@ def _run(work: Work) -> None:
     """
     import pandas as pd
 
+    from rramsim.experiment import ToleranceSection
+
     experiment, folder, data = work.experiment, work.folder, work.images()
     section = experiment.tolerance or ToleranceSection()
     plans = tuple(p for p in network_plans(experiment, folder, data) if p.errors is None)
