@@ -24,9 +24,7 @@ if TYPE_CHECKING:
         CountedFailure,
         Failure,
         Seen,
-        curved_failure,
         linear_failure,
-        two_lobed_failure,
     )
     from rramsim.rare.proposals import (
         widened,
@@ -48,11 +46,9 @@ __all__ = [
     "FailureRate",
     "Seen",
     "SenseFailure",
-    "curved_failure",
     "failure_corners",
     "linear_failure",
     "parse_criterion",
     "rate",
-    "two_lobed_failure",
     "widened",
 ]

@@ -11,8 +11,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import chi2, multivariate_normal, norm
+from scipy.stats import norm
 
 from rramsim.exceptions import InputError
 
@@ -23,9 +22,7 @@ __all__ = [
     "Failure",
     "Floats",
     "Seen",
-    "curved_failure",
     "linear_failure",
-    "two_lobed_failure",
 ]
 
 Floats = NDArray[np.float64]
@@ -166,65 +163,6 @@ def linear_failure(probability: float, *, dimension: int = 6) -> AnalyticFailure
         dimension=dimension,
         probability=probability,
         function=lambda points: beta - points @ direction,
-    )
-
-
-def curved_failure(
-    probability: float, *, dimension: int = 6, curvature: float = 0.13
-) -> AnalyticFailure:
-    """beta + curvature/2 (u_2^2 + ... + u_n^2) - u_1.
-
-    P = E[Phi(-beta - curvature/2 X)] with X chi-squared of dimension - 1 degrees of freedom, by
-    quadrature over its quantiles; `beta` is solved for the wanted probability.
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(300)
-    degrees = dimension - 1
-    # The integrand is smooth in sqrt(X), whose mass lies below sqrt(degrees) + 12.
-    radius = (nodes + 1) / 2 * (np.sqrt(degrees) + 12)
-    density = chi2.pdf(radius**2, degrees) * 2 * radius * weights * (np.sqrt(degrees) + 12) / 2
-
-    def chance(beta: float) -> float:
-        return float(density @ norm.cdf(-beta - curvature / 2 * radius**2))
-
-    wanted = np.log(_checked(probability))
-    beta = float(brentq(lambda beta: np.log(chance(beta)) - wanted, -5.0, 30.0, xtol=1e-12))
-    return AnalyticFailure(
-        label=f"curved, {dimension}-D",
-        dimension=dimension,
-        probability=probability,
-        function=lambda points: (
-            beta + curvature / 2 * (points[:, 1:] ** 2).sum(axis=1) - points[:, 0]
-        ),
-    )
-
-
-def two_lobed_failure(
-    probability: float, *, dimension: int = 12, cosine: float = -0.3, further: float = 0.1
-) -> AnalyticFailure:
-    """min(beta - a.u, beta + further - b.u), unit a and b at the given cosine.
-
-    P = Phi(-beta) + Phi(-beta - further) - Phi2(-beta, -beta - further; cosine). At the default
-    the second lobe holds a third of the failures: a method that misses it is a third too low.
-    """
-    first = np.resize([1.0, 1.0, -1.0], dimension) / np.sqrt(dimension)
-    other = np.resize([1.0, -1.0], dimension)
-    other -= (other @ first) * first
-    other /= np.linalg.norm(other)
-    second = cosine * first + np.sqrt(1 - cosine**2) * other
-
-    def chance(beta: float) -> float:
-        both = multivariate_normal(cov=[[1.0, cosine], [cosine, 1.0]], allow_singular=True).cdf(
-            [-beta, -beta - further]
-        )
-        return float(norm.cdf(-beta) + norm.cdf(-beta - further) - both)
-
-    wanted = np.log(_checked(probability))
-    beta = float(brentq(lambda beta: np.log(chance(beta)) - wanted, 0.0, 30.0, xtol=1e-12))
-    return AnalyticFailure(
-        label=f"two-lobed, {dimension}-D",
-        dimension=dimension,
-        probability=probability,
-        function=lambda points: np.minimum(beta - points @ first, beta + further - points @ second),
     )
 
 
