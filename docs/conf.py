@@ -33,16 +33,23 @@ def write_api(folder: Path) -> None:
     """Write a page a package: every public name (`__all__`) with its docstring, once."""
     folder.mkdir(exist_ok=True)
     known: set[int] = set()
-    for package in packages():
-        module = import_module(f"rramsim.{package}")
-        names = {name: id(getattr(module, name)) for name in module.__all__}
-        again = [name for name, value in names.items() if value in known]
-        known |= set(names.values())
-        lines = [f"# rramsim.{package}", "", "```{eval-rst}", f".. automodule:: rramsim.{package}"]
+    shown = [name for name in packages() if name != "verbs"]  # `rramsim` itself shows these
+    for name in ["rramsim", *(f"rramsim.{package}" for package in shown)]:
+        module = import_module(name)
+        values = {each: getattr(module, each) for each in getattr(module, "__all__", ())}
+        again = [each for each, value in values.items() if id(value) in known]
+        if name == "rramsim":  # what it passes on stands in the package that has it
+            again = [
+                each
+                for each in values
+                if ".verbs" not in str(getattr(values[each], "__module__", ""))
+            ]
+        known |= {id(value) for each, value in values.items() if each not in again}
+        lines = [f"# {name}", "", "```{eval-rst}", f".. automodule:: {name}"]
         lines += [f"   :exclude-members: {', '.join(again)}"] if again else []
-        _keep(folder / f"{package}.md", "\n".join([*lines, "```", ""]))
-    lines = ["# API", "", "What each package hands on, in the order of their imports.", ""]
-    _keep(folder / "index.md", "\n".join([*lines, "```{toctree}", *packages(), "```", ""]))
+        _keep(folder / f"{name.rpartition('.')[2]}.md", "\n".join([*lines, "```", ""]))
+    lines = ["# API", "", "`rramsim` first, then each package in the order of their imports.", ""]
+    _keep(folder / "index.md", "\n".join([*lines, "```{toctree}", "rramsim", *shown, "```", ""]))
 
 
 def _keep(path: Path, text: str) -> None:
