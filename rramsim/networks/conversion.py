@@ -34,7 +34,7 @@ Quantisers = Quantiser | Mapping[str, Quantiser] | Callable[[str, nn.Module], Qu
 class ConvertedLayer:
     """What the quantiser made of one layer.
 
-    `error` is the share of the weights' energy |w|^2 that the quantiser alone loses, before any
+    `error` is the share of the weights' squared norm that the quantiser alone loses, before any
     read error: 1 - cos^2 of the angle between the weights and what became of them. `zeros` is the
     share of digits 0 among all that lie in devices.
     """

@@ -92,7 +92,7 @@ class Quantiser(ABC):
             raise InputError(f"its scale is zero{where}: every weight there is zero")
 
     def digits(self, levels: Tensor) -> Tensor:
-        """The levels as slices of -1, 0 and +1, (slices, *shape)."""
+        """The levels as slices of -1, 0 and +1, of shape (slices, ...)."""
         return levels[None]
 
 
@@ -124,7 +124,7 @@ def _binarise(values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Threshold(Quantiser):
-    """0 within a fixed threshold, else the sign; a scale, where wanted, is the others' mean |w|.
+    """0 within a fixed threshold, else the sign; a scale is the mean of `|w|` of the others.
 
     >>> Threshold().quantise(torch.tensor([[-0.2, -0.05, 0.0, 0.06]]), (1,))
     (tensor([[-1.,  0.,  0.,  1.]]), None)
@@ -148,7 +148,7 @@ class Threshold(Quantiser):
 
 @dataclass(frozen=True)
 class Twn(Quantiser):
-    """Ternary weight networks: threshold `factor` * mean|w|, scale the mean |w| beyond it.
+    """Ternary weight networks: threshold `factor` times mean(`|w|`), scale the mean beyond it.
 
     Li and Liu 2016 (arXiv 1605.04711) derive 0.7. `scale` "channel" does both for each output
     channel, "none" leaves the levels unscaled (where batch-norm follows, it takes the scale up).
@@ -172,7 +172,7 @@ class Twn(Quantiser):
 
 @dataclass(frozen=True)
 class AbsMean(Quantiser):
-    """BitNet b1.58 (Ma et al. 2024, arXiv 2402.17764): round(w / mean|w|), clipped to +-1."""
+    """BitNet b1.58 (Ma et al. 2024, arXiv 2402.17764): w / mean(`|w|`) rounded, clipped to +-1."""
 
     scale: Literal["tensor", "channel"] = "tensor"
 
@@ -184,7 +184,7 @@ class AbsMean(Quantiser):
 
 @dataclass(frozen=True)
 class Binary(Quantiser):
-    """The sign, 0 as +1; a scale, where wanted, is mean|w| (Rastegari et al. 2016, 1603.05279).
+    """The sign, 0 as +1; a scale, where wanted, is mean(`|w|`) (Rastegari et al. 2016, 1603.05279).
 
     >>> Binary().quantise(torch.tensor([[-0.2, 0.0, 3.0]]), (1,))
     (tensor([[-1.,  1.,  1.]]), None)
@@ -256,7 +256,7 @@ class Sliced(Quantiser):
 
     `slices` pairs hold one digit -1, 0 or +1 each. `base` 2: a sign and `slices` bits, levels up to
     2^slices - 1, so a weight of b bits with sign takes b - 1 slices. `base` 3: balanced ternary,
-    levels up to (3^slices - 1) / 2. The largest |w| of a tensor or channel takes the highest level.
+    levels up to (3^slices - 1) / 2. The largest `|w|` takes the highest level.
 
     >>> quantiser = Sliced(slices=3, base=2)
     >>> levels, scale = quantiser.quantise(torch.tensor([[-7.0, 5.0, 0.0]]), (1,))

@@ -1,13 +1,15 @@
 """Any PyTorch model on simulated RRAM: convert, read with errors, test, program, cost.
 
-import rramsim.nn as rn
+::
 
-rn.convert(model, rn.Twn())                          # nothing else of the model changes
-print(rn.summary(model))                             # what the quantiser costs, what is left out
-with rn.read_errors(model, "runs/demo", vdd_v=1.0):  # errors of a circuit, from a run's folder
-    loss = criterion(model(images), labels)          # in training or evaluation
-table = rn.test(model, "runs/demo", images, labels)  # accuracy and energy by supply
-chip = rn.program(model, seed=1)                     # one virtual chip
+    import rramsim.nn as rn
+
+    rn.convert(model, rn.Twn())                          # nothing else of the model changes
+    print(rn.summary(model))                             # what the quantiser costs
+    with rn.read_errors(model, "runs/demo", vdd_v=1.0):  # errors of a circuit, from a run's folder
+        loss = criterion(model(images), labels)          # in training or evaluation
+    table = rn.test(model, "runs/demo", images, labels)  # accuracy and energy by supply
+    chip = rn.program(model, seed=1)                     # one virtual chip
 """
 
 from typing import TYPE_CHECKING
