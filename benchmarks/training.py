@@ -46,8 +46,7 @@ from rramsim.learning import (
     load_images,
     train,
 )
-from rramsim.networks import ActivationKind, WeightKind, set_weight_errors
-from rramsim.stages.tolerance import errors_of_type
+from rramsim.networks import ActivationKind, WeightKind, errors_of_type, set_weight_errors
 
 __all__ = ["main", "run"]
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.chips.mapping import ArrayShape, WeightMapping
+from rramsim.devices import LRS_WEIGHTS
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 
@@ -84,11 +85,12 @@ class ArrayContents:
         mapping = WeightMapping.of(weights, array=array)
         shape = (mapping.arrays, array.rows, array.columns)
         bl, blb = np.full(shape, _UNUSED, np.uint8), np.full(shape, _UNUSED, np.uint8)
+        states = (bl, blb)
         for index, tile in enumerate(mapping.tiles()):
             values = weights[tile.layer].reshape(len(weights[tile.layer]), -1)
             block = values[tile.outputs, tile.inputs].T
-            bl[index, : block.shape[0], : block.shape[1]] = block == 1
-            blb[index, : block.shape[0], : block.shape[1]] = block == -1
+            for device, written in enumerate(LRS_WEIGHTS):
+                states[device][index, : block.shape[0], : block.shape[1]] = block == written
         return ArrayContents(mapping=mapping, bl=bl, blb=blb)
 
     def weights(self) -> dict[str, NDArray[np.int8]]:

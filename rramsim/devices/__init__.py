@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from rramsim.devices.resistances import (
         DEFAULT_HRS,
         DEFAULT_LRS,
+        LRS_WEIGHTS,
         WRITTEN,
         ResistanceModel,
         lrs_device,
@@ -68,6 +69,7 @@ __all__ = [
     "DEFAULT_HRS",
     "DEFAULT_LRS",
     "FAMILIES",
+    "LRS_WEIGHTS",
     "MEASUREMENT_COLUMNS",
     "PROGRAMMING_DATA",
     "REFERENCE_C",

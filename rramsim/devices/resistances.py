@@ -13,13 +13,25 @@ from numpy.typing import NDArray
 from rramsim.devices.marginals import LogNormal, Marginal
 from rramsim.exceptions import InputError
 
-__all__ = ["DEFAULT_HRS", "DEFAULT_LRS", "WRITTEN", "LogNormal", "ResistanceModel", "lrs_device"]
+__all__ = [
+    "DEFAULT_HRS",
+    "DEFAULT_LRS",
+    "LRS_WEIGHTS",
+    "WRITTEN",
+    "LogNormal",
+    "ResistanceModel",
+    "lrs_device",
+]
 
 WRITTEN = (-1, 0, 1)
 """The weights that can be written, in the order of every array indexed by `written`."""
 
 DEFAULT_LRS = LogNormal(median_ohm=10e3, sigma_ln=0.22)
 DEFAULT_HRS = LogNormal(median_ohm=630e3, sigma_ln=1.0)
+
+
+LRS_WEIGHTS = (1, -1)
+"""The weight for which the device on BL, and the one on BLb, is in the low-resistance state."""
 
 
 def lrs_device(written: int) -> int | None:
@@ -32,7 +44,7 @@ def lrs_device(written: int) -> int | None:
     """
     if written not in WRITTEN:
         raise InputError(f"written = {written}: a weight is -1, 0 or +1")
-    return {1: 0, -1: 1}.get(written)
+    return LRS_WEIGHTS.index(written) if written in LRS_WEIGHTS else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TransitionErrors,
         WeightErrors,
         errors_of_statistics,
+        errors_of_type,
     )
 else:
     __getattr__ = names_on_demand(__name__)
@@ -81,6 +82,7 @@ __all__ = [
     "binary_layers",
     "convert",
     "errors_of_statistics",
+    "errors_of_type",
     "layer_census",
     "quantise_activation",
     "quantised_layers",

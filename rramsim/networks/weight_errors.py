@@ -24,6 +24,7 @@ __all__ = [
     "TransitionErrors",
     "WeightErrors",
     "errors_of_statistics",
+    "errors_of_type",
 ]
 
 
@@ -262,3 +263,26 @@ def errors_of_statistics(
     # As `ErrorStatistics.binary_flip_probability`, over the two written values alike.
     flips = (matrix[0, 2] + matrix[2, 0] + (matrix[0, 1] + matrix[2, 1]) / 2) / 2
     return BinaryFlips(float(flips))
+
+
+def errors_of_type(kind: int, rate: float, weights: str) -> WeightErrors:
+    """Read errors of one type alone: 1 sign flips, 2 a ±1 read as 0, 3 a 0 read as ±1, evenly.
+
+    `rate` is the probability for a value that can make the error. Raises `InputError` for types 2
+    and 3 of binary weights, which have no zero.
+
+    >>> errors_of_type(3, 0.2, "ternary").matrix[1].tolist()
+    [0.1, 0.8, 0.1]
+    """
+    if kind == 1:
+        return BinaryFlips(rate)
+    if weights == "binary":
+        raise InputError(f"error type {kind} of binary weights: they have no zero; must be type 1")
+    vanish, appear = (rate, 0.0) if kind == 2 else (0.0, rate)
+    return TransitionErrors(
+        [
+            [1 - vanish, vanish, 0.0],
+            [appear / 2, 1 - appear, appear / 2],
+            [0.0, vanish, 1 - vanish],
+        ]
+    )

@@ -7,7 +7,7 @@ from torch import nn
 
 from rramsim.chips import Chip, ChipModel, ChipRead, ReadSurface, fit_surface
 from rramsim.circuits import SenseConditions, sense_circuit
-from rramsim.devices import DeviceStatistics, LogNormal, ResistanceModel
+from rramsim.devices import DeviceStatistics, ResistanceModel
 from rramsim.engines import BatchEngine
 from rramsim.networks import binary_layers, written_weights
 from rramsim.nn.sources import read_errors
@@ -49,18 +49,14 @@ def program(
 ) -> ProgrammedChip:
     """Program a converted model's weights as they are now on one chip.
 
-    `chips` says what chips have in common; None: the shipped amplifier, log-normal devices of 10
-    and 630 kohm, arrays of 32 x 32, no verify. `points`: resistances that each supply's read
-    surface is fitted to, about 12 senses each.
+    `chips` says what chips have in common; None: the shipped amplifier, the default devices
+    (`ResistanceModel`), arrays of 32 x 32, no verify. `points`: resistances that each supply's
+    read surface is fitted to, about 12 senses each.
     """
     if chips is None:
-        devices = ResistanceModel(
-            lrs=LogNormal(median_ohm=10e3, sigma_ln=0.22),
-            hrs=LogNormal(median_ohm=630e3, sigma_ln=1.0),
-        )
         chips = ChipModel(
             circuit=sense_circuit(process=load_process("sky130-5v")),
-            statistics=DeviceStatistics(resistances=devices),
+            statistics=DeviceStatistics(resistances=ResistanceModel()),
         )
     chip = Chip(chips, written_weights(model), seed=seed, binary=binary_layers(model))
     return ProgrammedChip(model, chip, points=points)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rramsim.devices import lrs_device
 from rramsim.engines import SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.rare.authority import FailureRate
@@ -145,7 +146,7 @@ def _corner(failure: SenseFailure, point: Floats, variant: int, share: float) ->
     samples: SenseSamples = failure.samples(point[None], variant)
     bl, blb = float(samples.r_bl_ohm[0]), float(samples.r_blb_ohm[0])
     names = failure.names(variant)
-    first, second = (blb, bl) if variant == 1 else (bl, blb)
+    first, second = (blb, bl) if lrs_device(variant) == 0 else (bl, blb)
     values = [first, second, *(s.nominal + u * s.sigma for s, u in zip(
         failure.sites, point[2:], strict=True))]  # fmt: skip
     shifts = [

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.devices import Marginal, ResistanceModel
+from rramsim.devices import Marginal, ResistanceModel, lrs_device
 from rramsim.engines import BatchEngine, SenseEngine, SenseOutcome, SenseSamples, reads_of
 from rramsim.exceptions import InputError
 from rramsim.rare.criteria import Criterion
@@ -101,7 +101,7 @@ class SenseFailure:
 
     def names(self, variant: int) -> tuple[tuple[str, str], ...]:
         """Each coordinate as (device or transistor, parameter)."""
-        lines = ("BLb", "BL") if variant == 1 else ("BL", "BLb")
+        lines = ("BLb", "BL") if lrs_device(variant) == 0 else ("BL", "BLb")
         states = ("HRS", "LRS" if variant else "HRS")
         devices = tuple(
             (f"RRAM on {line}", f"ln R of the {state}")
@@ -114,8 +114,8 @@ class SenseFailure:
         first = self._ohm(self.resistances.hrs, points[:, 0])
         second = self._ohm(self.resistances.lrs if variant else self.resistances.hrs, points[:, 1])
         return SenseSamples(
-            r_bl_ohm=second if variant == 1 else first,
-            r_blb_ohm=first if variant == 1 else second,
+            r_bl_ohm=second if lrs_device(variant) == 0 else first,
+            r_blb_ohm=first if lrs_device(variant) == 0 else second,
             mismatch=np.ascontiguousarray(points[:, 2:]),
         )
 

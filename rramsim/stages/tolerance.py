@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rramsim.exceptions import InputError
 from rramsim.records import ToleranceRow, ToleratedRow
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations, Right
 from rramsim.stages.folder import RunFolder
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
     from rramsim.learning import EpochMetrics
-    from rramsim.networks import WeightErrors
 
-__all__ = ["TOLERANCE", "TOLERATED", "TOLERATED_RATES", "errors_of_type", "tolerated_rates"]
+__all__ = ["TOLERANCE", "TOLERATED", "TOLERATED_RATES", "tolerated_rates"]
 
 TOLERANCE = Table(
     name="tolerance.csv", schema="rramsim tolerance 1", record=ToleranceRow,
@@ -34,31 +32,6 @@ TOLERATED = Table(
     name="tolerated_rates.csv", schema="rramsim tolerated rates 1", record=ToleratedRow,
     holds="the rate at which each network loses a given accuracy",
 )  # fmt: skip
-
-
-def errors_of_type(kind: int, rate: float, weights: str) -> "WeightErrors":
-    """Read errors of one type alone: 1 sign flips, 2 a ±1 read as 0, 3 a 0 read as ±1, evenly.
-
-    `rate` is the probability for a value that can make the error. Raises `InputError` for types 2
-    and 3 of binary weights, which have no zero.
-
-    >>> errors_of_type(3, 0.2, "ternary").matrix[1].tolist()
-    [0.1, 0.8, 0.1]
-    """
-    from rramsim.networks import BinaryFlips, TransitionErrors
-
-    if kind == 1:
-        return BinaryFlips(rate)
-    if weights == "binary":
-        raise InputError(f"error type {kind} of binary weights: they have no zero; must be type 1")
-    vanish, appear = (rate, 0.0) if kind == 2 else (0.0, rate)
-    return TransitionErrors(
-        [
-            [1 - vanish, vanish, 0.0],
-            [appear / 2, 1 - appear, appear / 2],
-            [0.0, vanish, 1 - vanish],
-        ]
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +51,8 @@ class _Case:
 
 
 def _cases(plans: tuple[NetworkPlan, ...], section: "ToleranceSection") -> Iterator[_Case]:
+    from rramsim.networks import errors_of_type
+
     for seed in section.seeds:
         for base in plans:
             plan = replace(base, settings=replace(base.settings, seed=seed))
@@ -141,6 +116,8 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """A row for each type and rate that a training is tested with."""
     import numpy as np
+
+    from rramsim.networks import errors_of_type
 
     plan = case.plan
     clean = float(right(network, None, 0).mean())

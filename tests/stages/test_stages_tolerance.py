@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from rramsim.cli.app import app
 from rramsim.exceptions import InputError
 from rramsim.learning import tolerance_factor, tolerated_rate
-from rramsim.networks import BinaryFlips
-from rramsim.stages.tolerance import errors_of_type, tolerated_rates
+from rramsim.networks import BinaryFlips, errors_of_type
+from rramsim.stages.tolerance import tolerated_rates
 
 SMALL = """
 [network]
