@@ -1,7 +1,7 @@
 """`rramsim run`: the stages of an experiment, from netlist to report."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +13,11 @@ from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
+    from rramsim.figures.table import Table
     from rramsim.learning import ImageData
     from rramsim.stages import RunFolder, Stage
 
-__all__ = ["register", "run", "show_stages"]
+__all__ = ["print_summary", "register", "run", "show_stages"]
 
 _HELP = """Simulate, count, train, test and report: every stage, or those of --stage.
 
@@ -146,18 +147,28 @@ def _told(stages: "tuple[Stage, ...]", folder: "RunFolder") -> dict[str, Any]:
     }
 
 
+def print_summary(parts: "Sequence[Table | str]") -> None:
+    """Lines as they are, tables as the report has them."""
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    console = Console(width=max(Console().width, 150), highlight=False)
+    for part in parts:
+        if isinstance(part, str):
+            typer.echo(part)
+            continue
+        shown = Shown(title=part.title, title_justify="left")
+        for index, name in enumerate(part.header):
+            shown.add_column(name, justify="right" if index in part.numeric else "left")
+        for row in part.rows:
+            shown.add_row(*row)
+        console.print(shown)
+
+
 def _print(stages: "tuple[Stage, ...]", folder: "RunFolder") -> None:
     """What a terminal shows at the end: each stage's summary, its files, and where to go on."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    wide = Console(width=max(console.width, 150), highlight=False)
     for stage in stages:
-        for part in stage.summary(folder):
-            if isinstance(part, str):
-                typer.echo(part)
-            else:
-                wide.print(part)
+        print_summary(stage.summary(folder))
     files = [
         str(file.path(folder))
         for stage in stages

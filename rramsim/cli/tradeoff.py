@@ -55,10 +55,9 @@ def tradeoff(
         if json:
             print_json({"tradeoff": TRADEOFF.told(where)})
             return
-        from rich.console import Console
+        from rramsim.cli.run import print_summary
 
-        for part in TRADE_OFF.summary(where):
-            Console(width=max(Console().width, 128)).print(part)
+        print_summary(TRADE_OFF.summary(where))
         typer.echo(f"next: rramsim tradeoff {folder} --max-loss 0.5, or rramsim report {folder}")
         return
     from rramsim.costs import SupplyTarget

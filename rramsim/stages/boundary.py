@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rramsim.engines import SenseEngine
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
+    from rramsim.figures.table import Table as Texts
 
 __all__ = ["BOUNDARY", "ZERO", "boundary_rows"]
 
@@ -136,46 +137,29 @@ def boundary_rows(found: "Iterable[ZeroBoundary]") -> list[dict[str, Any]]:
     return rows
 
 
-def _summary(folder: RunFolder) -> list[str]:
-    lines = ["resistance of both devices that reads 0 in 5 / 50 / 95 % of the mismatch draws"]
-    for row in BOUNDARY.need(folder):
-        values = " / ".join(_ohm(r) for r in (row.r05_ohm, row.r50_ohm, row.r95_ohm))
-        left = f", {row.unconverged} did not converge" if row.unconverged else ""
-        lines.append(
-            f"{row.corner} {row.vdd_v:g} V {row.temperature_c:g} °C "
-            f"{1e9 * row.window_s:g} ns: {values}{left}"
-        )
-    return lines
-
-
-def _ohm(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    if value == 0:
-        return "all read 0"
-    return f"{value / 1e3:.1f} kΩ" if value < 1e9 else "none reads 0"
-
-
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
     from rramsim.figures import boundary_figure
 
     return {"boundary": boundary_figure(BOUNDARY.need(folder))}
 
 
-def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures import boundary_figure
-    from rramsim.figures.report import Section
+def _summary(folder: RunFolder) -> "list[Texts]":
     from rramsim.figures.senses import boundary_table
 
-    rows = results.read(BOUNDARY)
-    if rows is None:
+    return [boundary_table(BOUNDARY.need(folder))]
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures.report import Section
+
+    if results.read(BOUNDARY) is None:
         return []
     return [
         Section(
             key="boundary",
             title="Boundary between 0 and ±1",
-            figures=(boundary_figure(rows),),
-            tables=(boundary_table(rows),),
+            figures=tuple(_draw(results.folder).values()),
+            tables=tuple(_summary(results.folder)),
         )
     ]
 

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-    from rich.table import Table as Shown
 
     from rramsim.chips import ChipModel, ReadSurface
     from rramsim.engines import SenseEngine
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
+    from rramsim.figures.table import Table as Texts
     from rramsim.learning import ImageData
     from rramsim.networks import IntegerNetwork
 
@@ -350,40 +350,6 @@ def _engine(experiment: "Experiment") -> "SenseEngine":
     return replace(engine, threads=None) if isinstance(engine, BatchEngine) else engine
 
 
-def _summary(folder: RunFolder) -> "list[Shown]":
-    from rich.table import Table as Shown
-
-    record = DISTRIBUTIONS.need(folder)
-    label = f"{record.data}, {record.images} images; {record.conditions}"
-    shown = Shown(title=f"accuracy of virtual chips (simulated), {label}", title_justify="left")
-    for name in (
-        "network", "chips", "mean (95 %)", "standard deviation", "1st percentile (95 %)", "lowest",
-        "no errors", "type 2", "type 3", "writes a device",
-    ):  # fmt: skip
-        shown.add_column(name, justify="right")
-    for row in record.ensembles:
-        low, high = (
-            "?" if end is None else f"{100 * end:.2f}"
-            for end in (row.percentile1_low, row.percentile1_high)
-        )
-        shown.add_row(
-            row.network,
-            f"{row.count} {row.kind}",
-            f"{100 * row.mean:.2f} ({100 * row.mean_low:.2f}–{100 * row.mean_high:.2f}) %",
-            f"{100 * row.deviation:.2f}",
-            f"{100 * row.percentile1:.2f} ({low}–{high}) %",
-            f"{100 * row.lowest:.2f} %",
-            f"{100 * row.accuracy_without_errors:.2f} %",
-            *(
-                "" if value is None else f"{value:.3g}"
-                for value in (row.type2, row.type3, row.writes_per_device)
-            ),
-        )
-    arrays = ", ".join(f"{name} takes {n}" for name, n in record.arrays.items())
-    shown.caption, shown.caption_justify = f"arrays of a chip: {arrays}", "left"
-    return [shown]
-
-
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
     return {"chips": _chart(CHIPS.need(folder), DISTRIBUTIONS.need(folder))}
 
@@ -394,19 +360,23 @@ def _chart(rows: tuple[ChipRow, ...], record: ChipsRecord) -> "Chart":
     return chips_figure(rows, data=record.data, images=record.images, conditions=record.conditions)
 
 
-def _sections(results: Results) -> "list[Section]":
+def _summary(folder: RunFolder) -> "list[Texts]":
     from rramsim.figures.networks import chips_table
+
+    return [chips_table(DISTRIBUTIONS.need(folder).ensembles)]
+
+
+def _sections(results: Results) -> "list[Section]":
     from rramsim.figures.report import Section
 
-    rows, record = results.read(CHIPS), results.read(DISTRIBUTIONS)
-    if rows is None or record is None:
+    if results.read(CHIPS) is None or results.read(DISTRIBUTIONS) is None:
         return []
     return [
         Section(
             key="chips",
             title="Chips",
-            figures=(_chart(rows, record),),
-            tables=(chips_table(record.ensembles),),
+            figures=tuple(_draw(results.folder).values()),
+            tables=tuple(_summary(results.folder)),
         )
     ]
 

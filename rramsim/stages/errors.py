@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from rramsim.records import ErrorsRecord, RateRecord
+from rramsim.records import ErrorsRecord
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Document
@@ -12,14 +12,14 @@ from rramsim.stages.sweep import SENSE
 
 if TYPE_CHECKING:
     import xarray as xr
-    from rich.table import Table as Shown
 
     from rramsim.circuits import SenseConditions
     from rramsim.counting import ErrorStatistics
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
+    from rramsim.figures.table import Table as Texts
 
-__all__ = ["ERRORS", "ERROR_STATISTICS", "rate_text"]
+__all__ = ["ERRORS", "ERROR_STATISTICS"]
 
 ERRORS = Document(
     name="errors.json", schema="rramsim errors 1", record=ErrorsRecord,
@@ -49,34 +49,6 @@ def _run(work: Work) -> None:
     ERRORS.write(work.folder, value)
 
 
-def rate_text(rate: RateRecord) -> str:
-    """A rate with its interval, as tables of a terminal have it."""
-    if rate.rate is None:
-        return "no read"
-    if not rate.events:
-        return f"< {rate.high:.2g}"
-    return f"{rate.rate:.2g} ({rate.low:.2g}–{rate.high:.2g})"
-
-
-def _summary(folder: RunFolder) -> "list[Shown]":
-    from rich.table import Table as Shown
-
-    table = Shown(title="error rates with 95 % intervals (simulated)", title_justify="left")
-    for name in ("VDD", "T", "corner", "window", "type 1: flip", "type 2: ±1→0", "type 3: 0→±1"):
-        table.add_column(name, justify="right")
-    table.add_column("unconverged", justify="right")
-    for row in ERRORS.need(folder).conditions:
-        table.add_row(
-            f"{row.vdd_v:g} V",
-            f"{row.temperature_c:g} °C",
-            row.corner,
-            f"{row.window_s * 1e9:g} ns",
-            *(rate_text(rate) for rate in (row.type1, row.type2, row.type3)),
-            str(row.unconverged.events),
-        )
-    return [table]
-
-
 def _rows(dataset: "xr.Dataset") -> "list[tuple[SenseConditions, ErrorStatistics]]":
     from rramsim.counting import conditions_of, statistics_at
 
@@ -95,9 +67,15 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
     }
 
 
+def _summary(folder: RunFolder) -> "list[Texts]":
+    from rramsim.figures.rates import error_table
+
+    return [error_table(ERRORS.need(folder).conditions)]
+
+
 def _sections(results: Results) -> "list[Section]":
     from rramsim.figures import error_rates_figure
-    from rramsim.figures.rates import count_table, error_table
+    from rramsim.figures.rates import count_table
     from rramsim.figures.report import Section
 
     record = results.read(ERRORS)
@@ -120,7 +98,7 @@ def _sections(results: Results) -> "list[Section]":
                     [(row, row) for row in record.conditions], source=f"Simulated, {record.engine}"
                 ),
             ),
-            tables=(error_table(record.conditions), count_table(record.conditions)),
+            tables=(*_summary(results.folder), count_table(record.conditions)),
         )
     ]
 

@@ -6,20 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
 from rramsim.records import SharesRecord
-from rramsim.stages.errors import rate_text
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Document, Rows
 from rramsim.stages.stage import Stage, Work
 
 if TYPE_CHECKING:
-    from rich.table import Table as Shown
-
     from rramsim.circuits import SenseCircuit
     from rramsim.counting import ErrorStatistics, SenseTally, SenseTask
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
+    from rramsim.figures.table import Table as Texts
 
 __all__ = ["SHARES", "SOURCES", "sources_off"]
 
@@ -183,31 +181,19 @@ def _compared(everything: "ErrorStatistics", without: "ErrorStatistics") -> dict
     }
 
 
-def _summary(folder: RunFolder) -> "list[Shown]":
-    from rich.table import Table as Shown
-
-    table = Shown(title="error rates, one source off at a time (simulated)", title_justify="left")
-    for name in ("conditions", "switched off", "type 1: flip", "type 2: ±1→0", "type 3: 0→±1"):
-        table.add_column(name, justify="right")
-    table.add_column("of type 3")
-    for row in SHARES.need(folder).conditions:
-        for name, entry in {"nothing": row.all, **row.without}.items():
-            fall = getattr(entry, "type3_fall", None)
-            share = "" if fall is None or fall.share is None else f"{100 * fall.share:.0f} %"
-            rates = (rate_text(rate) for rate in (entry.type1, entry.type2, entry.type3))
-            table.add_row(row.label, name, *rates, share)
-    return [table]
-
-
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
     from rramsim.figures import shares_figure
 
     return {"shares": shares_figure(SHARES.need(folder))}
 
 
-def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures import shares_figure
+def _summary(folder: RunFolder) -> "list[Texts]":
     from rramsim.figures.rates import fall_table
+
+    return [fall_table(SHARES.need(folder))]
+
+
+def _sections(results: Results) -> "list[Section]":
     from rramsim.figures.report import Section
 
     record = results.read(SHARES)
@@ -218,8 +204,8 @@ def _sections(results: Results) -> "list[Section]":
             key="shares",
             title="What causes the errors",
             text="Simulated: the same senses with one source of variation switched off at a time.",
-            figures=(shares_figure(record),),
-            tables=(fall_table(record),),
+            figures=tuple(_draw(results.folder).values()),
+            tables=tuple(_summary(results.folder)),
             notes=tuple(f"{f.senses} senses gave no result: {f.task}" for f in record.failed),
         )
     ]

@@ -13,12 +13,11 @@ from rramsim.stages.folder import RunFolder
 from rramsim.stages.result_files import ResultFile
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from rramsim.durable import Runner
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
+    from rramsim.figures.table import Table
     from rramsim.learning import ImageData
     from rramsim.stages.reading import Results
 
@@ -116,7 +115,7 @@ class Stage:
     draw: "Callable[[RunFolder], Mapping[str, Chart]]" = lambda folder: {}
     again: "Callable[[Work, RunFolder, float, int], Redone] | None" = None
     sections: "Callable[[Results], Sequence[Section]]" = lambda results: ()
-    summary: "Callable[[RunFolder], Sequence[RenderableType]]" = lambda folder: ()
+    summary: "Callable[[RunFolder], Sequence[Table | str]]" = lambda folder: ()
 
     @property
     def made(self) -> tuple[ResultFile[Any], ...]:

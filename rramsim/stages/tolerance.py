@@ -15,11 +15,11 @@ from rramsim.stages.train import NetworkPlan, TrainedNetwork, network_plans, tra
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table as Shown
 
     from rramsim.experiment import Experiment, ToleranceSection
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
+    from rramsim.figures.table import Table as Texts
     from rramsim.learning import EpochMetrics
 
 __all__ = ["TOLERANCE", "TOLERATED", "TOLERATED_RATES", "tolerated_rates"]
@@ -250,18 +250,6 @@ def _title(rows: tuple[ToleratedRow, ...]) -> str:
     )
 
 
-def _summary(folder: RunFolder) -> "list[Shown]":
-    from rich.table import Table as Shown
-
-    rows = TOLERATED.need(folder)
-    shown = Shown(title=_title(rows), title_justify="left")
-    for name in _HEADER:
-        shown.add_column(name, justify="right")
-    for row in rows:
-        shown.add_row(*_cells(row))
-    return [shown]
-
-
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
     from rramsim.figures import tolerance_figure
 
@@ -269,21 +257,20 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
     return {"tolerance": tolerance_figure(TOLERANCE.frame(folder), max_loss=max_loss)}
 
 
+def _summary(folder: RunFolder) -> "list[Texts]":
+    from rramsim.figures.table import Table as Texts
+
+    rows = TOLERATED.need(folder)
+    cells = tuple(_cells(row) for row in rows)
+    return [Texts(title=_title(rows).capitalize(), header=_HEADER, rows=cells, numeric=(2, 3, 4))]
+
+
 def _sections(results: Results) -> "list[Section]":
     from rramsim.figures.numbers import percent_interval
     from rramsim.figures.report import Section
     from rramsim.figures.table import Table as Texts
 
-    tables = []
-    if rows := results.read(TOLERATED):
-        tables.append(
-            Texts(
-                title=_title(rows).capitalize(),
-                header=_HEADER,
-                rows=tuple(_cells(row) for row in rows),
-                numeric=(2, 3, 4, 5, 6),
-            )
-        )
+    tables = list(_summary(results.folder)) if results.read(TOLERATED) else []
     if tested := results.read(TOLERANCE):
         header = ("network", "trained with", "seed", "type", "rate", "accuracy")
         tables.append(

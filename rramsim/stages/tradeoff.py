@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pandas import DataFrame
-    from rich.table import Table as Shown
 
     from rramsim.circuits import SenseConditions
     from rramsim.costs import SupplyAnswer, SupplyTarget, TestedNetwork
@@ -136,36 +135,6 @@ def decided(work: Work, target: "SupplyTarget") -> "SupplyAnswer":
     return answer
 
 
-def _summary(folder: RunFolder) -> "list[Shown]":
-    from rich.table import Table as Shown
-
-    rows = TRADEOFF.need(folder)
-    shown = Shown(title=f"{rows[0].data}: accuracy with simulated read errors (95 %)")
-    for name in (
-        "network", "trained with", "VDD", "T", "corner", "window", "accuracy", "no errors",
-        "read once", "read per use",
-    ):  # fmt: skip
-        shown.add_column(name, justify="right")
-    for row in rows:
-        value, low, high = (
-            f"{100 * share:.1f}" for share in (row.accuracy, row.accuracy_low, row.accuracy_high)
-        )
-        injected = row.trained_with_errors
-        shown.add_row(
-            row.network,
-            "no errors" if injected == "none" else f"{injected} V",
-            f"{row.vdd_v:g} V",
-            f"{row.temperature_c:g} °C",
-            row.corner,
-            f"{row.window_s * 1e9:g} ns",
-            f"{value} ({low}–{high}) %",
-            f"{100 * row.accuracy_without_errors:.1f} %",
-            f"{row.energy_once_j * 1e9:.4g} nJ",
-            f"{row.energy_per_use_j * 1e6:.4g} µJ",
-        )
-    return [shown]
-
-
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
     from rramsim.figures import (
         efficiency_figure,
@@ -181,11 +150,17 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
     return drawn
 
 
+def _summary(folder: RunFolder) -> "list[Texts]":
+    from rramsim.figures.tradeoffs import front_table
+
+    return [front_table(TRADEOFF.need(folder))]
+
+
 def _sections(results: Results) -> "list[Section]":
     from rramsim.figures import energy_accuracy_figure, loss_figure
     from rramsim.figures.report import Section, answer_section
     from rramsim.figures.senses import waveform_label
-    from rramsim.figures.tradeoffs import front_details, front_table
+    from rramsim.figures.tradeoffs import front_details
     from rramsim.stages.errors import ERRORS
 
     rows = results.read(TRADEOFF)
@@ -204,7 +179,7 @@ def _sections(results: Results) -> "list[Section]":
             title="Energy and accuracy",
             figures=(energy_accuracy_figure(rows, errors),),
             details=front_details(rows, errors, drawn),
-            tables=(front_table(rows), *_costs(results)),
+            tables=(*_summary(results.folder), *_costs(results)),
         ),
     ]
 

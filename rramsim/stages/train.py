@@ -25,6 +25,7 @@ from rramsim.stages.sweep import SENSE
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.figures.report import Section
+    from rramsim.figures.table import Table as Texts
     from rramsim.learning import EpochMetrics, ImageData, TrainingSettings
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
     from rramsim.networks import NetworkSpec, WeightErrors
@@ -404,20 +405,11 @@ def _again(work: Work, original: RunFolder, share: float, seed: int) -> Redone:
     return Redone(done=len(chosen), differences=tuple(differences), **named)
 
 
-def _summary(folder: RunFolder) -> list[str]:
-    from rramsim.figures.tradeoffs import by_network, network_label
+def _summary(folder: RunFolder) -> "list[Texts]":
+    from rramsim.figures.networks import training_table, wear_table
 
-    lines = []
-    for name, rows in by_network(TRAINING.need(folder)).items():
-        last = max(rows, key=lambda row: row.epoch)
-        lines.append(f"{name}: test accuracy {100 * last.test_accuracy:.1f} %, no read errors")
-    for worn in WEAR.read(folder) or ():
-        share = 100 * worn.most / worn.endurance_writes
-        lines.append(
-            f"{network_label(worn)}, {worn.weight}: {worn.mean_writes:.3g} writes a device in the "
-            f"mean, {worn.most} at most, {share:.2g} % of an endurance of {worn.endurance_writes:g}"
-        )
-    return lines
+    worn = WEAR.read(folder)
+    return [training_table(TRAINING.need(folder)), *([wear_table(worn)] if worn else [])]
 
 
 def _sections(results: Results) -> "list[Section]":

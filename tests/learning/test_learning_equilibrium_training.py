@@ -337,7 +337,7 @@ def test_every_rule_trains_from_the_command_line(rule, tmp_path):
         wear = pd.read_csv(out / "wear.csv")
         assert list(wear.weight) == ["forward1.weight", "readout.weight"]
         assert list(wear.devices) == [2 * 64 * 16, 2 * 16 * 10]
-        assert "writes a device" in result.output
+        assert "Writes by layer" in result.output
     else:
         assert not (out / "wear.csv").exists()
     again = CliRunner().invoke(app, ["tradeoff", str(out)])
