@@ -45,7 +45,7 @@ def run(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Stop after this time (90s, 9m, 2h), at the next piece of work that ends.",
+            help="Stop after this time (90s, 9m, 2h), as what is done by then is kept.",
         ),
     ] = None,
     data: DataOption = None,
@@ -100,7 +100,8 @@ def show_stages(
 ) -> bool:
     """Do stages with their progress on standard error; returns whether all were finished."""
     from rramsim.cli.progress import notice, progress_bar
-    from rramsim.stages import TimeUp, choose_data, run_stages
+    from rramsim.durable import Stopped
+    from rramsim.stages import choose_data, run_stages
 
     def images() -> "ImageData":
         from rramsim.cli.progress import console
@@ -130,7 +131,7 @@ def show_stages(
             retry_failed=retry_failed,
             stop_after_s=stop_after_s,
         )
-    except TimeUp:
+    except Stopped:
         return False
     return True
 

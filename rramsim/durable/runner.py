@@ -50,14 +50,17 @@ class Runner:
             )
         self.pool()
 
-    def pool(self, *, most: int = _MOST_WORKERS) -> Pool:
-        """Where `most` jobs or fewer run at the same time, each killable by itself."""
+    def pool(self, *, most: int = _MOST_WORKERS, threads: int | None = None) -> Pool:
+        """Where `most` jobs or fewer run at the same time, each killable by itself.
+
+        A worker of this machine may use `threads` cores; None: its share of them.
+        """
         if self.scheduler is not None:
             return DaskPool(address=self.scheduler, limits=self.limits, stop_at_s=self.stop_at_s)
         workers = self.workers or available_workers()
         return LocalPool(
             workers=max(1, min(workers, most)),
-            threads=max(1, available_workers() // workers),
+            threads=threads or max(1, available_workers() // workers),
             limits=self.limits,
             stop_at_s=self.stop_at_s,
         )
@@ -99,12 +102,17 @@ class Runner:
         jobs: Sequence[Job],
         *,
         safe: bool = False,
+        threads: int | None = None,
         say: Callable[[Job, Any], None] = lambda job, said: None,
     ) -> Iterator[tuple[Job, Any]]:
         """What became of each job, as they come: what it gave, or `Failed`."""
         if not jobs:
             return
         here = safe and self.scheduler is None and self.workers == 1
-        pool = ThisProcess(stop_at_s=self.stop_at_s) if here else self.pool(most=len(jobs))
+        pool = (
+            ThisProcess(stop_at_s=self.stop_at_s)
+            if here
+            else self.pool(most=len(jobs), threads=threads)
+        )
         with closing(pool.run(iter(jobs), say)) as outcomes:
             yield from outcomes

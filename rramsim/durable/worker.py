@@ -135,9 +135,9 @@ class WorkerProcess:
         # If the process has died, `take` finds out.
         with contextlib.suppress(OSError):
             if order.shared.id not in self._known:
-                self.connection.send(("shared", order.shared))
+                _send(self.connection, ("shared", order.shared))
                 self._known.add(order.shared.id)
-            self.connection.send(("part", order.shared.id, order.part))
+            _send(self.connection, ("part", order.shared.id, order.part))
 
     def take(self, say: Say) -> tuple[Any] | Failed | None:
         """What became of the order, in a tuple; None if there is nothing to tell yet.
@@ -152,7 +152,7 @@ class WorkerProcess:
             what = "the worker hung" if self.ready else "the worker did not start"
             return Failed(reason=f"{what}: no answer in {self._limit_s:g} s")
         try:
-            kind, value = self.connection.recv()
+            kind, value = _receive(self.connection)
         except (EOFError, OSError):
             self.end()
             return Failed(reason=f"the worker died ({self._how()})")
@@ -225,22 +225,31 @@ def serve(connection_fd: int, lifeline_fd: int, memory_bytes: int | None) -> Non
     connection = Connection(connection_fd)
     known: dict[str, Shared] = {}
     with contextlib.suppress(EOFError, OSError):
-        connection.send(("ready", None))
+        _send(connection, ("ready", None))
         while True:
-            match connection.recv():
+            match _receive(connection):
                 case ("shared", packed):
                     try:
                         known[packed.id] = packed.unpack()
                     except Exception as error:
-                        connection.send(_said(error))
+                        _send(connection, _said(error))
                         return
                 case ("part", shared_id, part):
-                    connection.send(("began", None))
+                    _send(connection, ("began", None))
                     try:
-                        value = known[shared_id].do(part, lambda s: connection.send(("said", s)))
-                        connection.send(("done", value))
+                        value = known[shared_id].do(part, lambda s: _send(connection, ("said", s)))
+                        _send(connection, ("done", value))
                     except Exception as error:
-                        connection.send(_said(error))
+                        _send(connection, _said(error))
+
+
+def _send(connection: Connection, message: tuple[Any, ...]) -> None:
+    """Send a message by value: `Connection.send` would share a network's memory instead."""
+    connection.send_bytes(pickle.dumps(message, protocol=5))
+
+
+def _receive(connection: Connection) -> Any:
+    return pickle.loads(connection.recv_bytes())
 
 
 def _said(error: Exception) -> tuple[str, str]:

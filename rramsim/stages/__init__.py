@@ -12,7 +12,7 @@ from rramsim.stages.data import choose_data
 from rramsim.stages.errors import ERROR_STATISTICS
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.report import REPORT, WrittenReport, write_report
-from rramsim.stages.running import TimeUp, chosen_stages, run_stages
+from rramsim.stages.running import chosen_stages, run_stages
 from rramsim.stages.shares import SOURCES
 from rramsim.stages.stage import Stage, Work
 from rramsim.stages.sweep import SWEEP
@@ -26,7 +26,6 @@ __all__ = [
     "Check",
     "RunFolder",
     "Stage",
-    "TimeUp",
     "Work",
     "WrittenReport",
     "choose_data",

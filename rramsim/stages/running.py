@@ -1,5 +1,6 @@
 """Run stages over a folder: locked, resumed, with provenance."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
-__all__ = ["TimeUp", "chosen_stages", "run_stages"]
-
-
-class TimeUp(Exception):
-    """The time that a run was given is over; what was done is kept."""
+__all__ = ["chosen_stages", "run_stages"]
 
 
 def chosen_stages(
@@ -65,13 +62,13 @@ def run_stages(
     `images` loads the images when a stage first needs them (left out: those of the experiment);
     `progress` opens what a stage reports to. What the folder holds is not done again.
 
-    Raises `InputError` if another run is writing in the folder, and `TimeUp` once `stop_after_s`
+    Raises `InputError` if another run is writing in the folder, and `Stopped` once `stop_after_s`
     are over.
     """
     from rramsim.figures import save_figure
     from rramsim.stages import stage_named
 
-    until = None if stop_after_s is None else time.monotonic() + stop_after_s
+    until = math.inf if stop_after_s is None else time.monotonic() + stop_after_s
     loaded = cache(images or _images_of(experiment))
     kept: dict[str, Any] = {}
     chosen = [stage_named(stage) if isinstance(stage, str) else stage for stage in stages]
@@ -88,10 +85,11 @@ def run_stages(
                     experiment=experiment,
                     folder=folder,
                     images=loaded,
-                    report=_timed(report, until),
+                    report=report,
                     notice=notice,
                     retry_failed=retry_failed,
                     kept=kept,
+                    stop_at_s=until,
                 )
                 kept[stage.name] = stage.run(work)
                 for name, figure in stage.draw(folder).items():
@@ -100,15 +98,6 @@ def run_stages(
                 used = loaded() if stage.images else None
                 write_provenance(folder, experiment, data=used)
     return kept
-
-
-def _timed(report: Progress, until: float | None) -> Progress:
-    def told(done: int, total: int, note: str) -> None:
-        report(done, total, note)
-        if until is not None and time.monotonic() > until and done < total:
-            raise TimeUp
-
-    return told
 
 
 def _images_of(experiment: "Experiment") -> "Callable[[], ImageData]":

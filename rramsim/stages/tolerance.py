@@ -11,7 +11,7 @@ from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Table
 from rramsim.stages.stage import Stage, Work
 from rramsim.stages.tradeoff import only_backprop
-from rramsim.stages.train import NetworkPlan, TrainedNetwork, network_plans, train_plan
+from rramsim.stages.train import NetworkPlan, Plan, TrainedNetwork, network_plans, train_plans
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,16 +82,19 @@ def _run(work: Work) -> None:
     section = experiment.tolerance or ToleranceSection()
     plans = tuple(p for p in network_plans(experiment, folder, data) if p.errors is None)
     cases = list(_cases(plans, section))
+    named = {
+        case.plan.name: f"{case.plan.spec.name}, seed {case.plan.settings.seed}, "
+        f"{case.trained_with}"
+        for case in cases
+    }
+    done = dict.fromkeys(named, 0)
     steps = 1 + sum(case.plan.epochs for case in cases)
-    trained, before = [], 0
-    for case in cases:
-        name = f"{case.plan.spec.name}, seed {case.plan.settings.seed}, {case.trained_with}"
 
-        def tell(metrics: "EpochMetrics", before: int = before, name: str = name) -> None:
-            work.report(before + metrics.epoch, steps, name)
+    def say(plan: Plan, metrics: "EpochMetrics") -> None:
+        done[plan.name] = metrics.epoch
+        work.report(sum(done.values()), steps, named[plan.name])
 
-        trained.append(train_plan(case.plan, folder, data, report=tell))
-        before += case.plan.epochs
+    trained = train_plans(work, [case.plan for case in cases], say=say)
     tests = Evaluations(folder, data, experiment, work.runner)
 
     def rows_of(right: Right) -> list[dict[str, Any]]:

@@ -4,16 +4,19 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rramsim.exceptions import InputError
-from rramsim.files import output_folder
+from rramsim.durable import Failed, Job, Say, available_workers
+from rramsim.exceptions import InputError, MachineError
+from rramsim.files import atomic_path, output_folder
 from rramsim.records import TrainingRow, WearRow
+from rramsim.stages.evaluations import network_version
 from rramsim.stages.folder import PROVENANCE, RunFolder
 from rramsim.stages.provenance import present_machine
 from rramsim.stages.reading import Results
@@ -42,6 +45,7 @@ __all__ = [
     "network_plans",
     "plans_of",
     "train_plan",
+    "train_plans",
     "trained_networks",
 ]
 
@@ -56,6 +60,10 @@ WEAR = Table(
     name="wear.csv", schema="rramsim wear 1", record=WearRow,
     holds="writes of the devices of networks that learned on them",
 )  # fmt: skip
+
+
+_LONGEST_EPOCH_S = 7 * 86400.0
+"""A training is no chunk of senses: between two epochs it is taken for hung only after a week."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,24 +305,77 @@ def train_plan(
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Trainings:
+    """What the trainings of a folder share; each is a job, which goes on from its checkpoint."""
+
+    folder: RunFolder
+    data: "ImageData"
+    version: str
+
+    @property
+    def id(self) -> str:
+        """Its data; what else a training depends on is its plan."""
+        return f"trainings on {self.data.label}"
+
+    def do(self, part: Plan, say: Say) -> tuple[TrainedNetwork, bytes]:
+        """Train one network; another machine, which lacks the folder, returns the file."""
+        with tempfile.TemporaryDirectory() as scratch:
+            here = self.folder if self.folder.path.is_dir() else RunFolder(path=Path(scratch))
+            one = train_plan(part, here, self.data, report=say)
+            return one, one.path.read_bytes()
+
+
+def train_plans(
+    work: Work, plans: Sequence[Plan], *, say: "Callable[[Plan, EpochMetrics], None]"
+) -> tuple[TrainedNetwork, ...]:
+    """Train networks, going on from their checkpoints; returns them in the order of the plans.
+
+    One after the other with every core, or beside one another where the experiment names workers
+    or a scheduler. Either way each has as many threads, so that its numbers are the same. Raises
+    `MachineError`, after all others are trained, for one that could not be.
+    """
+    shared = _Trainings(folder=work.folder, data=work.images(), version=network_version())
+    jobs = [
+        Job(
+            key=plan.name, name=plan.network_name, shared=shared, part=plan,
+            limit_s=_LONGEST_EPOCH_S,
+        )
+        for plan in plans
+    ]  # fmt: skip
+    found: dict[str, TrainedNetwork] = {}
+    runner = replace(work.runner, workers=work.runner.workers or 1)
+    for job, outcome in runner.outcomes(
+        jobs, safe=True, threads=available_workers(), say=lambda job, said: say(job.part, said)
+    ):
+        if isinstance(outcome, Failed):
+            raise MachineError(f"{job.name}: {outcome.reason}; run again to go on")
+        one, content = outcome
+        path = output_folder(work.folder.networks) / f"{job.key}.pt"
+        if not path.is_file():
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(content)
+        found[job.key] = replace(one, path=path)
+    return tuple(found[plan.name] for plan in plans)
+
+
 def _run(work: Work) -> tuple[TrainedNetwork, ...]:
     """Train every network, resuming from checkpoints, into `training.csv` and, for devices,
     `wear.csv`."""
     data = work.images()
     plans = plans_of(work.experiment, work.folder, data)
-    total, before = sum(plan.epochs for plan in plans), 0
+    total, done = sum(plan.epochs for plan in plans), dict.fromkeys((p.name for p in plans), 0)
+
+    def say(plan: Plan, metrics: "EpochMetrics") -> None:
+        done[plan.name] = metrics.epoch
+        note = f"{plan.network_name}: {100 * metrics.test_accuracy:.1f} %"
+        work.report(sum(done.values()), total, note)
+
+    work.report(0, total, "")
+    trained = train_plans(work, plans, say=say)
     rows: list[dict[str, Any]] = []
     worn: list[dict[str, Any]] = []
-    trained: list[TrainedNetwork] = []
-    for plan in plans:
-
-        def report(metrics: "EpochMetrics", plan: Plan = plan, before: int = before) -> None:
-            note = f"{plan.network_name}: {100 * metrics.test_accuracy:.1f} %"
-            work.report(before + metrics.epoch, total, note)
-
-        work.report(before, total, "")
-        one = train_plan(plan, work.folder, data, report=report)
-        before += plan.epochs
+    for plan, one in zip(plans, trained, strict=True):
         common = {
             "network": plan.network_name,
             "trained_with_errors": plan.trained_with,
@@ -323,14 +384,13 @@ def _run(work: Work) -> tuple[TrainedNetwork, ...]:
         }
         rows += [common | asdict(metrics) for metrics in one.epochs]
         worn += [common | wear for wear in one.wear]
-        TRAINING.write(work.folder, rows)
-        if worn:
-            WEAR.write(work.folder, worn)
         if one.remark:
             work.notice(one.remark)
-        trained.append(one)
+    TRAINING.write(work.folder, rows)
+    if worn:
+        WEAR.write(work.folder, worn)
     work.report(total, total, "")
-    return tuple(trained)
+    return trained
 
 
 def trained_networks(

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import rramsim.cli.app as program
+from rramsim.durable import Stopped
 from rramsim.experiment import load_experiment
 from rramsim.learning import load_images
-from rramsim.stages import STAGES, RunFolder, TimeUp, run_stages, verify_folder, write_report
+from rramsim.stages import STAGES, RunFolder, run_stages, verify_folder, write_report
 from rramsim.stages.ber_map import RATES
 from rramsim.stages.boundary import BOUNDARY
 from rramsim.stages.tolerance import TOLERANCE, TOLERATED
@@ -205,7 +206,7 @@ def test_a_run_stops_after_its_time_and_goes_on(tmp_path, small_experiment):
     file = tmp_path / "small.toml"
     file.write_text(small_experiment)
     experiment, folder = load_experiment(file), RunFolder.create(tmp_path / "out")
-    with pytest.raises(TimeUp):
+    with pytest.raises(Stopped):
         run_stages(experiment, folder, ["boundary"], stop_after_s=0.0)
     assert not BOUNDARY.path(folder).is_file()
     run_stages(experiment, folder, ["boundary"])
