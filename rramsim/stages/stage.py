@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.result_files import ResultFile
+from rramsim.stages.result_files import ResultFile, Rows
 
 if TYPE_CHECKING:
     from rramsim.durable import Runner
@@ -120,7 +120,7 @@ class Stage:
     @property
     def made(self) -> tuple[ResultFile[Any], ...]:
         """The files that it makes out of its rows."""
-        return tuple(file for file in self.files if file is not self.rows and file.result)
+        return tuple(f for f in self.files if f.result and not isinstance(f, Rows))
 
     def present(self, folder: RunFolder) -> bool:
         """Whether the folder holds any of what it makes."""
