@@ -7,7 +7,6 @@ from rramsim.lazy import names_on_demand
 if TYPE_CHECKING:
     from rramsim.costs.accuracy_loss import AccuracyLoss, accuracy_loss
     from rramsim.costs.breakdown import COST_COLUMNS, cost_row, with_places
-    from rramsim.costs.comparison import ANCHORS, Anchor
     from rramsim.costs.front import FrontPlace, front_places, pareto_front
     from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
     from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
@@ -26,12 +25,10 @@ else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
-    "ANCHORS",
     "COST_COLUMNS",
     "DATA_FLOWS",
     "GATES_FILE",
     "AccuracyLoss",
-    "Anchor",
     "DataFlow",
     "Design",
     "Energy",

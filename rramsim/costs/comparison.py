@@ -1,4 +1,4 @@
-"""What the same weights would cost in other memories, and what was published.
+"""What the same weights would cost in other memories.
 
 1T1R with SECDED: one device a bit, read against a reference branch by an amplifier like ours, so a
 read is taken as one binary 2T2R sense; eight check bits for 64 (Hsiao's (72, 64) code, 216 ones in
@@ -6,37 +6,12 @@ its matrix). A decode is 216 - 8 XORs for check bits, 8 to compare them, 64 AND 
 gates each) and 64 XOR to correct. Modelled from simulated gates, not simulated itself.
 """
 
-from dataclasses import dataclass
-
 from rramsim.costs.gates import GateTable
 from rramsim.costs.sense_energy import SenseEnergy
 
-__all__ = ["ANCHORS", "Anchor", "secded_bit_j", "secded_weight_j"]
+__all__ = ["secded_bit_j", "secded_weight_j"]
 
 _DATA_BITS, _CODE_BITS, _MATRIX_ONES = 64, 72, 216
-
-
-@dataclass(frozen=True, kw_only=True)
-class Anchor:
-    """A published figure, with how sure it is: [A] stated in an abstract, [B] believed."""
-
-    name: str
-    value: float
-    unit: str
-    conditions: str
-    mark: str
-
-
-ANCHORS = (
-    Anchor(
-        name="Jebali et al. 2024, Nat. Commun. 15:741", value=2.9, unit="TOPS/W",
-        conditions="130 nm, 10 MHz, near 0.7 to 0.8 V", mark="B",
-    ),
-    Anchor(
-        name="Jebali et al. 2024, projected", value=397.0, unit="TOPS/W",
-        conditions="28 nm", mark="B",
-    ),
-)  # fmt: skip
 
 
 def secded_bit_j(gates: GateTable, vdd_v: float) -> float:
