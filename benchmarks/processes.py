@@ -98,7 +98,7 @@ def figure(table: pd.DataFrame, path: Path) -> None:
 
     panels = {
         "type_1": "sign flips (type 1)", "type_2": "±1 read as 0 (type 2)",
-        "type_3": "0 read as ±1 (type 3)", "energy_j": "energy of a ±1 read (fJ)",
+        "type_3": "0 read as ±1 (type 3)", "energy_j": "energy of a ±1 read",
     }  # fmt: skip
     drawn, axes = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained", sharex=True)
     for ax, (column, title) in zip(axes.flat, panels.items(), strict=True):
@@ -109,6 +109,11 @@ def figure(table: pd.DataFrame, path: Path) -> None:
             ax.plot(rows.vdd_v[shown], value[shown], marker=marker, ms=4, color=colour, label=name)
             if column != "energy_j":
                 low, high = rows[f"{column}_low"][shown], rows[f"{column}_high"][shown]
+                none = rows[~shown]
+                ax.plot(
+                    none.vdd_v, none[f"{column}_high"], marker="v", ms=5, ls="", mfc="none",
+                    color=colour,
+                )  # fmt: skip
                 ax.fill_between(rows.vdd_v[shown], low, high, color=colour, alpha=0.2, lw=0)
         ax.set_title(title, fontsize=10)
         ax.grid(alpha=0.3)
@@ -120,7 +125,8 @@ def figure(table: pd.DataFrame, path: Path) -> None:
     samples = int(table.senses_of_each_weight.iloc[0])
     drawn.supxlabel(
         f"simulated, tt, 27 °C, 50 ns window, {samples:,} senses of each weight a point; bands: "
-        "95 % intervals; rates of no event are not drawn", fontsize=7.5,
+        "95 % intervals; open triangles: upper end of the interval where no error was seen",
+        fontsize=7.5,
     )  # fmt: skip
     with atomic_path(path) as temporary:
         drawn.savefig(temporary, dpi=150)

@@ -11,6 +11,7 @@ import typer
 from rramsim.cli.options import JsonOption, Quantity, check_plot, parse_quantity, print_json
 from rramsim.durable.child import in_child
 from rramsim.exceptions import InputError
+from rramsim.files import atomic_path
 
 __all__ = ["register", "sense"]
 
@@ -21,12 +22,22 @@ class _Engine(StrEnum):
 
 
 def sense(
-    vdd: Annotated[Quantity, typer.Option(help="Supply in volt.")],
     r_bl: Annotated[Quantity, typer.Option(help="Resistance on BL in ohm, such as 10k.")],
     r_blb: Annotated[Quantity, typer.Option(help="Resistance on BLb in ohm, such as 350k.")],
-    window: Annotated[Quantity, typer.Option(help="Sense window in second, such as 50n.")] = "50n",
-    temperature: Annotated[Quantity, typer.Option(help="Degrees Celsius.")] = "27",
-    corner: Annotated[str, typer.Option(help="Process corner: tt, ss, ff, sf or fs.")] = "tt",
+    vdd: Annotated[
+        Quantity | None, typer.Option(help="Supply in volt; may be left out with --experiment.")
+    ] = None,
+    window: Annotated[
+        Quantity | None, typer.Option(help="Sense window in second, such as 50n [50n].")
+    ] = None,
+    temperature: Annotated[Quantity | None, typer.Option(help="Degrees Celsius [27].")] = None,
+    corner: Annotated[
+        str | None, typer.Option(help="Process corner: tt, ss, ff, sf or fs [tt].")
+    ] = None,
+    experiment: Annotated[
+        Path | None,
+        typer.Option(help="Sense this experiment's circuit, at its first conditions."),
+    ] = None,
     engine: Annotated[_Engine, typer.Option(help="What solves the circuit.")] = _Engine.ngspice,
     netlist: Annotated[
         Path | None, typer.Option(help="A netlist of your own with .subckt pcsa.")
@@ -44,6 +55,13 @@ def sense(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the waveforms into this file (.png, .svg, .pdf).")
     ] = None,
+    waves: Annotated[
+        Path | None,
+        typer.Option(help="Write the waveforms into this file (.csv, .raw)."),
+    ] = None,
+    deck: Annotated[
+        Path | None, typer.Option(help="Write the elaborated circuit into this SPICE file.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Sense one synapse: what is read, how fast, at what energy. No mismatch but --shifts.
@@ -51,10 +69,19 @@ def sense(
     Example: rramsim sense --vdd 1.2 --r-bl 10k --r-blb 350k
     """
     check_plot(plot)
-    given = {
-        "vdd_v": parse_quantity("--vdd", vdd),
-        "temperature_c": parse_quantity("--temperature", temperature),
-        "window_s": parse_quantity("--window", window),
+    if waves is not None and waves.suffix not in (".csv", ".raw"):
+        raise InputError(f"--waves {waves}: must end in .csv or .raw")
+    if vdd is None and experiment is None:
+        raise InputError("give --vdd, or --experiment for its first supply")
+    if netlist is not None and experiment is not None:
+        raise InputError("--netlist: goes without --experiment, which names its own")
+    texts = {"vdd_v": vdd, "temperature_c": temperature, "window_s": window}
+    options = {"vdd_v": "--vdd", "temperature_c": "--temperature", "window_s": "--window"}
+    given: dict[str, Any] = {
+        key: parse_quantity(options[key], text) for key, text in texts.items() if text is not None
+    }
+    given |= {"corner": corner} if corner is not None else {}
+    pair: dict[str, Any] = {
         "r_bl_ohm": parse_quantity("--r-bl", r_bl),
         "r_blb_ohm": parse_quantity("--r-blb", r_blb),
     }
@@ -73,18 +100,33 @@ def sense(
             from rramsim.engines import BatchEngine
 
             solver = BatchEngine(tolerance_v=tolerance_v, threads=1)
-        own = circuit(netlist=netlist)
+        if experiment is None:
+            own, at = circuit(netlist=netlist), dict[str, Any](given)
+        else:
+            from rramsim.experiment import load_experiment
+
+            read = load_experiment(experiment)
+            own, at = read.make_circuit(), asdict(read.make_conditions()[0]) | given
+        shown = plot is not None or waves is not None
         one = sense_once(
-            own, corner=corner, engine=solver, waveforms=plot is not None,
-            shifts=None if shifts is None else read_shifts(shifts), **given,
+            own, engine=solver, waveforms=shown,
+            shifts=None if shifts is None else read_shifts(shifts), **pair, **at,
         )  # fmt: skip
+        if deck is not None:
+            with atomic_path(deck) as temporary:
+                temporary.write_text(f"{own.deck(one.conditions)}\n", encoding="utf-8")
+        if waves is not None:
+            from rramsim.engines.waveform_files import write_waveforms
+
+            assert one.waveforms is not None
+            write_waveforms(waves, one.waveforms)
         if plot is not None:
             from rramsim.figures import save_one, waveform_figure
 
             assert one.waveforms is not None
             title = f"{r_bl} / {r_blb} Ω: reads {one.read:{'+d' if one.read else 'd'}}"
-            waves = {title: one.waveforms}
-            save_one(waveform_figure(waves, one.conditions, engine=one.engine), plot)
+            drawn = {title: one.waveforms}
+            save_one(waveform_figure(drawn, one.conditions, engine=one.engine), plot)
         named = {"engine": engine.value, "engine_settings": one.engine}
         return one.numbers() | named | asdict(one.conditions)
 

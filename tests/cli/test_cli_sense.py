@@ -83,3 +83,44 @@ def test_doctor_finds_everything_at_work(rramsim, monkeypatch):
 def test_every_help_has_an_example(rramsim, command):
     status, out, _ = rramsim(command, "--help")
     assert status == 0 and "Example: rramsim" in out
+
+
+def test_waveforms_and_the_elaborated_deck_are_for_ngspice(rramsim, tmp_path):
+    """What is written is read by ngspice: the waves as a plot, the deck as a circuit."""
+    from rramsim.engines.ngspice_library import ngspice_session
+
+    raw, table, deck = (tmp_path / name for name in ("w.raw", "w.csv", "d.spice"))
+    for path in (raw, table):
+        status, _, _ = rramsim(*SENSE, "--waves", path, "--deck", deck)
+        assert status == 0
+    session = ngspice_session()
+    session.command(f"load {raw}")
+    q, qb = session.vector("v(q)"), session.vector("v(qb)")
+    session.discard_results()
+    assert q.size > 100 and min(q.min(), qb.min()) > -0.5
+    head, *rows = table.read_text().splitlines()
+    columns = head.split(",")
+    assert columns[0] == "time_s" and {"q_v", "qb_v"} <= set(columns) and len(rows) == q.size
+    last = dict(zip(columns, map(float, rows[-1].split(",")), strict=True))
+    assert last["q_v"] == pytest.approx(q[-1], abs=1e-6)
+    session.load(f"{deck.read_text()}.op\n.end")
+    assert not session.run()
+    session.discard_results()
+
+
+def test_an_experiment_gives_circuit_and_conditions(rramsim, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('[column]\nc_row_f = "5f"\n[sense]\nvdd_v = [1.1, 1.2]\ncorner = "ss"\n')
+    status, out, _ = rramsim("sense", *SENSE[3:], "--experiment", path, "--json")
+    found = json.loads(out)
+    assert status == 0 and (found["vdd_v"], found["corner"]) == (1.1, "ss")
+    _, out, _ = rramsim(*SENSE, "--experiment", path, "--corner", "tt", "--json")
+    found = json.loads(out)
+    assert (found["vdd_v"], found["corner"]) == (1.2, "tt")
+    # A row adds 5 fF for the shipped column's 10 fF or less: other bit lines, another time.
+    _, out, _ = rramsim(*SENSE, "--json")
+    assert json.loads(out)["energy_j"] != found["energy_j"]
+    status, _, err = rramsim("sense", *SENSE[3:])
+    assert status == 2 and "give --vdd, or --experiment" in err
+    status, _, err = rramsim(*SENSE, "--waves", "w.png")
+    assert status == 2 and "must end in .csv or .raw" in err
