@@ -69,7 +69,10 @@ def program(
     import numpy as np
 
     from rramsim.devices.filament import SKY130_RERAM as model
+    from rramsim.engines import AccessTransistor, Cells
     from rramsim.exceptions import InputError
+    from rramsim.figures import programming_figure, pulse_figure, save_one
+    from rramsim.processes import load_process
 
     check_plot(plot)
     bl_v, sl_v = parse_quantity("--bl", bl), parse_quantity("--sl", sl)
@@ -94,15 +97,20 @@ def program(
                 f"--from {start}: the filament model reaches {least:.3g} to {most:.3g} ohm"
             )
         first = float(model.filament_m(ohm))
-    cells = _Cells(
-        start=np.full(devices, first),
+    cells = Cells(
+        start_m=np.full(devices, first),
         scale=1 + spread * np.random.default_rng(seed).standard_normal(devices),
         width_s=parse_quantity("--pulse", pulse),
         temperature_c=parse_quantity("--temperature", temperature),
-        corner=corner,
+        transistor=AccessTransistor(
+            process=load_process("sky130-5v"),
+            corner=corner,
+            temperature_c=parse_quantity("--temperature", temperature),
+        ),
         native=engine is _Engine.native,
     )
     source = f"simulated, {engine.value}, SKY130 ReRAM filament and 5 V transistor, {corner}"
+    word_line_v = parse_quantity("--wl", wl) if wl else None
     if verify:
         if engine is _Engine.ngspice and devices > 10:
             raise InputError(f"--devices {devices}: ngspice verifies at most 10; use native")
@@ -110,134 +118,47 @@ def program(
             parse_quantity("--low", low) if low else 0.0,
             parse_quantity("--high", high) if high else float("inf"),
         )
-        value = cells.verify(
-            band, parse_quantity("--step", step), max_pulses, word_line=wl, plot=plot, source=source
-        )
-    else:
-        word_line_v = parse_quantity("--wl", wl) if wl else (1.7 if bl_v else 3.5)
-        value = cells.pulse(bl_v, sl_v, word_line_v, plot=plot, source=source)
-    value = {"status": "simulated", "engine": engine.value, "devices": devices, **value}
-    if json:
-        print_json(value)
-        return
-    for name, item in value.items():
-        typer.echo(f"{name}: {item:.4g}" if isinstance(item, float) else f"{name}: {item}")
-
-
-class _Cells:
-    """The cells that a command pulses, on one engine."""
-
-    def __init__(
-        self,
-        *,
-        start: "NDArray[np.float64]",
-        scale: "NDArray[np.float64]",
-        width_s: float,
-        temperature_c: float,
-        corner: str,
-        native: bool,
-    ) -> None:
-        from rramsim.engines import AccessTransistor
-        from rramsim.processes import load_process
-
-        self.start, self.scale, self.width_s = start, scale, width_s
-        self.temperature_c, self.native = temperature_c, native
-        self.transistor = AccessTransistor(
-            process=load_process("sky130-5v"), corner=corner, temperature_c=temperature_c
-        )
-
-    def applier(self, levels_v: tuple[float, ...]) -> Any:
-        """A function (filament, pulse, mask, word line, samples) -> outcome."""
-        from rramsim.devices.filament_dynamics import apply_pulse
-        from rramsim.engines import access_transistor_table, apply_pulse_in_ngspice
-
-        if not self.native:
-            return lambda f, p, mask, wl_v, samples=0: apply_pulse_in_ngspice(
-                f,
-                p,
-                word_line_v=wl_v,
-                transistor=self.transistor,
-                temperature_c=self.temperature_c,
-                samples=samples,
-            )
-        table = access_transistor_table(self.transistor, levels_v)
-        return lambda f, p, mask, wl_v, samples=0: apply_pulse(
-            f,
-            p,
-            series=table,
-            level=table.level(wl_v),
-            temperature_c=self.temperature_c,
-            enhancement_scale=self.scale[mask],
-            samples=samples,
-        )
-
-    def pulse(
-        self, bl_v: float, sl_v: float, wl_v: float, *, plot: Any, source: str
-    ) -> dict[str, Any]:
-        """One pulse; what it did."""
-        import numpy as np
-
-        from rramsim.devices.filament import SKY130_RERAM as model
-        from rramsim.devices.filament_dynamics import Pulse
-
-        done = self.applier((wl_v,))(
-            self.start,
-            Pulse(bl_v=bl_v, sl_v=sl_v, width_s=self.width_s),
-            slice(None),
-            wl_v,
-            2000 if plot else 0,
-        )
-        if plot:
-            from rramsim.figures import pulse_figure, save_one
-
-            title = f"WL {wl_v:g} V, BL {bl_v:g} V, SL {sl_v:g} V"
-            save_one(pulse_figure(done.waveforms, model, title=title, source=source), plot)
-        ohm = model.resistance_ohm(done.filament_m)
-        return {
-            "word_line_v": wl_v,
-            "before_ohm": float(model.resistance_ohm(self.start[0])),
-            **_summary("after", ohm, "ohm"),
-            **_summary("energy", done.energy_j, "j"),
-            "peak_current_a": float(np.max(done.peak_a)),
-        }
-
-    def verify(
-        self,
-        band: tuple[float, float],
-        step_v: float,
-        max_pulses: int,
-        *,
-        word_line: str | None,
-        plot: Any,
-        source: str,
-    ) -> dict[str, Any]:
-        """Program and verify; what it did."""
-        from rramsim.devices.verify import Ladder, program_and_verify
-
-        set_v, reset_v = (parse_quantity("--wl", word_line),) * 2 if word_line else (1.7, 3.5)
-        apply = self.applier(tuple({set_v, reset_v}))
-        done = program_and_verify(
-            self.start,
+        set_v, reset_v = (1.7, 3.5) if word_line_v is None else (word_line_v, word_line_v)
+        done = cells.program(
             band_ohm=band,
-            apply_set=lambda f, p, mask: apply(f, p, mask, set_v),
-            apply_reset=lambda f, p, mask: apply(f, p, mask, reset_v),
-            set_ladder=Ladder(start_v=1.6, step_v=step_v),
-            reset_ladder=Ladder(start_v=1.0, step_v=step_v),
-            width_s=self.width_s,
+            step_v=parse_quantity("--step", step),
             max_pulses=max_pulses,
+            set_word_line_v=set_v,
+            reset_word_line_v=reset_v,
         )
         if plot:
-            from rramsim.figures import programming_figure, save_one
-
             title = f"SET at WL {set_v:g} V, RESET at WL {reset_v:g} V"
             save_one(programming_figure(done, band_ohm=band, title=title, source=source), plot)
-        return {
+        value: dict[str, Any] = {
             "reached": int(done.reached.sum()),
             "pulses_mean": float(done.pulses.mean()),
             "pulses_most": int(done.pulses.max()),
             **_summary("after", done.resistance_ohm[:, -1], "ohm"),
             **_summary("energy", done.energy_j, "j"),
         }
+    else:
+        if word_line_v is None:
+            word_line_v = 1.7 if bl_v else 3.5
+        pulsed = cells.pulse(
+            bl_v=bl_v, sl_v=sl_v, word_line_v=word_line_v, samples=2000 if plot else 0
+        )
+        if plot:
+            assert pulsed.waveforms is not None
+            title = f"WL {word_line_v:g} V, BL {bl_v:g} V, SL {sl_v:g} V"
+            save_one(pulse_figure(pulsed.waveforms, model, title=title, source=source), plot)
+        value = {
+            "word_line_v": word_line_v,
+            "before_ohm": float(model.resistance_ohm(first)),
+            **_summary("after", model.resistance_ohm(pulsed.filament_m), "ohm"),
+            **_summary("energy", pulsed.energy_j, "j"),
+            "peak_current_a": float(np.max(pulsed.peak_a)),
+        }
+    value = {"status": "simulated", "engine": engine.value, "devices": devices, **value}
+    if json:
+        print_json(value)
+        return
+    for name, item in value.items():
+        typer.echo(f"{name}: {item:.4g}" if isinstance(item, float) else f"{name}: {item}")
 
 
 def _summary(name: str, values: "NDArray[np.float64]", unit: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ from rramsim.lazy import names_on_demand
 if TYPE_CHECKING:
     from rramsim.engines.access_transistor import AccessTransistor, access_transistor_table
     from rramsim.engines.batch import BatchEngine, reads_of, table_limit_v, table_supplies
+    from rramsim.engines.cells import Cells
     from rramsim.engines.certification import Agreement, Limits, agreement, certify
     from rramsim.engines.ngspice import NgspiceEngine
     from rramsim.engines.ngspice_library import ngspice_version
@@ -19,6 +20,7 @@ __all__ = [
     "AccessTransistor",
     "Agreement",
     "BatchEngine",
+    "Cells",
     "Limits",
     "NgspiceEngine",
     "SenseEngine",
