@@ -22,6 +22,8 @@ class NetworkSection(Section):
     """Two or three levels."""
     activations: ListOf[Literal["same", "full", "binary", "ternary"]] = ["same"]
     """Quantised as the weights are (same), or otherwise."""
+    recipe: Literal["tuned", "published"] = "tuned"
+    """Thresholds of ternary networks: the best found, or those of Laborieux et al. 2020."""
 
 
 class TrainingSection(Section):

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.networks.architectures import Architecture, NetworkSpec, Standardise
+    from rramsim.networks.architectures import (
+        RECIPES,
+        Architecture,
+        NetworkSpec,
+        Recipe,
+        Standardise,
+    )
     from rramsim.networks.census import REAL_BITS, LayerCensus, layer_census
     from rramsim.networks.conversion import ConvertedLayer, Summary, convert, restore, summary
     from rramsim.networks.injection import (
@@ -50,6 +56,7 @@ else:
 
 __all__ = [
     "REAL_BITS",
+    "RECIPES",
     "TERNARY_THRESHOLD",
     "AbsMean",
     "ActivationKind",
@@ -68,6 +75,7 @@ __all__ = [
     "Quantised",
     "Quantiser",
     "ReadErrors",
+    "Recipe",
     "ResidualConv",
     "ScalarErrors",
     "Sliced",

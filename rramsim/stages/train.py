@@ -214,7 +214,7 @@ def network_plans(
 ) -> tuple[NetworkPlan, ...]:
     """Every network of the experiment's axes, in their order; rule "backprop"."""
     from rramsim.learning import TrainingSettings
-    from rramsim.networks import NetworkSpec
+    from rramsim.networks import RECIPES, NetworkSpec
 
     section, training = experiment.network, experiment.training
     chosen = {
@@ -235,6 +235,7 @@ def network_plans(
             activations=weights if activations == "same" else activations,
             input_shape=data.input_shape,
             classes=len(data.classes),
+            **(RECIPES[section.recipe] if "ternary" in (weights, activations) else {}),
         )
         for vdd_v in training.errors_vdd_v:
             injected = _injected(folder, vdd_v, weights)

@@ -70,6 +70,7 @@ def train(
     activations: Literal["same", "full", "binary", "ternary"] = "same",
     architecture: Literal["vgg", "resnet", "mlp"] = "vgg",
     width: int = 8,
+    recipe: Literal["tuned", "published"] = "tuned",
     errors: "WeightErrors | None" = None,
     epochs: int = TrainingSettings.epochs,
     seed: int = TrainingSettings.seed,
@@ -80,10 +81,11 @@ def train(
 ) -> "TrainingResult":
     """Train a quantised network, with read errors injected at every pass if `errors` is given.
 
-    `width`: channels of the first layer, or hidden neurons. `settings`: all of them, in place of
-    `epochs`, `seed` and `device`. `checkpoint`: a file from which the same call goes on. The result
-    holds `network` (a torch module), `test` (accuracy with its 95 % interval) and `rows`, an entry
-    for each epoch. Raises `InputError` for a value out of range.
+    `width`: channels of the first layer, or hidden neurons. `recipe`: the thresholds of ternary
+    networks, "tuned" or "published" (`rramsim.networks.RECIPES`). `settings`: all of them, in
+    place of `epochs`, `seed` and `device`. `checkpoint`: a file from which the same call goes on.
+    The result holds `network` (a torch module), `test` (accuracy with its 95 % interval) and
+    `rows`, an entry for each epoch. Raises `InputError` for a value out of range.
 
     >>> import rramsim as rs
     >>> trained = rs.train(rs.images(), architecture="mlp", width=16, epochs=1)
@@ -92,7 +94,7 @@ def train(
     True
     """
     from rramsim.learning import train as train_network
-    from rramsim.networks import NetworkSpec
+    from rramsim.networks import RECIPES, NetworkSpec
 
     spec = NetworkSpec(
         architecture=architecture,
@@ -101,6 +103,7 @@ def train(
         activations=weights if activations == "same" else activations,
         input_shape=data.input_shape,
         classes=len(data.classes),
+        **(RECIPES[recipe] if "ternary" in (weights, activations) else {}),
     )
     chosen = settings or TrainingSettings(epochs=epochs, seed=seed, device=device)
     return train_network(

@@ -99,6 +99,7 @@ TRAINED: dict[str, Any] = {
     "network.width": 24,
     "network.weights": ["ternary"],
     "network.activations": "full",
+    "network.recipe": "published",
     "training.rule": "ep",
     "training.data": "cifar10",
     "training.epochs": 3,
@@ -140,7 +141,9 @@ SETTLED: dict[str, tuple[str, dict[str, Any], Any]] = {
     "zero_share": ("ternary-ep", {}, 0.5),
     "endurance_writes": ("ternary-ep", {}, 1e5),
 }
-TESTED: dict[str, Any] = {"test.draws": 3, "test.images": 60, "test.seed": 5}
+TESTED: dict[str, Any] = {
+    "test.draws": 3, "test.images": 60, "test.recalibrate": 50, "test.seed": 5,
+}  # fmt: skip
 CHIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "count": ({}, 3),
     "vdd_v": ({}, 1.2),
