@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.costs.accuracy_loss import AccuracyLoss, accuracy_loss
     from rramsim.costs.breakdown import COST_COLUMNS, cost_row, with_places
     from rramsim.costs.front import FrontPlace, front_places, pareto_front
     from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
     from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
+    from rramsim.costs.losses import AccuracyLoss, accuracy_loss
     from rramsim.costs.points import (
         TestedNetwork,
         census_on,

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rramsim.costs.accuracy_loss import AccuracyLoss
+from rramsim.costs.losses import AccuracyLoss
 from rramsim.exceptions import InputError
 
 __all__ = ["Design", "SupplyAnswer", "SupplyTarget", "lowest_supply"]
