@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from rramsim.circuits import SenseConditions
-from rramsim.counting import FoundRate, conditions_of, statistics_at
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.identity import identity
@@ -23,6 +22,7 @@ from rramsim.stages.stage import Work
 if TYPE_CHECKING:
     import xarray as xr
 
+    from rramsim.counting import FoundRate
     from rramsim.durable import Say
     from rramsim.rare import SenseFailure
 
@@ -149,11 +149,13 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def found_rates(work: Work, dataset: "xr.Dataset") -> dict[SenseConditions, dict[str, FoundRate]]:
+def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dict[str, FoundRate]]":
     """Of every condition of a sweep, the rates of the error types that its counts did not see.
 
     What the authority cannot say is left out (a notice says why), and so is a bound.
     """
+    from rramsim.counting import FoundRate, conditions_of, statistics_at
+
     found: dict[SenseConditions, dict[str, FoundRate]] = {at: {} for at in conditions_of(dataset)}
     unseen = []
     for at in found:
