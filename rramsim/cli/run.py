@@ -138,11 +138,13 @@ def show_stages(
 
 def _told(stages: "tuple[Stage, ...]", folder: "RunFolder") -> dict[str, Any]:
     """What every file of the stages holds, or where it is."""
+    from rramsim.stages.result_files import Rows
+
     return {
         stage.name: {
             file.name: file.told(folder)
             for file in stage.files
-            if file is not stage.rows and file.path(folder).is_file()
+            if not isinstance(file, Rows) and file.path(folder).is_file()
         }
         for stage in stages
     }
@@ -168,13 +170,15 @@ def print_summary(parts: "Sequence[Table | str]") -> None:
 
 def _print(stages: "tuple[Stage, ...]", folder: "RunFolder") -> None:
     """What a terminal shows at the end: each stage's summary, its files, and where to go on."""
+    from rramsim.stages.result_files import Rows
+
     for stage in stages:
         print_summary(stage.summary(folder))
     files = [
         str(file.path(folder))
         for stage in stages
         for file in stage.files
-        if file is not stage.rows and file.path(folder).is_file()
+        if not isinstance(file, Rows) and file.path(folder).is_file()
     ]
     typer.echo(f"wrote {', '.join(files)}")
     then = f"rramsim report {folder.path}"
