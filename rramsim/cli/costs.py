@@ -13,7 +13,8 @@ __all__ = ["register"]
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Energies of logic gates, and the parts of a sense's energy, from ngspice.",
+    help="Energies of logic gates, and the parts of a sense's energy, from ngspice.\n\n"
+    "Example: rramsim costs gates --vdd 1.0,1.2",
 )
 
 _SUPPLIES = "0.8,0.9,1.0,1.1,1.2,1.3,1.5,1.8,2.5,3.3,5.0"

@@ -16,7 +16,8 @@ __all__ = ["devices_app", "fit", "register"]
 devices_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Fit measured resistances; program simulated cells.",
+    help="Fit measured resistances; program simulated cells.\n\n"
+    "Example: rramsim devices fit measurements/example_made.csv --out model.json",
 )
 
 _UNITS = {"median_ohm": "ohm"}

@@ -215,7 +215,7 @@ def _attach(path: str, *, scripts: str) -> _Library:
             reason = str(error).partition(" Additionally")[0]
             raise InputError(
                 f"NGSPICE_LIBRARY_PATH = {named}: not ngspice's shared library ({reason}); name "
-                "libngspice.so.0, or leave it out"
+                f"libngspice.so.0, or leave it out. {INSTALL_HINT}"
             ) from error
         raise InputError(f"{INSTALL_HINT} ({error})") from error
     finally:

@@ -16,7 +16,7 @@ from rramsim.devices import (
     programmed_resistances,
 )
 from rramsim.exceptions import InputError
-from rramsim.experiment.values import Quantity, Section, setting
+from rramsim.experiment.values import Quantity, Section
 
 __all__ = ["DeviceSection"]
 
@@ -47,8 +47,11 @@ class DeviceSection(Section):
     """Word-line voltage of the SET pulse, in place of medians; with reset_source_line_v."""
     reset_source_line_v: Quantity | None = None
     """Source-line voltage of the RESET pulse."""
-    pulse_s: Quantity = PROGRAMMING_DATA.pulse_s
-    """Length of the pulses; the default is the one that was measured."""
+    pulse_s: Quantity | None = Field(
+        default=None,
+        description="Length of the pulses. Left out: "
+        f"{PROGRAMMING_DATA.pulse_s:g}, the one that was measured.",
+    )
     lrs_median_ohm: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.median_ohm])
     """Median of the low-resistance state."""
     lrs_sigma_ln: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.sigma_ln])
@@ -59,21 +62,28 @@ class DeviceSection(Section):
     """Deviation of ln R of the high-resistance state; log-normal."""
     age_s: Quantity | None = None
     """Time since programming, over which both states relax. Left out: fresh."""
-    age_temperature_c: Quantity = REFERENCE_C
-    """Temperature over that time."""
-    relaxation_ln: Quantity = setting(Retention, "relaxation_ln")
+    age_temperature_c: Quantity | None = Field(
+        default=None, description=f"Temperature over that time. Left out: {REFERENCE_C:g}."
+    )
+    relaxation_ln: Quantity | None = Field(
+        default=None,
+        description="Standard deviation of ln R that relaxation adds per root decade of time. "
+        f"Left out: {Retention.relaxation_ln:g}, assumed.",
+    )
 
     def make(self, folder: Path) -> ResistanceModel:
         """The resistance model; relative paths start at `folder`."""
         fresh = self._fresh(folder)
         if self.age_s is None:
             for key in ("age_temperature_c", "relaxation_ln"):
-                if self._is_set(key):
+                if getattr(self, key) is not None:
                     raise InputError(f"[device] {key} = {getattr(self, key):g}: goes with age_s")
             return fresh
-        retention = Retention(relaxation_ln=self.relaxation_ln)
+        relaxation_ln, temperature_c = self.relaxation_ln, self.age_temperature_c
+        retention = Retention() if relaxation_ln is None else Retention(relaxation_ln=relaxation_ln)
+        temperature_c = REFERENCE_C if temperature_c is None else temperature_c
         lrs, hrs = (
-            retention.aged_marginal(state, age_s=self.age_s, temperature_c=self.age_temperature_c)
+            retention.aged_marginal(state, age_s=self.age_s, temperature_c=temperature_c)
             for state in (fresh.lrs, fresh.hrs)
         )
         return ResistanceModel(lrs=lrs, hrs=hrs)
@@ -108,15 +118,12 @@ class DeviceSection(Section):
             found = programmed_resistances(
                 set_word_line_v=self.set_word_line_v,
                 reset_source_line_v=self.reset_source_line_v,
-                pulse_s=self.pulse_s,
+                pulse_s=PROGRAMMING_DATA.pulse_s if self.pulse_s is None else self.pulse_s,
             )
         return ResistanceModel(
             lrs=found.lrs if self.lrs_median_ohm is None else found.lrs.scaled(self.lrs_median_ohm),
             hrs=found.hrs if self.hrs_median_ohm is None else found.hrs.scaled(self.hrs_median_ohm),
         )
-
-    def _is_set(self, key: str) -> bool:
-        return bool(getattr(self, key) != type(self).model_fields[key].default)
 
     def _check_keys(self, source: str | None) -> None:
         """Refuse keys that would do nothing."""
@@ -130,7 +137,10 @@ class DeviceSection(Section):
             "hrs_sigma_ln": (None,),
         }
         for key, owners in goes_with.items():
-            if self._is_set(key) and source not in owners:
+            # A key's default is to leave it out: any other value was given (a run's experiment.json
+            # lists every key, those left out too).
+            given = getattr(self, key) not in (None, False, {})
+            if given and source not in owners:
                 raise InputError(
                     f"[device] {key} = {getattr(self, key)!r}: goes with "
                     f"{' or '.join(str(o) for o in owners if o) or 'medians only'}"

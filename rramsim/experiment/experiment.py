@@ -141,8 +141,11 @@ class Experiment(Section):
                     "[network] architecture = 'resnet': its shortcuts are not bit-true, so [chips] "
                     "cannot test it; leave one of them out"
                 )
-            self.make_chip_model()
-            self.make_chip_conditions()
+            chip, conditions = self.make_chip_model(), self.make_chip_conditions()
+            try:
+                chip.circuit.process.check(corner=conditions.corner, vdd_v=conditions.vdd_v)
+            except InputError as error:
+                raise InputError(f"[chips] {error}") from error
             Retention(relaxation_ln=self.chips.relaxation_ln).decades(age_s=self.chips.age_s)
         simulated = set(self.sense.vdd_v)
         for vdd_v in self.training.errors_vdd_v:
