@@ -78,6 +78,7 @@ def make_controls(
     `temperatures_c` and `corners` are offered in place of the experiment's. Raises `InputError`
     for conditions that cannot be sensed.
     """
+    process = experiment.make_process()
     conditions = experiment.make_conditions()
     resistances = experiment.make_resistances()
     swept = {
@@ -95,7 +96,7 @@ def make_controls(
     hrs = resistances.hrs.median_ohm
     lowest = resistances.lrs.median_ohm * _LEAST_RATIO
     controls = Controls(
-        vdd_v=_supplies(swept["vdd_v"]),
+        vdd_v=_supplies(swept["vdd_v"], process.highest_supply_v),
         temperature_c=offered,
         corner=chosen,
         window_s=_logarithmic(swept["window_s"], *_WINDOWS_S),
@@ -112,14 +113,15 @@ def make_controls(
     for corner in chosen:
         for temperature_c in offered:
             # Refuses what cannot be sensed, naming the value.
-            replace(controls.first.conditions, corner=corner, temperature_c=temperature_c)
+            at = replace(controls.first.conditions, corner=corner, temperature_c=temperature_c)
+            process.check(corner=corner, vdd_v=at.vdd_v)
     return controls
 
 
-def _supplies(swept: tuple[float, ...]) -> tuple[float, ...]:
+def _supplies(swept: tuple[float, ...], rated_v: float) -> tuple[float, ...]:
     low = max(0.3, swept[0] - _SUPPLY_ROOM_V)
     # No farther than the tables of the highest supply hold: others would take as long again.
-    high = min(5.5, swept[-1] + _SUPPLY_ROOM_V, table_limit_v(swept[-1]))
+    high = min(rated_v, swept[-1] + _SUPPLY_ROOM_V, table_limit_v(swept[-1]))
     first, last = math.ceil(low / _SUPPLY_STEP_V - 1e-9), math.floor(high / _SUPPLY_STEP_V + 1e-9)
     grid = {round(k * _SUPPLY_STEP_V, 2) for k in range(first, last + 1)}
     return tuple(sorted(grid | set(swept)))

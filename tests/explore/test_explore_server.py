@@ -96,14 +96,14 @@ def test_nothing_can_be_sent(ask, method):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"vdd_v": "12"}, "vdd_v = 12: the transistors of sky130-5v are rated for at most 5.5 V"),
+        ({"vdd_v": "12"}, "vdd_v = 12: must lie between 0.8 and 1.4 V"),
         ({"vdd_v": "1.45"}, "vdd_v = 1.45: must lie between 0.8 and 1.4 V"),
         ({"vdd_v": "nan"}, "vdd_v = nan"),
         ({"vdd_v": "high"}, "vdd_v: Input should be a valid number"),
         ({"temperature_c": "28"}, "temperature_c = 28: must be one of 27, 60"),
         ({"corner": "best"}, "corner = 'best': must be one of"),
         ({"corner": "t" * 5000}, "corner: String should have at most 8 characters"),
-        ({"corner": "<b>"}, "must be one of"),
+        ({"corner": "<b>"}, "must be the name of a process corner"),
         ({"hrs_median_ohm": "-1"}, "hrs_median_ohm = -1: must lie between"),
         ({"hrs_median_ohm": "1e999"}, "hrs_median_ohm = inf: must lie between"),
         ({"written": "2"}, "written: Input should be less than or equal to 1"),
@@ -195,7 +195,7 @@ def test_without_its_extra_it_names_what_to_install(folder, refused, monkeypatch
         (("no/such",), "no/such: cannot read an experiment"),
         (("FOLDER", "--temperature", "warm"), "--temperature warm: must be a number"),
         (("FOLDER", "--temperature", "900"), "temperature_c = 900: must lie between"),
-        (("FOLDER", "--corner", "best"), "corner = 'best': must be one of"),
+        (("FOLDER", "--corner", "best"), "corner = 'best': process sky130-5v has"),
         (("FOLDER/..",), "experiment.json: not there"),
     ],
 )
