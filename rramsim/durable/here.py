@@ -82,8 +82,14 @@ class LocalPool:
                     crew.append(self._worker())
                     starting += 1
                 if not doing and not waiting:
-                    return
+                    # All of the crew may just have been replaced and be about to start.
+                    job = next(wanted, None)
+                    if job is None:
+                        return
+                    waiting.append(job)
                 working = [w for w in crew if w in doing or not w.ready]
+                if not working:
+                    continue
                 left_s = min(w.seconds_left for w in working)
                 wait([w.connection for w in working], min(left_s, self._left_s()))
                 check_time(self.stop_at_s)

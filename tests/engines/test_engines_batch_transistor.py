@@ -71,7 +71,7 @@ def transistors():
     rng = np.random.default_rng(3)
     tables = tuple(table(rng, tied) for tied in (False, False, True, True))
     layout = Layout(tables)
-    par, moves, draft, found, leaks = scratch(4, SHIFTS)
+    _, par, moves, draft, found, leaks = scratch(1, 4, SHIFTS)
     par[:] = rng.uniform(-0.05, 0.05, par.shape)
     gain, tilt, scale, offset = rng.uniform(0.02, 1.5, (4, 4)) * [[1], [0.03], [1], [0.03]]
     capacitors = rng.uniform(0.1, 0.3, (4, 3, 3))
