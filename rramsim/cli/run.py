@@ -10,6 +10,7 @@ import typer
 
 from rramsim.cli.options import DataOption, JsonOption, OutOption, print_json
 from rramsim.exceptions import InputError
+from rramsim.extras import MissingPackageError
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
@@ -74,6 +75,8 @@ def run(
 
     try:
         stages = chosen_stages(chosen, stage or (), skipped=notice)
+    except MissingPackageError:
+        raise  # no fault of the file
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error
     folder = RunFolder.create(out)

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
+from rramsim.extras import require_package
 from rramsim.files import folder_lock
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.provenance import write_provenance
@@ -26,7 +27,8 @@ def chosen_stages(
     """The stages of these names, or those of a whole run, in their order.
 
     `skipped` is told, in a line each, which stages of a whole run this experiment cannot have.
-    Raises `InputError` for an unknown name, or a named stage that the experiment cannot have.
+    Raises `InputError` for an unknown name, for a named stage that the experiment cannot have, and
+    for a package that is not installed.
     """
     from rramsim.stages import STAGES, stage_named
 
@@ -34,12 +36,20 @@ def chosen_stages(
     for stage in named:
         if why := stage.lacks(experiment):
             raise InputError(f"--stage {stage.name}: {why}")
-    if named:
-        return tuple(stage for stage in STAGES if stage in named)
-    for stage in STAGES:
-        if stage.of_run and (why := stage.lacks(experiment)):
-            skipped(f"{stage.name}: not done: {why}")
-    return tuple(stage for stage in STAGES if stage.of_run and not stage.lacks(experiment))
+    whole = [] if named else [stage for stage in STAGES if stage.of_run]
+    lacking = {stage.name: why for stage in whole if (why := stage.lacks(experiment))}
+    found = tuple(s for s in STAGES if s in (named or whole) and s.name not in lacking)
+    _require_packages(found)
+    for name, why in lacking.items():
+        skipped(f"{name}: not done: {why}")
+    return found
+
+
+def _require_packages(stages: Iterable[Stage]) -> None:
+    """Raise `MissingPackageError`, before any work, where stages lack the networks' package."""
+    for stage in stages:
+        if stage.images:  # images are for networks
+            require_package("torch", f"stage {stage.name}")
 
 
 def _quietly(stage: Stage) -> AbstractContextManager[Progress]:
@@ -62,8 +72,8 @@ def run_stages(
     `images` loads the images when a stage first needs them (left out: those of the experiment);
     `progress` opens what a stage reports to. What the folder holds is not done again.
 
-    Raises `InputError` if another run is writing in the folder, and `Stopped` once `stop_after_s`
-    are over.
+    Raises `InputError` if another run is writing in the folder or a package is not installed, and
+    `Stopped` once `stop_after_s` are over.
     """
     from rramsim.figures import save_figure
     from rramsim.stages import stage_named
@@ -72,6 +82,7 @@ def run_stages(
     loaded = cache(images or _images_of(experiment))
     kept: dict[str, Any] = {}
     chosen = [stage_named(stage) if isinstance(stage, str) else stage for stage in stages]
+    _require_packages(chosen)
     if any(stage.images for stage in chosen):
         loaded()  # images that are not there are refused before any other work
     with folder_lock(folder.path):

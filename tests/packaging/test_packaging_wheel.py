@@ -193,7 +193,7 @@ def test_every_module_is_importable_with_what_is_declared(installed, tmp_path):
     assert int(count) > 100 and Path(where).is_relative_to(installed)
     # What extras bring is imported once it is found to be there: networks, the explorer's server.
     places = {name.split(".")[1] + ":" + name.partition(":")[2] for name in missing.split(",")}
-    packages = ("networks", "learning", "costs", "chips", "explore", "stages", "cli")
+    packages = ("nn", "networks", "learning", "costs", "chips", "explore", "stages", "cli")
     assert places <= {f"{package}:torch" for package in packages} | {"explore:uvicorn"}
 
 
@@ -204,9 +204,12 @@ def test_parquet_without_its_extra_is_refused_in_one_line(rramsim, tmp_path):
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-def test_networks_without_their_extra_are_refused_in_one_line(rramsim, tmp_path):
-    (tmp_path / "tiny.toml").write_text('[training]\ndata = "digits"\n')
-    done = rramsim("run", "tiny.toml", "--out", "out")
+@pytest.mark.parametrize("stages", [(), ("--stage", "train"), ("--stage", "chips")])
+def test_networks_without_their_extra_are_refused_in_one_line(rramsim, tmp_path, stages):
+    # A whole run cannot have its [chips] here: nothing is said of it before the refusal.
+    chips = "[chips]\ncount = 4\n" if "chips" in stages else ""
+    (tmp_path / "tiny.toml").write_text(f'[training]\ndata = "digits"\n{chips}')
+    done = rramsim("run", "tiny.toml", "--out", "out", *stages)
     assert done.returncode == 2 and "pip install torch" in done.stderr, done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert not (tmp_path / "out" / "sense.nc").exists()  # before any work is done
