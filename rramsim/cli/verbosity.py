@@ -28,7 +28,9 @@ def add_verbosity(program: typer.Typer) -> None:
     """Give every command of a program, and of the programs in it, both options."""
     for command in program.registered_commands:
         assert command.callback is not None
-        command.callback = _with_options(command.callback)
+        # A group belongs to its module: whoever registers it again finds its commands done.
+        if "quiet" not in signature(command.callback).parameters:
+            command.callback = _with_options(command.callback)
     for group in program.registered_groups:
         assert group.typer_instance is not None
         add_verbosity(group.typer_instance)

@@ -16,7 +16,7 @@ from rramsim.devices import (
     programmed_resistances,
 )
 from rramsim.exceptions import InputError
-from rramsim.experiment.values import Quantity, Section
+from rramsim.experiment.values import Quantity, Section, setting
 
 __all__ = ["DeviceSection"]
 
@@ -65,10 +65,8 @@ class DeviceSection(Section):
     age_temperature_c: Quantity | None = Field(
         default=None, description=f"Temperature over that time. Left out: {REFERENCE_C:g}."
     )
-    relaxation_ln: Quantity | None = Field(
-        default=None,
-        description="Standard deviation of ln R that relaxation adds per root decade of time. "
-        f"Left out: {Retention.relaxation_ln:g}, assumed.",
+    relaxation_ln: Quantity | None = setting(
+        Retention, "relaxation_ln", default=None, examples=[Retention.relaxation_ln]
     )
 
     def make(self, folder: Path) -> ResistanceModel:
