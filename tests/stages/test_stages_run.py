@@ -27,7 +27,10 @@ epochs = 4
 draws = 2
 """
 
-FIGURES = ("waveforms", "sense", "errors", "errors_table", "accuracy", "energy_accuracy")
+FIGURES = (
+    "waveforms", "resolve_time", "sense_energy", "errors", "errors_table", "loss",
+    "energy_accuracy", "front", "efficiency",
+)  # fmt: skip
 PROGRAM = [sys.executable, "-c", "from rramsim.cli import main; main()"]
 
 
