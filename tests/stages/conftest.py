@@ -15,7 +15,7 @@ EXPERIMENT = """
 vdd_v = [1.0, 1.2]
 [errors]
 engine = "batch"
-certify_samples = 0
+certify_samples = 3
 max_samples = 60
 workers = 1
 boundary_draws = 10
