@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rramsim.circuits import SenseCircuit, SenseConditions
@@ -23,11 +24,23 @@ class Tradeoff:
     `table`: a row for each network and set of conditions: accuracy and loss (shares) with 95 %
     intervals, error rates, energy of an image's reads in joule (`energy_once_j`: each weight read
     once, `energy_per_use_j`: for every use). `costs`: the same points part by part, a row for each
-    data flow. Columns: docs/results.md.
+    data flow. Columns: docs/files.md.
     """
 
     table: "pd.DataFrame"
     costs: "pd.DataFrame"
+
+    @staticmethod
+    def of_run(folder: str | Path) -> "Tradeoff":
+        """The trade-off in a run's folder (`rramsim run`), to plot or to look into.
+
+        Raises `InputError` where it is not there.
+        """
+        from rramsim.stages import RunFolder
+        from rramsim.stages.tradeoff import COSTS, TRADEOFF
+
+        run = RunFolder.existing(Path(folder))
+        return Tradeoff(table=TRADEOFF.frame(run), costs=COSTS.frame(run))
 
     def to_pandas(self) -> "pd.DataFrame":
         """The table."""

@@ -1,7 +1,7 @@
 """The code blocks of the Markdown pages, in their order, with the marks that stand before them.
 
 A mark is a comment on the line before a fence: `<!-- run -->`, `<!-- write: FILE -->`, or
-`<!-- not run: REASON -->` for a block that is not even checked.
+`<!-- not run: REASON -->`.
 """
 
 import re

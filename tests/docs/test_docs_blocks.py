@@ -1,7 +1,7 @@
 """Every code block of the documentation runs, loads, or at least parses.
 
-Marked `run`: executed in a folder that looks like a checkout. TOML: loaded. Other shell lines:
-parsed by the program that they call, without doing what they say.
+Marked `run`: executed in a folder like a checkout. TOML: loaded. Other shell lines, those
+marked `not run` too: parsed by the program that they call, without doing what they say.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from rramsim.spice import read_deck
 
 PROGRAM = typer.main.get_command(app)
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+WITH_RUNS = [TUTORIAL, ROOT / "docs" / "how-to.md"]
+"""Pages whose blocks run whole experiments."""
 NOT_RUN = 2
 """Blocks marked `not run`: the GPU's. A new one needs a reason beside it, and this number."""
 
@@ -37,12 +39,12 @@ def checkout(tmp_path, monkeypatch) -> Path:
     """A folder with what a reader has: the checkout's files, and `rramsim` on the path."""
     for name in ("experiments", "netlists", "measurements"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "my_amplifier.spice").write_bytes((ROOT / "netlists/pcsa.spice").read_bytes())
     (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "rramsim"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rramsim "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    for name, arguments in (("rramsim", "-m rramsim "), ("python", "")):
+        program = tmp_path / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("RRAMSIM_DATA", raising=False)
@@ -54,29 +56,31 @@ def _name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != TUTORIAL], ids=_name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in WITH_RUNS], ids=_name)
 def test_the_blocks_of_a_page_work_in_their_order(page, checkout):
     _follow(blocks_of(page), checkout)
 
 
-def test_the_tutorials_lines_are_understood(checkout):
-    for block in blocks_of(TUTORIAL):
-        skipped = block.language not in ("sh", "console") or block.mark.startswith("not run: ")
-        for words in [] if skipped else block.commands:
+@pytest.mark.parametrize("page", WITH_RUNS, ids=_name)
+def test_the_lines_of_a_page_with_runs_are_understood(page, checkout):
+    for block in blocks_of(page):
+        for words in block.commands if block.language in ("sh", "console") else []:
             _parse(words, block.name)
 
 
 @pytest.mark.slow
-def test_the_tutorial_runs_from_its_first_to_its_last_block(checkout):
-    _follow(blocks_of(TUTORIAL), checkout)
-    for folder in ("mine", "measured"):
+@pytest.mark.parametrize("page", WITH_RUNS, ids=_name)
+def test_a_page_runs_from_its_first_to_its_last_block(page, checkout):
+    _follow(blocks_of(page), checkout)
+    for folder in ("mine", "measured") if page == TUTORIAL else ():
         assert "MPRE1" in (checkout / "runs" / folder / "report.html").read_text()
 
 
 def _follow(blocks: list[Block], checkout: Path) -> None:
     names: dict[str, object] = {}
     for block in blocks:
-        if block.mark.startswith("not run: ") or block.language == "text":
+        not_run = block.mark.startswith("not run: ") and block.language not in ("sh", "console")
+        if not_run or block.language in ("text", "pycon"):
             continue
         if block.mark.startswith("write: "):
             (checkout / block.mark.removeprefix("write: ")).write_text(block.text)
@@ -122,6 +126,8 @@ def _parse(words: list[str], where: str) -> None:
         )
     elif words[:3] == ["python", "-m", "benchmarks"]:
         _parse_benchmark(words[3:], where)
+    elif words[:2] == ["python", "-c"]:
+        compile(words[2], where, "exec")
     elif words[0] == "python":
         assert (ROOT / words[1]).is_file(), f"{where}: {words}"
     elif words[0] == "pip":
