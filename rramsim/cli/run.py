@@ -14,7 +14,7 @@ from rramsim.extras import MissingPackageError
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
-    from rramsim.figures.table import Table
+    from rramsim.figures.chart import Table
     from rramsim.learning import ImageData
     from rramsim.stages import RunFolder, Stage
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rramsim.costs.front import FrontPlace, front_places, pareto_front
     from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
     from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
-    from rramsim.costs.losses import AccuracyLoss, accuracy_loss
+    from rramsim.costs.losses import AccuracyLoss, MeanAccuracy, accuracy_loss, mean_accuracy
     from rramsim.costs.points import (
         TestedNetwork,
         census_on,
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     )
     from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
     from rramsim.costs.supply import Design, SupplyAnswer, SupplyTarget, lowest_supply
-    from rramsim.costs.tradeoff import MeanAccuracy, mean_accuracy
 else:
     __getattr__ = names_on_demand(__name__)
 

@@ -3,6 +3,12 @@
 Reads are simulated (the sweep's own transients), logic is counted from simulated gates, drivers and
 buffers are estimates. Where the gates were not simulated (another process, a supply outside their
 file) logic and total are left empty.
+
+What the same weights would cost in other memories: 1T1R with SECDED: one device a bit, read against
+a reference branch by an amplifier like ours, so a read is taken as one binary 2T2R sense; eight
+check bits for 64 (Hsiao's (72, 64) code, 216 ones in its matrix). A decode is 216 - 8 XORs for
+check bits, 8 to compare them, 64 AND of 8 (14 NAND2-sized gates each) and 64 XOR to correct.
+Modelled from simulated gates, not simulated itself.
 """
 
 import math
@@ -13,26 +19,42 @@ import numpy as np
 import pandas as pd
 
 from rramsim.circuits import SenseCircuit
-from rramsim.costs.area import network_area_m2
-from rramsim.costs.buffers import buffer_energy_j, sram_bit_j
-from rramsim.costs.comparison import secded_weight_j
 from rramsim.costs.front import front_places
 from rramsim.costs.gates import GateTable
 from rramsim.costs.inference import (
     DataFlow,
     inference_energy,
+    inference_latency_s,
+    programming_energy_j,
     senses_by_written,
     senses_per_weight,
 )
-from rramsim.costs.logic import logic_energy
-from rramsim.costs.programming import programming_energy_j
+from rramsim.costs.logic import buffer_energy_j, logic_energy, sram_bit_j
 from rramsim.costs.sense_energy import SenseEnergy
-from rramsim.costs.timing import inference_latency_s
+from rramsim.costs.sense_parts import network_area_m2
 
 if TYPE_CHECKING:
     from rramsim.networks import LayerCensus
 
-__all__ = ["COST_COLUMNS", "cost_row", "with_places"]
+__all__ = ["COST_COLUMNS", "cost_row", "secded_bit_j", "secded_weight_j", "with_places"]
+
+_DATA_BITS, _CODE_BITS, _MATRIX_ONES = 64, 72, 216
+
+
+def secded_bit_j(gates: GateTable, vdd_v: float) -> float:
+    """Energy of correcting one data bit, in joule: the decode of a word over its 64 bits."""
+    xor = gates.at("xnor2", vdd_v).energy_j
+    nand = gates.at("nand2", vdd_v).energy_j
+    xors = (_MATRIX_ONES - 8) + 8 + _DATA_BITS
+    return (xors * xor + _DATA_BITS * 14 * nand) / _DATA_BITS
+
+
+def secded_weight_j(weights: str, *, sense: SenseEnergy, gates: GateTable, vdd_v: float) -> float:
+    """Energy of reading one corrected weight (two bits for a ternary one), in joule."""
+    bits = 2 if weights == "ternary" else 1
+    binary_j = (sense.mean_j[-1] + sense.mean_j[1]) / 2
+    return bits * (binary_j * _CODE_BITS / _DATA_BITS + secded_bit_j(gates, vdd_v))
+
 
 COST_COLUMNS = (
     "senses", "amplifier_j", "clock_j", "word_line_j", "drivers_j", "products_j", "tree_j",

@@ -1,13 +1,21 @@
-"""Where the energy of one sense goes, measured with ammeters in the transient.
+"""What the parts of one sense cost: their energy in the transient, and their area.
 
-Sources of 0 V at every pin of the amplifier split the supply's charge. Over the cycle that is paid
-for (word line's edge, sense, full recharge) the supply gives, in the recharge, what the bit lines
-and the outputs take, and what the amplifier's own transistors take; during the sense, what the
-latch draws while it regenerates. Each part is integrated from currents of its own; that they add
-up to the supply's energy is a check (no path was forgotten), not a definition.
+Energy: sources of 0 V at every pin of the amplifier split the supply's charge. Over the cycle that
+is paid for (word line's edge, sense, full recharge) the supply gives, in the recharge, what the bit
+lines and the outputs take, and what the amplifier's own transistors take; during the sense, what
+the latch draws while it regenerates. Each part is integrated from currents of its own; that they
+add up to the supply's energy is a check (no path was forgotten), not a definition.
+
+Area: an estimate by stated rules, not a layout. A transistor takes (W + 0.3 um) x (L + 2 x 0.29
+um): the diffusions are those of the netlists (one row of contacts), the spacing is assumed; fingers
+share diffusions, parallel ones do not. A synapse is its two access transistors, the devices lying
+above them in the back end. Peripheral transistors (amplifiers, logic) are taken at twice their own
+area for wells, wires and gaps (assumed).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +25,18 @@ from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError, MachineError
 from rramsim.spice import Names, circuit_lines, parse_deck
 
-__all__ = ["SenseParts", "sense_parts"]
+if TYPE_CHECKING:
+    from rramsim.circuits.sense import Transistor
+    from rramsim.networks import LayerCensus
+
+__all__ = [
+    "SenseParts",
+    "amplifier_area_m2",
+    "network_area_m2",
+    "sense_parts",
+    "synapse_area_m2",
+    "transistor_area_m2",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,3 +156,35 @@ def _with_ammeters(circuit: SenseCircuit) -> tuple[SenseCircuit, list[str]]:
     return replace(
         circuit, bench=replace(circuit.bench, body=replace(body, elements=elements))
     ), pins
+
+
+_SPACING_M, _DIFFUSION_M, _FILL = 0.3e-6, 0.29e-6, 2.0
+
+
+def transistor_area_m2(transistor: "Transistor") -> float:
+    """One transistor, all that stand in parallel, in square metre."""
+    fingers = transistor.fingers
+    width_m = transistor.width_m / fingers + _SPACING_M
+    length_m = fingers * transistor.length_m + (fingers + 1) * _DIFFUSION_M
+    return transistor.parallel * width_m * length_m
+
+
+def synapse_area_m2(circuit: SenseCircuit) -> float:
+    """A 2T2R synapse."""
+    each = {t.name: t for t in circuit.transistors}
+    return sum(transistor_area_m2(each[name]) for name in circuit.access)
+
+
+def amplifier_area_m2(circuit: SenseCircuit) -> float:
+    """A sense amplifier."""
+    own = [t for t in circuit.transistors if t.part == "amplifier"]
+    return _FILL * sum(transistor_area_m2(t) for t in own)
+
+
+def network_area_m2(
+    census: "Sequence[LayerCensus]", circuit: SenseCircuit, *, columns: int = 32
+) -> float:
+    """Whole arrays that hold a network, with an amplifier a column; no logic, decoders or pads."""
+    rows = circuit.column.rows
+    arrays = sum(-(-layer.inputs // rows) * -(-layer.outputs // columns) for layer in census)
+    return arrays * columns * (rows * synapse_area_m2(circuit) + amplifier_area_m2(circuit))

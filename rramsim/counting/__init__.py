@@ -20,17 +20,15 @@ if TYPE_CHECKING:
         conditions_of,
         load_dataset,
         rate_dataset,
+        sample_dataset,
         save_dataset,
         sense_dataset,
         statistics_at,
     )
-    from rramsim.counting.differences import (
-        RateDifference,
-    )
     from rramsim.counting.rates import (
         Rate,
+        RateDifference,
     )
-    from rramsim.counting.samples import sample_dataset
     from rramsim.counting.statistics import (
         READ_LABELS,
         ErrorStatistics,

@@ -1,6 +1,7 @@
-"""A campaign's results as a labelled xarray dataset, `sense.nc`."""
+"""Labelled xarray datasets: a campaign's results, `sense.nc`, and every sample of a task."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from rramsim.circuits import SenseConditions
 from rramsim.counting.campaign import FailedTask
 from rramsim.counting.statistics import READ_LABELS, ErrorStatistics
 from rramsim.counting.tally import SenseTally
+from rramsim.counting.task import CHUNK_SAMPLES, SenseTask, draw_samples
 from rramsim.devices import WRITTEN
+from rramsim.engines import SenseOutcome
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 
@@ -20,6 +23,7 @@ __all__ = [
     "conditions_of",
     "load_dataset",
     "rate_dataset",
+    "sample_dataset",
     "save_dataset",
     "sense_dataset",
     "statistics_at",
@@ -181,3 +185,41 @@ def _deviation(total: float, squares: float, number: int) -> float:
     if number < 2:
         return float("nan")
     return float(np.sqrt(max(squares - total**2 / number, 0.0) / (number - 1)))
+
+
+_UNITS = {"ohm": "ohm", "s": "s", "v": "V", "j": "J"}
+
+
+def sample_dataset(task: SenseTask, *, samples: int) -> xr.Dataset:
+    """Sense the first `samples` of a task: what was drawn and what came out, over `sample`.
+
+    The draws are those of a campaign (`draw_samples`), in its order. Raises `InputError` for less
+    than one sample.
+    """
+    if samples < 1:
+        raise InputError(f"samples = {samples}: must be at least 1")
+    parts = []
+    for chunk, first in enumerate(range(0, samples, CHUNK_SAMPLES)):
+        drawn = draw_samples(
+            task, chunk=chunk, samples=min(CHUNK_SAMPLES, samples - first),
+            chunk_samples=CHUNK_SAMPLES,
+        )  # fmt: skip
+        outcome = task.engine.sense(task.circuit, task.conditions, drawn)
+        columns = {"r_bl_ohm": drawn.r_bl_ohm, "r_blb_ohm": drawn.r_blb_ohm}
+        for field in fields(SenseOutcome):
+            if field.name != "waveforms":
+                columns[field.name] = getattr(outcome, field.name)
+        parts.append(columns)
+    return xr.Dataset(
+        {
+            name: ("sample", np.concatenate([part[name] for part in parts]), _unit(name))
+            for name in parts[0]
+        },
+        coords={"sample": np.arange(samples), "written": task.written},
+        attrs=task.attributes(),
+    )
+
+
+def _unit(name: str) -> dict[str, str]:
+    unit = _UNITS.get(name.rsplit("_", 1)[-1])
+    return {"units": unit} if unit else {}

@@ -8,11 +8,9 @@ if TYPE_CHECKING:
     from rramsim.devices.fitting import (
         FAMILIES,
         DeviceFit,
+        Goodness,
         StateFit,
         fit_devices,
-    )
-    from rramsim.devices.goodness import (
-        Goodness,
     )
     from rramsim.devices.history import (
         DeviceStatistics,

@@ -11,6 +11,7 @@ from rramsim.explore.controls import Controls
 from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Answer
 from rramsim.explore.loading import Subject
 from rramsim.figures import report as parts
+from rramsim.figures.chart import Table
 from rramsim.figures.numbers import (
     engineering,
     engineering_error,
@@ -20,7 +21,6 @@ from rramsim.figures.numbers import (
 )
 from rramsim.figures.rates import TYPES, rate_bars
 from rramsim.figures.senses import sense_chart
-from rramsim.figures.table import Table
 from rramsim.records import RateRecord
 from rramsim.version import __version__
 

@@ -2,8 +2,8 @@
 
 A `Chart` is drawn by matplotlib for files and notebooks (`matplotlib_figure`) and as SVG for pages
 (`svg_figure`). The SVG is not matplotlib's own: the explorer draws anew while a slider moves, which
-takes matplotlib a hundred times as long, and a page needs points that take the focus, colours
-that follow light and dark, and text that grows on a phone.
+takes matplotlib a hundred times as long, and a page needs points that take the focus, colours that
+follow light and dark, and text that grows on a phone. A `Table` is a page's.
 """
 
 import csv
@@ -14,9 +14,21 @@ from io import StringIO
 from typing import Literal
 
 __all__ = [
-    "COLOURS", "Axis", "Band", "Bars", "Cells", "Chart", "Interval", "Panel", "Point", "Rule",
-    "Series", "csv_text", "without_cliffs",
-]  # fmt: skip
+    "COLOURS",
+    "Axis",
+    "Band",
+    "Bars",
+    "Cells",
+    "Chart",
+    "Interval",
+    "Panel",
+    "Point",
+    "Rule",
+    "Series",
+    "Table",
+    "csv_text",
+    "without_cliffs",
+]
 
 COLOURS = ("#0072b2", "#c25200", "#008a63", "#b0558c", "#a87400", "#2b8cc4", "#5f6770")
 """After Okabe and Ito (2008), for colour vision deficiencies; dark enough for text on white."""
@@ -361,3 +373,14 @@ def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
         writer.writerow(header)
         writer.writerows([cell(value) for value in row] for row in rows)
         return text.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Texts in rows under a header; `numeric` columns (by index) are set to the right."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[int, ...] = ()
+    folded: bool = False

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rramsim.figures.chart import Axis, Chart, Panel, Point, Rule, Series, without_cliffs
+from rramsim.figures.chart import Axis, Chart, Panel, Point, Rule, Series, Table, without_cliffs
 from rramsim.figures.numbers import percent, percent_interval
 from rramsim.figures.rates import TYPES
-from rramsim.figures.table import Table
 from rramsim.figures.tradeoffs import MOST_LOSS, by_network
 
 __all__ = [

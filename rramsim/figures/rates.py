@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rramsim.figures.chart import Axis, Cells, Chart, Panel, Point, Series, without_cliffs
+from rramsim.figures.chart import Axis, Cells, Chart, Panel, Point, Series, Table, without_cliffs
 from rramsim.figures.numbers import CountedRate, percent, rate_text
-from rramsim.figures.table import Table
 
 __all__ = [
     "TYPES", "ber_map_figure", "count_table", "environment",

@@ -21,11 +21,11 @@ from rramsim.figures.chart import (
     Point,
     Rule,
     Series,
+    Table,
     csv_text,
 )
 from rramsim.figures.numbers import engineering, engineering_interval
 from rramsim.figures.rates import environment
-from rramsim.figures.table import Table
 
 if TYPE_CHECKING:
     from rramsim.costs.sense_parts import SenseParts

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from rramsim.costs import pareto_front
-from rramsim.figures.chart import Axis, Chart, Panel, Point, Rule, Series
+from rramsim.figures.chart import Axis, Chart, Panel, Point, Rule, Series, Table
 from rramsim.figures.numbers import (
     engineering_interval,
     percent,
@@ -17,7 +17,6 @@ from rramsim.figures.numbers import (
     rate_text,
 )
 from rramsim.figures.rates import TYPES, environment
-from rramsim.figures.table import Table
 
 __all__ = [
     "DetailPoint", "by_network", "efficiency_figure", "energy_accuracy_figure", "front_details",

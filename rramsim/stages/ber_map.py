@@ -65,9 +65,9 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
 
 def _sections(results: Results) -> "list[Section]":
     from rramsim.figures import ber_map_figure
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.rates import environment
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
 
     rows = results.read(RATES)
     if rows is None:

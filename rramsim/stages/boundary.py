@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rramsim.durable import Say
     from rramsim.engines import SenseEngine
     from rramsim.figures import Chart
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
 
 __all__ = ["BOUNDARY", "ZERO", "boundary_rows"]
 

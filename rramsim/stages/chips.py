@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rramsim.engines import SenseEngine
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
     from rramsim.learning import ImageData
     from rramsim.networks import IntegerNetwork
 

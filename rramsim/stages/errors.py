@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rramsim.circuits import SenseConditions
     from rramsim.counting import ErrorStatistics
     from rramsim.figures import Chart
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
 
 __all__ = ["ERRORS", "ERROR_STATISTICS"]
 

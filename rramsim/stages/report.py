@@ -19,8 +19,8 @@ from rramsim.stages.sweep import SENSE
 
 if TYPE_CHECKING:
     from rramsim.circuits import SenseCircuit
+    from rramsim.figures.chart import Table
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table
 
 __all__ = ["REPORT", "WrittenReport", "write_report"]
 
@@ -98,8 +98,8 @@ def _missing(stage: Stage, results: Results) -> "Section":
 
 def _more(results: Results) -> "list[Section]":
     """What else could be asked: the stages that no run does by itself."""
+    from rramsim.figures.chart import Table
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table
     from rramsim.stages import STAGES
 
     rows = tuple(
@@ -233,7 +233,7 @@ def _resistances(results: Results) -> str:
 
 def _hashes(results: Results) -> "list[Table]":
     """Every result file with what it holds, and whether it is as provenance.json recorded it."""
-    from rramsim.figures.table import Table
+    from rramsim.figures.chart import Table
 
     known = known_files()
     recorded = results.provenance.files if results.provenance else {}

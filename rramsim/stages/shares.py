@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rramsim.counting import ErrorStatistics, SenseTally, SenseTask
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
 
 __all__ = ["SHARES", "SOURCES", "sources_off"]
 

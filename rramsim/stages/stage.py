@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rramsim.durable import Runner
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
+    from rramsim.figures.chart import Table
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table
     from rramsim.learning import ImageData
     from rramsim.stages.reading import Results
 

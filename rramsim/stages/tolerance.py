@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from rramsim.experiment import Experiment, ToleranceSection
     from rramsim.figures import Chart
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
     from rramsim.learning import EpochMetrics
 
 __all__ = ["TOLERANCE", "TOLERATED", "TOLERATED_RATES", "tolerated_rates"]
@@ -261,7 +261,7 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
 
 
 def _summary(folder: RunFolder) -> "list[Texts]":
-    from rramsim.figures.table import Table as Texts
+    from rramsim.figures.chart import Table as Texts
 
     rows = TOLERATED.need(folder)
     cells = tuple(_cells(row) for row in rows)
@@ -269,9 +269,9 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 
 def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.numbers import percent_interval
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
 
     tables = list(_summary(results.folder)) if results.read(TOLERATED) else []
     if tested := results.read(TOLERANCE):

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rramsim.costs import SupplyAnswer, SupplyTarget, TestedNetwork
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
 
 __all__ = ["COSTS", "TRADEOFF", "TRADE_OFF", "decided", "only_backprop"]
 
@@ -186,9 +186,9 @@ def _sections(results: Results) -> "list[Section]":
 
 def _costs(results: Results) -> "list[Texts]":
     """What an image costs, part by part, of every design."""
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.numbers import engineering
     from rramsim.figures.rates import environment
-    from rramsim.figures.table import Table as Texts
     from rramsim.figures.tradeoffs import network_label
 
     def joule(*parts: float | None) -> str:

@@ -27,8 +27,8 @@ from rramsim.stages.sweep import SENSE
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
+    from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
-    from rramsim.figures.table import Table as Texts
     from rramsim.learning import EpochMetrics, ImageData, TrainingSettings
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
     from rramsim.networks import NetworkSpec, WeightErrors

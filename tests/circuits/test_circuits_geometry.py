@@ -8,7 +8,7 @@ from rramsim.chips.surface import mirror_of
 from rramsim.chips.surface_fit import fit_surface
 from rramsim.circuits import ReadOut, SenseConditions, sense_circuit
 from rramsim.circuits.symmetry import mirrored_transistors
-from rramsim.costs.area import amplifier_area_m2, synapse_area_m2
+from rramsim.costs.sense_parts import amplifier_area_m2, synapse_area_m2
 from rramsim.engines import BatchEngine
 from rramsim.exceptions import InputError
 from rramsim.figures.report.schematic import is_shipped_topology

@@ -9,11 +9,9 @@ import pytest
 
 from rramsim.circuits import sense_circuit
 from rramsim.costs import DATA_FLOWS, GATES_FILE, SenseEnergy, cost_row, read_gates, with_places
-from rramsim.costs.comparison import secded_bit_j, secded_weight_j
-from rramsim.costs.inference import inference_energy
+from rramsim.costs.breakdown import secded_bit_j, secded_weight_j
+from rramsim.costs.inference import RESET_J, SET_J, inference_energy, sense_cycles
 from rramsim.costs.logic import logic_energy, tree_adders
-from rramsim.costs.programming import RESET_J, SET_J
-from rramsim.costs.timing import sense_cycles
 from rramsim.networks import LayerCensus
 from rramsim.processes import load_process
 

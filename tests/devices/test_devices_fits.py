@@ -13,8 +13,7 @@ from rramsim.devices import (
     load_model_file,
     write_model_file,
 )
-from rramsim.devices.fitting import fit_state
-from rramsim.devices.goodness import anderson_darling
+from rramsim.devices.fitting import anderson_darling, fit_state
 from rramsim.devices.latent_likelihood import Layout, fit_latent, latent_loglik, residuals
 from rramsim.exceptions import InputError
 

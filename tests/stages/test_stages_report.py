@@ -19,7 +19,7 @@ from rramsim.explore import load_subject
 from rramsim.figures.numbers import engineering
 from rramsim.figures.report import schematic_figure
 from rramsim.figures.report.schematic import is_shipped_topology
-from rramsim.learning.equilibrium.ternary import Wear
+from rramsim.learning.equilibrium.updates import Wear
 from rramsim.processes.process import netlists_folder
 from rramsim.stages import RunFolder, write_report
 from rramsim.stages.tradeoff import TRADEOFF

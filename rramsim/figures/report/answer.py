@@ -7,9 +7,9 @@ import pandas as pd
 
 from rramsim.costs import Design, SupplyTarget, lowest_supply
 from rramsim.exceptions import InputError
+from rramsim.figures.chart import Table
 from rramsim.figures.numbers import engineering_interval, percent, points_interval
 from rramsim.figures.report.page import Section
-from rramsim.figures.table import Table
 from rramsim.figures.tradeoffs import network_label
 from rramsim.records import TradeoffRow
 

@@ -10,9 +10,8 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rramsim.figures.chart import Chart
+from rramsim.figures.chart import Chart, Table
 from rramsim.figures.draw_svg import svg_figure
-from rramsim.figures.table import Table
 from rramsim.figures.tradeoffs import DetailPoint
 
 __all__ = [

@@ -7,9 +7,9 @@ transistors the same way, whatever their sizes; any other one is drawn as a bloc
 from rramsim.circuits import SenseCircuit
 from rramsim.circuits.sense import Transistor
 from rramsim.figures.chart import csv_text
+from rramsim.figures.draw_svg import Element, add, root, text, to_string
 from rramsim.figures.numbers import engineering
 from rramsim.figures.report.page import Picture
-from rramsim.figures.svg import Element, add, root, text, to_string
 from rramsim.processes.process import netlists_folder
 from rramsim.spice import read_deck
 

@@ -7,16 +7,25 @@ from rramsim.lazy import names_on_demand
 if TYPE_CHECKING:
     from rramsim.learning.equilibrium.activations import ACTIVATIONS, Activation, activation
     from rramsim.learning.equilibrium.estimation import GradientEstimate, estimate_gradient
-    from rramsim.learning.equilibrium.losses import loss_values, one_hot
-    from rramsim.learning.equilibrium.network import Clamped, EquilibriumNetwork
-    from rramsim.learning.equilibrium.pixels import Pixels
+    from rramsim.learning.equilibrium.network import (
+        Clamped,
+        EquilibriumNetwork,
+        Pixels,
+        load_equilibrium,
+        save_equilibrium,
+    )
     from rramsim.learning.equilibrium.references import (
         bptt_gradient,
         bptt_increments,
         fixed_point_gradient,
     )
-    from rramsim.learning.equilibrium.relaxation import Nudge, Relaxation, relax
-    from rramsim.learning.equilibrium.saving import load_equilibrium, save_equilibrium
+    from rramsim.learning.equilibrium.relaxation import (
+        Nudge,
+        Relaxation,
+        loss_values,
+        one_hot,
+        relax,
+    )
     from rramsim.learning.equilibrium.settings import (
         DescentSettings,
         EquilibriumTraining,
@@ -25,13 +34,17 @@ if TYPE_CHECKING:
         FlipRule,
     )
     from rramsim.learning.equilibrium.spec import EquilibriumSpec
-    from rramsim.learning.equilibrium.ternary import TernaryMemory, Wear
     from rramsim.learning.equilibrium.training import (
         EquilibriumResult,
         equilibrium_accuracy,
         train_equilibrium,
     )
-    from rramsim.learning.equilibrium.updates import RealWeights, TernaryWeights
+    from rramsim.learning.equilibrium.updates import (
+        RealWeights,
+        TernaryMemory,
+        TernaryWeights,
+        Wear,
+    )
 else:
     __getattr__ = names_on_demand(__name__)
 

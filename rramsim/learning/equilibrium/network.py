@@ -1,21 +1,35 @@
-"""Energy-based perceptrons and convolutional networks: what they are, and their dynamics.
+"""Energy-based perceptrons and convolutional networks: their dynamics, inputs and files.
 
 Primitive function Phi = sum_n s_(n+1) . (P(w_n * s_n) + b_n), with s_0 the clamped image. A free
 step is s <- sigma(dPhi/ds); its fixed points are the stationary points of the energy
 E = sum G(s) - Phi, G' the inverse of sigma (Laborieux et al. 2021, arXiv 2006.03824).
+
+On disk a trained network is tensors and plain values, never pickled code.
 """
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from rramsim.exceptions import InputError
+from rramsim.learning.checkpoints import read_tensors, write_tensors
 from rramsim.learning.equilibrium.activations import Activation, activation
+from rramsim.learning.equilibrium.settings import PixelKind
 from rramsim.learning.equilibrium.spec import EquilibriumSpec
+from rramsim.learning.image_data import ImageData
 
-__all__ = ["Clamped", "EquilibriumNetwork", "draw_network"]
+__all__ = [
+    "Clamped",
+    "EquilibriumNetwork",
+    "Pixels",
+    "draw_network",
+    "load_equilibrium",
+    "save_equilibrium",
+]
 
 
 def draw_network(
@@ -143,3 +157,72 @@ class EquilibriumNetwork:
         # A pool passes a constant per channel on as it is, so the bias may come after it.
         bias = self.parameters[f"forward{index + 1}.bias"]
         return drive + bias.view(-1, *(1,) * (drive.dim() - 2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """(pixel - mean) / deviation, one of each for every channel; pixels run from 0 to 255."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @staticmethod
+    def of(data: ImageData, kind: PixelKind) -> "Pixels":
+        """From 0 to 1, or with the training images' mean 0 and deviation 1 in each channel."""
+        channels = data.input_shape[0]
+        if kind == "unit":
+            return Pixels(mean=(0.0,) * channels, deviation=(255.0,) * channels)
+        return Pixels(
+            mean=tuple(data.train_images.mean(axis=(0, 2, 3)).tolist()),
+            deviation=tuple(data.train_images.std(axis=(0, 2, 3)).clip(min=1.0).tolist()),
+        )
+
+    def prepare(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+        """uint8 images (B, C, H, W) as inputs."""
+        mean, deviation = (
+            torch.tensor(values, dtype=dtype, device=images.device)[:, None, None]
+            for values in (self.mean, self.deviation)
+        )
+        return (images.to(dtype) - mean) / deviation
+
+
+_FORMAT = "rramsim equilibrium 1"
+
+
+def save_equilibrium(path: Path, network: EquilibriumNetwork, pixels: Pixels) -> None:
+    """Write a network and what its inputs are, whole or not at all.
+
+    Raises `InputError` if a weight is not a finite number or the path cannot be written.
+    """
+    for name, value in network.parameters.items():
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(f"{path}: not written, {name} holds values that are not finite")
+    write_tensors(
+        path,
+        {
+            "format": _FORMAT,
+            "spec": json.dumps(asdict(network.spec)),
+            "pixels": json.dumps(asdict(pixels)),
+            "parameters": {n: p.detach().cpu() for n, p in network.parameters.items()},
+        },
+    )
+
+
+def load_equilibrium(path: Path) -> tuple[EquilibriumNetwork, Pixels]:
+    """Read what `save_equilibrium` wrote; `InputError` of one line if it is not that."""
+    path = Path(path)
+    values = read_tensors(path, wanted=_FORMAT)
+    try:
+        fields = json.loads(values["spec"])
+        spec = EquilibriumSpec(**fields)
+        pixels = Pixels(**{key: tuple(v) for key, v in json.loads(values["pixels"]).items()})
+        parameters = dict(values["parameters"])
+        shapes = {name: value.shape for name, value in spec.build(seed=0).parameters.items()}
+        if {name: value.shape for name, value in parameters.items()} != shapes:
+            raise ValueError("its weights do not fit the network it names")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not a whole rramsim network ({error})") from error
+    for name, value in parameters.items():
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(f"{path}: {name} holds values that are not finite")
+    return EquilibriumNetwork(spec=spec, parameters=parameters), pixels

@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 
 from rramsim.exceptions import InputError
-from rramsim.learning.equilibrium.losses import loss_values
 from rramsim.learning.equilibrium.network import EquilibriumNetwork
-from rramsim.learning.equilibrium.relaxation import Order, relax
+from rramsim.learning.equilibrium.relaxation import Order, loss_values, relax
 
 __all__ = ["bptt_gradient", "bptt_increments", "fixed_point_gradient"]
 

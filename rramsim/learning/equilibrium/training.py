@@ -13,18 +13,17 @@ from torch import Tensor
 from rramsim.exceptions import InputError
 from rramsim.learning.augmentation import BatchSource
 from rramsim.learning.equilibrium.estimation import estimate_gradient
-from rramsim.learning.equilibrium.network import EquilibriumNetwork
-from rramsim.learning.equilibrium.pixels import Pixels
+from rramsim.learning.equilibrium.network import EquilibriumNetwork, Pixels
 from rramsim.learning.equilibrium.relaxation import relax
 from rramsim.learning.equilibrium.settings import (
     EquilibriumTraining,
     EstimatorSettings,
 )
 from rramsim.learning.equilibrium.spec import EquilibriumSpec
-from rramsim.learning.equilibrium.ternary import Wear
 from rramsim.learning.equilibrium.updates import (
     RealWeights,
     TernaryWeights,
+    Wear,
     Weights,
 )
 from rramsim.learning.evaluation import Accuracy

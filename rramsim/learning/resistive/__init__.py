@@ -16,9 +16,9 @@ if TYPE_CHECKING:
         Diode,
         ResistiveNetwork,
         ResistiveSpec,
+        solve,
         source_voltages,
     )
-    from rramsim.learning.resistive.solver import solve
     from rramsim.learning.resistive.spice import SpiceNetwork, deck
 else:
     __getattr__ = names_on_demand(__name__)
