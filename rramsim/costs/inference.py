@@ -24,12 +24,6 @@ from rramsim.costs.sense_energy import SenseEnergy
 
 if TYPE_CHECKING:
     from rramsim.networks import LayerCensus
-if TYPE_CHECKING:
-    from rramsim.networks import LayerCensus
-if TYPE_CHECKING:
-    from rramsim.networks import LayerCensus
-if TYPE_CHECKING:
-    from rramsim.networks import LayerCensus
 
 __all__ = [
     "DATA_FLOWS",
