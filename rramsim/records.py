@@ -214,6 +214,9 @@ TrainedWith = Annotated[
 ]
 Data = Annotated[str, Field(description="the images")]
 Seed = Annotated[int, Field(description="seed")]
+LimitedBySamples = Annotated[
+    bool, Field(description="an error type that was never seen is drawn from its prior")
+]
 
 
 class TrainingRow(_OfNetwork):
@@ -269,9 +272,7 @@ class TradeoffRow(Conditions, _Tested):
     type3: Annotated[Possible, Field(description="rate of written 0 read as ±1")]
     binary: Annotated[Possible, Field(description="rate of wrong signs of binary weights")]
     rates_by: Annotated[str, Field(description="how each rate was found, and by which engine")]
-    limited_by_samples: Annotated[
-        bool, Field(description="an error that was never seen is drawn from its prior")
-    ]
+    limited_by_samples: LimitedBySamples
     accuracy: Annotated[Share, Field(description="mean over draws of read errors")]
     accuracy_low: Share
     accuracy_high: Share
@@ -300,6 +301,7 @@ class CostRow(Conditions, _OfNetwork):
     weights: str
     trained_with_errors: TrainedWith
     data: Data
+    limited_by_samples: LimitedBySamples = False
     accuracy: Share
     accuracy_low: Share
     accuracy_high: Share

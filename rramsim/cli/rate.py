@@ -55,9 +55,14 @@ def rate_command(
         float | None, typer.Option(help="Standard deviation of ln HRS; log-normal.")
     ] = None,
     engine: Annotated[_Engine, typer.Option(help="What solves the circuit.")] = _Engine.batch,
-    relative_error: Annotated[float, typer.Option(help="Standard error over rate to reach.")] = 0.1,
+    relative_error: Annotated[
+        float | None,
+        typer.Option(help="Standard error over rate to reach; left out: the experiment's."),
+    ] = None,
     max_senses: Annotated[int, typer.Option(help="Senses to simulate at most.")] = 150_000,
-    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every draw; left out: the experiment's.")
+    ] = None,
     corners: Annotated[
         Path | None,
         typer.Option(help="Write the most probable failures into this table (.csv)."),
@@ -77,11 +82,12 @@ def rate_command(
     """
     from rramsim.circuits import SenseConditions
     from rramsim.cli.progress import progress_bar
-    from rramsim.engines import BatchEngine, NgspiceEngine
+    from rramsim.engines import NgspiceEngine
     from rramsim.exceptions import InputError, MachineError
     from rramsim.experiment import Experiment, load_experiment
     from rramsim.files import check_writable
-    from rramsim.rare import SenseFailure, failure_corners, parse_criterion, rate
+    from rramsim.rare import failure_corners, rate
+    from rramsim.stages.rates import failure_of
 
     if (type_ is None) == (failure is None):
         raise InputError("give one of --type and --failure")
@@ -89,26 +95,29 @@ def rate_command(
         if path is not None:
             check_writable(path)
     base = Experiment() if experiment is None else load_experiment(experiment)
-    resistances = _resistances(base, experiment, lrs, lrs_sigma, hrs, hrs_sigma)
-    asked = SenseFailure(
-        circuit=base.make_circuit(),
-        conditions=SenseConditions(
+    asked = failure_of(
+        base,
+        SenseConditions(
             vdd_v=parse_quantity("--vdd", vdd),
             temperature_c=parse_quantity("--temperature", temperature),
             corner=corner,
             window_s=parse_quantity("--window", window),
         ),
-        resistances=resistances,
-        criterion=parse_criterion(failure or f"type {type_}", written=written),
-        engine=BatchEngine() if engine is _Engine.batch else NgspiceEngine(),
-        mismatch=base.sense.mismatch,
-        noise=base.sense.noise,
+        failure or f"type {type_}",
+        written=written,
     )
+    asked = replace(
+        asked, resistances=_resistances(base, experiment, lrs, lrs_sigma, hrs, hrs_sigma)
+    )
+    if engine is _Engine.ngspice:
+        asked = replace(asked, engine=NgspiceEngine(max_step_s=base.errors.max_step_s))
     with progress_bar("rate", unit="senses") as update:
         answer = rate(
             asked,
-            relative_error=relative_error,
-            seed=seed,
+            relative_error=(
+                base.errors.relative_error if relative_error is None else relative_error
+            ),
+            seed=base.errors.seed if seed is None else seed,
             max_senses=max_senses,
             report=lambda senses: update(senses, max(senses, max_senses), ""),
         )

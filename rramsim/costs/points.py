@@ -36,7 +36,8 @@ __all__ = [
 
 _SHARED = (
     "network", "width", "weights", "trained_with_errors", "data", "vdd_v", "temperature_c",
-    "corner", "window_s", "accuracy", "accuracy_low", "accuracy_high", "accuracy_without_errors",
+    "corner", "window_s", "limited_by_samples", "accuracy", "accuracy_low", "accuracy_high",
+    "accuracy_without_errors",
 )  # fmt: skip
 """Columns of the trade-off that a row of the costs repeats."""
 _CENSUS_IMAGES = 64
@@ -103,7 +104,7 @@ def tradeoff_tables(
     `right` says which test images a network classifies right with one draw of read errors. Each
     draw draws the error rates from what the counts leave open, then the errors: so the spread
     between draws holds what is not known of the rates. `found` gives the rates of error types that
-    counting did not see; without it an error that was never seen is drawn from its prior. `draws`
+    counting saw too little of; without it an error never seen is drawn from its prior. `draws`
     may differ from point to point. `report` gets the tests done and in all.
     """
     from rramsim.networks import errors_of_statistics
@@ -137,6 +138,7 @@ def tradeoff_tables(
                 data=data.label,
                 conditions=condition,
                 statistics=statistics,
+                engine=dataset.attrs["engine"],
                 found=rates[condition],
                 sense=sense,
                 census=census,
@@ -157,6 +159,7 @@ def tradeoff_row(
     data: str,
     conditions: SenseConditions,
     statistics: ErrorStatistics,
+    engine: str,
     found: Mapping[str, FoundRate] | None = None,
     sense: SenseEnergy,
     census: "Sequence[LayerCensus]",
@@ -166,8 +169,9 @@ def tradeoff_row(
     """A row of `TradeoffRow`.
 
     `clean`, shape (images,): which images are right without read errors; `noisy`, shape (draws,
-    images): with each draw of them. `data` names the images, `trained_with` the supply whose errors
-    were injected in training ("none"). Raises `InputError` for shapes that do not fit.
+    images): with each draw of them. `data` names the images, `engine` what counted the
+    `statistics`, `trained_with` the supply whose errors were injected in training ("none"). Raises
+    `InputError` for shapes that do not fit.
     """
     draws, images = noisy.shape
     mean = mean_accuracy([int(right.sum()) for right in noisy], images=images)
@@ -184,7 +188,7 @@ def tradeoff_row(
         "temperature_c": conditions.temperature_c,
         "corner": conditions.corner,
         "window_s": conditions.window_s,
-        **_rates(statistics, found or {}),
+        **_rates(statistics, found or {}, weights=spec.weights, engine=engine),
         "accuracy": mean.value,
         "accuracy_low": mean.low,
         "accuracy_high": mean.high,
@@ -205,15 +209,21 @@ def tradeoff_row(
     return row
 
 
-def _rates(statistics: ErrorStatistics, found: Mapping[str, FoundRate]) -> dict[str, Any]:
+def _rates(
+    statistics: ErrorStatistics, found: Mapping[str, FoundRate], *, weights: str, engine: str
+) -> dict[str, Any]:
     """The rates of the error types, how each was found, and whether one is a prior's."""
     counted = {name: getattr(statistics, name) for name in ("type1", "type2", "type3", "binary")}
     values = {name: rate.value for name, rate in counted.items()}
     values |= {name: one.value for name, one in found.items()}
     if found:
         values["binary"] = max(values["binary"], values["type1"] + values["type2"])
-    texts = [f"{name}: {found[name].by if name in found else 'counted'}" for name in values][:3]
-    unseen = [n for n in ("type1", "type2", "type3") if n not in found and not counted[n].events]
+    kinds = ("type1", "type2", "type3")
+    by = {name: found[name].by if name in found else f"counted, {engine}" for name in kinds}
+    texts = [f"{name}: {by[name]}" for name in kinds]
+    # Binary weights hold no 0 that could be read as +1 or -1.
+    drawn = kinds[:2] if weights == "binary" else kinds
+    unseen = [n for n in drawn if n not in found and not counted[n].events]
     return values | {"rates_by": "; ".join(texts), "limited_by_samples": bool(unseen)}
 
 

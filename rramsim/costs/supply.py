@@ -37,7 +37,7 @@ class SupplyTarget:
     `looks`: how often the answer may be asked while draws are added; all bounds hold together.
     """
 
-    max_loss: float
+    max_loss: float = 0.005
     temperature_c: float | None = None
     corner: str | None = None
     network: str | None = None

@@ -26,7 +26,7 @@ READ_LABELS = ("-1", "0", "+1", "unconverged")
 
 @dataclass(frozen=True, kw_only=True)
 class FoundRate:
-    """A rate that counting could not see, found elsewhere (`rramsim.rare.rate`).
+    """A rate that counting saw too little of, found elsewhere (`rramsim.rare.rate`).
 
     `deviation`: standard error over value. `by`: how it was found.
     """

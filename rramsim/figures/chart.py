@@ -43,7 +43,8 @@ class Point:
 
     `bound` draws an arrow instead of a mark: the value lies in that direction. `label` is written
     beside it where there is room, `tip` told when it is pointed at, `detail` the key of more about
-    it. No line leads to a point with `gap` from the one before.
+    it. No line leads to a point with `gap` from the one before. A `hollow` mark says that less is
+    known of it than of others; the footer says what.
     """
 
     x: float
@@ -55,6 +56,7 @@ class Point:
     tip: str = ""
     detail: str | None = None
     ringed: bool = False
+    hollow: bool = False
     gap: bool = False
 
     @property

@@ -167,8 +167,12 @@ def _handle(entry: Series) -> Line2D | Patch:
 def _look(series: Series) -> dict[str, Any]:
     colour = COLOURS[series.colour % len(COLOURS)]
     mark = "" if series.mark is None else _MARKERS[series.mark % len(_MARKERS)]
-    face = "white" if series.hollow else colour
+    face = _face(series, hollow=series.hollow)
     return {"marker": mark, "ms": 4.5, "color": colour, "mfc": face, "mec": colour}
+
+
+def _face(series: Series, *, hollow: bool) -> str:
+    return "white" if hollow else COLOURS[series.colour % len(COLOURS)]
 
 
 def _line_look(series: Series) -> dict[str, Any]:
@@ -299,8 +303,10 @@ class _Plot:
                 *_places(barred), xerr=_sides(barred, "x"), yerr=_sides(barred, "y"), fmt="none",
                 ecolor=look["color"], elinewidth=1, capsize=2, transform=moved, zorder=2.5,
             )  # fmt: skip
-        if plain:
-            self._ax.plot(*_places(plain), **look)
+        for hollow in (False, True):
+            chosen = [p for p in plain if (p.hollow or series.hollow) == hollow]
+            if chosen:
+                self._ax.plot(*_places(chosen), **look | {"mfc": _face(series, hollow=hollow)})
         ringed = [p for p in plain if p.ringed]
         if ringed:
             ring = {"marker": "o", "ms": 9.5, "mfc": "none", "mec": "black", "mew": 0.9}

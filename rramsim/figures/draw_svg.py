@@ -304,7 +304,7 @@ class _Plot:
             if point.bound:
                 add(mark, "path", d=_arrow(x, y, point.bound), class_="arrow")
             else:
-                kind = "mark hollow" if series.hollow else "mark"
+                kind = "mark hollow" if series.hollow or point.hollow else "mark"
                 add(mark, "path", d=_marker(series.mark or 0, x, y), class_=kind)
             if point.tip:
                 # The ring of a point that is focused or pointed at.

@@ -129,10 +129,18 @@ def loss_figure(table: Any) -> Chart:
         footer=f"{first.data}; simulated read errors{_only(groups)}; mean of {first.draws} draws. "
         f"Loss against the same network without errors, on the same {_images(first)}test images; "
         f"one training each.{arrows} Supplies between which the loss changes by more than "
-        f"{100 * _CLIFF:g} points are not joined.",
+        f"{100 * _CLIFF:g} points are not joined.{_limited(rows)}",
         bars="95 % intervals (draws of errors and choice of test images)",
         choice="Conditions",
     )
+
+
+_HOLLOW = "Hollow: limited by samples, an error type that was never seen is drawn from its prior"
+
+
+def _limited(rows: Iterable[Any]) -> str:
+    """What hollow marks mean, where there are any."""
+    return f" {_HOLLOW}." if any(row.limited_by_samples for row in rows) else ""
 
 
 def _images(row: Any) -> str:
@@ -149,9 +157,11 @@ def _loss_point(row: Any, name: str, *, gap: bool) -> Point:
         y_bar=None if over else (100 * row.loss_low, 100 * row.loss_high),
         bound="up" if over else "",
         gap=gap,
+        hollow=row.limited_by_samples,
         tip=f"{name}, {row.vdd_v:g} V\nloss {text}\naccuracy "
         + percent_interval(row.accuracy, row.accuracy_low, row.accuracy_high)
-        + f"\nwithout errors {percent(row.accuracy_without_errors)}",
+        + f"\nwithout errors {percent(row.accuracy_without_errors)}\n"
+        + "\n".join(_found_by(row)),
     )
 
 
@@ -184,6 +194,7 @@ def _front_panel(
                         x=value, y=100 * row.accuracy, x_bar=(low, high) if barred else None,
                         y_bar=(100 * accuracy[1], 100 * accuracy[2]) if barred else None,
                         gap=abs(row.accuracy - before) > _CLIFF, ringed=on,
+                        hollow=row.limited_by_samples,
                         label=at if on else "", detail=(details or {}).get(id(row)),
                         tip=f"{name}\n{at}{', on the front' if on else ''}\n"
                         f"{percent_interval(*accuracy)}\n{tip(row)}",
@@ -245,7 +256,7 @@ def energy_accuracy_figure(table: Any, errors: Sequence[Any] = ()) -> Chart:
         footer=f"{rows[0].data}; simulated read errors and energies{_only(groups)} (sense, "
         "recharge, clock and word line; adders and buffers are not in it). Designs "
         f"{_LEAVES_OUT}; {len(rows) - len(works)} of {len(rows)} lose more and are not shown. "
-        f"{_FRONT}.",
+        f"{_FRONT}.{_limited(works)}",
         bars=_BARS,
         choice="Weights",
         columns=2,
@@ -294,7 +305,8 @@ def front_figure(costs: pd.DataFrame, *, flow: str = "per_use") -> Chart:
         panels=panels,
         footer=f"{rows[0].data}{_only(groups)}; {_COST_FLOWS[flow]}; reads simulated, logic from "
         "simulated gates, drivers and buffers estimated. Other memories read without errors, at "
-        f"the supply nearest to 1.2 V. Designs {_LEAVES_OUT}. {_FRONT}.",
+        f"the supply nearest to 1.2 V. Designs {_LEAVES_OUT}. {_FRONT}."
+        f"{_limited(_working(rows))}",
         bars=_BARS,
         choice="Conditions",
         columns=min(2, len(panels)),
@@ -385,6 +397,7 @@ def front_details(
             ("loss", points_interval(row.loss, row.loss_low, row.loss_high)),
             *((f"energy per image, {_FLOWS[f][0]}", _energy_text(row, f)) for f in _FLOWS),
             *_rates(row, counted),
+            ("rates found by", "; ".join(_found_by(row))),
         ]  # fmt: skip
         label = f"{row.vdd_v:g} V"
         details.append(
@@ -413,6 +426,15 @@ def _rates(row: Any, counted: Mapping[tuple[Any, ...], Any]) -> list[tuple[str, 
         return [(name, rate_text(getattr(at, kind))) for kind, name in TYPES.items()]
     shares = ((name, getattr(row, kind)) for kind, name in TYPES.items())
     return [(name, percent(share, 2)) for name, share in shares if share is not None]
+
+
+def _found_by(row: Any) -> list[str]:
+    """How each rate was found and by which engine, types that were found alike together."""
+    groups: dict[str, list[str]] = {}
+    for part in row.rates_by.split("; "):
+        name, _, by = part.partition(": ")
+        groups.setdefault(by, []).append(TYPES.get(name, name).partition(":")[0])
+    return [f"{', '.join(names)}: {by}" for by, names in groups.items()]
 
 
 def front_table(rows: Sequence[Any]) -> Table:

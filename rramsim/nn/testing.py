@@ -96,8 +96,9 @@ def test(
                 noisy.append(classified_right(model, inputs, labels, batch=batch))
             row = tradeoff_row(
                 spec=spec, trained_with="none", data=f"{len(labels)} inputs", conditions=at,
-                statistics=statistics, sense=sense_energy_at(dataset, at), census=census,
-                clean=clean, noisy=np.array(noisy),
+                engine=dataset.attrs.get("engine", "engine not recorded"), statistics=statistics,
+                sense=sense_energy_at(dataset, at), census=census, clean=clean,
+                noisy=np.array(noisy),
             )  # fmt: skip
             rows.append(row | quantiser)
     finally:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rramsim.counting import FoundRate
     from rramsim.durable import Say
-    from rramsim.rare import SenseFailure
+    from rramsim.rare import FailureRate, SenseFailure
 
 __all__ = ["ERROR_TYPES", "FOUND", "RateCell", "RateRow", "failure_of", "found_rates", "rate_cells",
            "solved_cells"]  # fmt: skip
@@ -33,10 +33,13 @@ ERROR_TYPES = ("type 1", "type 2", "type 3")
 
 FOUND = Rows(
     name="rates.jsonl", schema="rramsim rates 1",
-    holds="rates of errors that the sweep did not see, a line each",
+    holds="rates of errors of which the sweep saw few or none, a line each",
 )  # fmt: skip
 
 
+FEW = 10
+"""Of an error type that was seen less often than this, counts leave more than a factor of two
+open: its rate is asked of the authority."""
 _CHUNKS = 20
 """A rate may take as long as so many chunks of a campaign."""
 
@@ -79,6 +82,12 @@ class RateCell:
         """The engine with its version."""
         return self.failure.engine.name
 
+    def answer(self) -> "FailureRate":
+        """The rate."""
+        from rramsim.rare import rate
+
+        return rate(self.failure, relative_error=self.relative_error, seed=self.seed)
+
     def do(self, part: None, say: "Say") -> dict[str, Any]:
         """Find the rate."""
         return _row(self)
@@ -93,11 +102,13 @@ def failure_of(
 ) -> "SenseFailure":
     """A failure (`parse_criterion`) of an experiment's circuit and devices, sensed by batch.
 
-    Raises `InputError` for a failure that cannot be read, or an experiment whose senses are noisy.
+    Raises `InputError` for a failure that cannot be read, and for an experiment whose senses are
+    noisy or draw dies, supplies or temperatures, which a rate would leave out.
     """
     from rramsim.engines import BatchEngine
     from rramsim.rare import SenseFailure, parse_criterion
 
+    experiment.sense.refuse_spread("a rate")
     return SenseFailure(
         circuit=experiment.make_circuit(),
         conditions=conditions,
@@ -113,7 +124,6 @@ def rate_cells(
     experiment: Experiment, conditions: Sequence[SenseConditions], kinds: Sequence[str]
 ) -> list[RateCell]:
     """A cell for each failure; supplies vary slowest, so that workers make different tables."""
-    experiment.sense.refuse_spread("a rate")
     return [
         RateCell(
             failure=failure_of(experiment, at, kind),
@@ -150,26 +160,29 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dict[str, FoundRate]]":
-    """Of every condition of a sweep, the rates of the error types that its counts did not see.
+    """Of every condition of a sweep, the rates of the error types seen less than `FEW` times.
 
-    What the authority cannot say is left out (a notice says why), and so is a bound.
+    What the authority cannot say is left out (a notice says why), and so is a bound: there the
+    counts stand.
     """
     from rramsim.counting import FoundRate, conditions_of, statistics_at
 
     found: dict[SenseConditions, dict[str, FoundRate]] = {at: {} for at in conditions_of(dataset)}
-    unseen = []
+    rare = []
     for at in found:
         counted = statistics_at(dataset, at)
-        unseen += [
-            (at, kind) for kind in ERROR_TYPES if not getattr(counted, kind.replace(" ", "")).events
+        rare += [
+            (at, kind)
+            for kind in ERROR_TYPES
+            if getattr(counted, kind.replace(" ", "")).events < FEW
         ]
     try:
-        cells = [rate_cells(work.experiment, [at], [kind])[0] for at, kind in unseen]
+        cells = [rate_cells(work.experiment, [at], [kind])[0] for at, kind in rare]
         rows = solved_cells(work, cells, FOUND.path(work.folder))
     except InputError as error:
         work.notice(f"rates below what was counted are limited by samples: {error}")
         return found
-    for (at, kind), row in zip(unseen, rows, strict=True):
+    for (at, kind), row in zip(rare, rows, strict=True):
         if row["rate"]:
             by = f"{row['method']}, {row['engine']}"
             found[at][kind.replace(" ", "")] = FoundRate(
@@ -180,10 +193,7 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
 
 def _row(cell: RateCell) -> dict[str, Any]:
     """Solve one cell; plain values for JSON."""
-    from rramsim.rare import rate
-
-    failure = cell.failure
-    answer = rate(failure, relative_error=cell.relative_error, seed=cell.seed)
+    failure, answer = cell.failure, cell.answer()
     at = failure.conditions
     found = answer.as_dict()
     return {

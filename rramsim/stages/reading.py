@@ -13,6 +13,7 @@ from rramsim.stages.result_files import Dataset, ResultFile
 if TYPE_CHECKING:
     import xarray as xr
 
+    from rramsim.costs import SupplyTarget
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
@@ -39,10 +40,16 @@ NOMINAL = Dataset(
 
 
 class Results:
-    """The results of a folder; what is not there is None. A damaged file raises `InputError`."""
+    """The results of a folder; what is not there is None. A damaged file raises `InputError`.
 
-    def __init__(self, folder: RunFolder) -> None:
+    `target`: what the report's answer is for; left out, that of `SupplyTarget`.
+    """
+
+    def __init__(self, folder: RunFolder, target: "SupplyTarget | None" = None) -> None:
+        from rramsim.costs import SupplyTarget
+
         self.folder = folder
+        self.target = target or SupplyTarget()
         self._read: dict[str, Any] = {}
 
     def read(self, file: ResultFile[T]) -> T | None:

@@ -19,6 +19,7 @@ from rramsim.stages.sweep import SENSE
 
 if TYPE_CHECKING:
     from rramsim.circuits import SenseCircuit
+    from rramsim.costs import SupplyTarget
     from rramsim.figures.chart import Table
     from rramsim.figures.report import Section
 
@@ -39,9 +40,14 @@ class WrittenReport:
 
 
 def write_report(
-    folder: RunFolder, *, report: Callable[[str], None] = lambda doing: None
+    folder: RunFolder,
+    *,
+    target: "SupplyTarget | None" = None,
+    report: Callable[[str], None] = lambda doing: None,
 ) -> WrittenReport:
-    """Write `report.html` from what the folder holds; `report` is told what is being done.
+    """Write `report.html` from what the folder holds, with the answer for `target`.
+
+    `report` is told what is being done.
 
     Raises `InputError` for a folder without results or with a damaged one; nothing is written
     then.
@@ -51,7 +57,7 @@ def write_report(
     from rramsim.version import __version__
 
     report("read the results")
-    results = Results(folder)
+    results = Results(folder, target)
     for stage in STAGES:
         for file in stage.made:
             results.read(file)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
@@ -10,6 +11,7 @@ from rramsim.stages.folder import RunFolder
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Document, Rows
 from rramsim.stages.stage import Stage, Work
+from rramsim.stages.sweep import sweep_tasks
 
 if TYPE_CHECKING:
     from rramsim.circuits import SenseCircuit
@@ -35,8 +37,9 @@ def sources_off(
 ) -> "dict[str, SenseTask]":
     """The task with each source of variation that it has switched off, by the source's name.
 
-    Off means: devices at their medians, no mismatch, no noise, corner tt, 27 degrees Celsius; and
-    the circuits of `column_off` for what the column brings.
+    Off means: devices at their medians, no mismatch, no noise, corner tt, 27 degrees Celsius, the
+    typical die, one supply and one temperature for every sense; and the circuits of `column_off`
+    for what the column brings.
     """
     from rramsim.devices import LogNormal, ResistanceModel
 
@@ -54,6 +57,12 @@ def sources_off(
         variants["corner"] = replace(task, conditions=replace(conditions, corner="tt"))
     if conditions.temperature_c != 27:
         variants["temperature"] = replace(task, conditions=replace(conditions, temperature_c=27.0))
+    still = {"dies": "global_variation", "supply spread": "vdd_sigma_v",
+             "temperature spread": "temperature_sigma_c"}  # fmt: skip
+    for name, key in still.items():
+        if getattr(task.spread, key):
+            off = type(getattr(task.spread, key))()
+            variants[name] = replace(task, spread=replace(task.spread, **{key: off}))
     for name, circuit in column_off.items():
         variants[name] = replace(task, circuit=circuit)
     return variants
@@ -69,28 +78,15 @@ class _Row:
 
 def _run(work: Work) -> None:
     """Count errors with everything on and with each source off into `shares.json` and a figure."""
-    from rramsim.counting import SenseTask, run_campaign
-    from rramsim.devices import WRITTEN
+    from rramsim.counting import run_campaign
 
     experiment = work.experiment
-    circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
+    swept = sweep_tasks(experiment)
+    circuit, engine = swept[0].circuit, swept[0].engine
     column_off = _column_off(experiment, circuit)
     rows = []
-    for conditions in experiment.make_conditions():
-        tasks = tuple(
-            SenseTask(
-                circuit=circuit,
-                conditions=conditions,
-                resistances=experiment.make_resistances(),
-                written=written,
-                seed=experiment.errors.seed,
-                engine=engine,
-                mismatch=experiment.sense.mismatch,
-                noise=experiment.sense.noise,
-                spread=experiment.sense.make_spread(),
-            )
-            for written in WRITTEN
-        )
+    for _, group in groupby(swept, key=lambda task: task.conditions):
+        tasks = tuple(group)
         each = [sources_off(task, column_off) for task in tasks]
         rows.append(_Row(tasks=tasks, off={name: tuple(e[name] for e in each) for name in each[0]}))
     every = {

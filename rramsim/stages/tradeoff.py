@@ -36,8 +36,6 @@ COSTS = Table(
     holds="what an image costs, part by part, for every data flow",
 )  # fmt: skip
 
-_ASKED_LOSS = 0.005
-"""The loss of accuracy that the report's answer is for: half a point."""
 _LOOKS = 5
 """How often a question is looked at while draws are added."""
 
@@ -172,7 +170,7 @@ def _sections(results: Results) -> "list[Section]":
         waveform_label(v) for v in ([] if nominal is None else nominal.vdd.values.tolist())
     )
     return [
-        answer_section(rows, max_loss=_ASKED_LOSS),
+        answer_section(rows, results.target),
         Section(key="accuracy", title="Accuracy lost to read errors", figures=(loss_figure(rows),)),
         Section(
             key="front",

@@ -20,7 +20,7 @@ def folder(tmp_path):
             "network": "net", "trained_with_errors": "none", "vdd_v": vdd_v, "temperature_c": 85.0,
             "corner": "tt", "window_s": 50e-9, "accuracy": 0.7 - loss, "loss": loss,
             "loss_low": loss, "loss_high": loss, "draws": 4, "energy_per_use_j": 1e-6 * vdd_v**2,
-            "limited_by_samples": False,
+            "limited_by_samples": False, "images": 1000,
         }  # fmt: skip
         rows.append(row)
     pd.DataFrame(rows).to_csv(tmp_path / "tradeoff.csv", index=False)
@@ -34,6 +34,18 @@ def test_the_answer_in_words_and_as_json(rramsim, folder):
     value = json.loads(out)
     assert status == 0 and value["met"] and value["best"]["vdd_v"] == 1.2
     assert value["best"]["bound"] == pytest.approx(0.001)
+
+
+def test_the_report_answers_for_the_loss_that_it_is_asked(rramsim, folder):
+    for options, supply, loss in (((), "1.2", "0.5"), (("--max-loss", "2"), "1.1", "2")):
+        assert rramsim("report", folder, *options)[0] == 0
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        assert (
+            f"{supply} V is the lowest simulated supply with a loss of at most {loss} points"
+            in page
+        )
+    status, _, line = rramsim("report", folder, "--max-loss", "nan")
+    assert status == 2 and "max loss = nan points: must lie between 0 and 100" in line
 
 
 def test_none_that_meets_it_is_an_answer_too(rramsim, folder):

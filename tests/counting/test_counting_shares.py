@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from rramsim.circuits import Column, SenseConditions, sense_circuit
 from rramsim.cli import main
-from rramsim.counting import Rate, RateDifference, SenseTask
+from rramsim.counting import Rate, RateDifference, SenseTask, Spread
 from rramsim.devices import LogNormal, ResistanceModel
 from rramsim.engines import NgspiceEngine
 from rramsim.files import folder_lock
@@ -81,6 +81,13 @@ def test_every_source_that_is_on_is_switched_off_alone():
     low, high = off["devices"].resistances.draw(1, 3, np.random.default_rng(0))
     np.testing.assert_allclose((low, high), ([1e4] * 3, [1e6] * 3))
     assert len({task.id, *(each.id for each in off.values())}) == 7
+    drawn = Spread(global_variation=True, vdd_sigma_v=0.01, temperature_sigma_c=5.0)
+    spread = sources_off(replace(task, spread=drawn), {})
+    still = {"dies", "supply spread", "temperature spread"}
+    assert spread.keys() - off.keys() == still
+    assert spread["dies"].spread == replace(drawn, global_variation=False)
+    assert spread["supply spread"].spread == replace(drawn, vdd_sigma_v=0.0)
+    assert spread["devices"].spread == drawn
     plain = replace(task, mismatch=False, noise=False, conditions=SenseConditions(vdd_v=1.2))
     assert sources_off(plain, {}).keys() == {"devices"}
 

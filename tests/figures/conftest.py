@@ -56,6 +56,8 @@ def _tradeoff(shape, rng):
             "window_s": at.window_s, "type1": 0.0, "type2": 0.1, "type3": 0.01,
             "accuracy": clean - loss, "accuracy_low": clean - loss - half,
             "accuracy_high": clean - loss + half, "accuracy_without_errors": clean, "draws": 4,
+            "rates_by": "type1: lines, batch; type2: counted, ngspice; type3: counted, ngspice",
+            "limited_by_samples": bool(at.vdd_v > 1.2),
             "images": 10_000, "loss": loss, "loss_low": loss - half, "loss_high": loss + half,
         }  # fmt: skip
         energy = rng.uniform(0.5, 2) * at.vdd_v**3 * 1e-7

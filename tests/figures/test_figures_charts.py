@@ -3,6 +3,7 @@
 import csv
 import itertools
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -166,6 +167,22 @@ def test_no_line_crosses_a_cliff_and_no_design_at_chance_is_in_a_front(charts):
         for series in panel.series:
             for run in series.runs():
                 assert np.abs(np.diff(np.log10([p.y for p in run]))).max() <= 1.0
+
+
+def test_points_that_samples_limit_are_hollow_in_both_and_the_footer_says_so(charts):
+    for key, chart in charts.items():
+        marks = [p for panel in chart.panels for s in panel.series for p in s.marks() if p.hollow]
+        assert ("limited by samples" in chart.caption) == bool(marks), key
+    point = Point(x=1.0, y=2.0, tip="t")
+    axis = Axis(label="x", unit="V")
+    shown = Series(points=(point, replace(point, x=2.0, hollow=True)), mark=0)
+    chart = Chart(key="k", title="t", footer="f.", panels=(Panel(x=axis, y=axis, series=(shown,)),))
+    (svg,) = svg_figure(chart).values()
+    marks = [e.get("class") for e in ElementTree.fromstring(svg).iter()]
+    assert marks.count("mark") == marks.count("mark hollow") == 1
+    filled, hollow = matplotlib_figure(chart).axes[0].lines
+    assert filled.get_markerfacecolor() == COLOURS[0] and filled.get_xdata().tolist() == [1.0]
+    assert hollow.get_markerfacecolor() == "white" and hollow.get_xdata().tolist() == [2.0]
 
 
 def test_windows_are_told_apart_wherever_they_are_swept(charts):

@@ -16,14 +16,9 @@ from rramsim.records import TradeoffRow
 __all__ = ["answer_section"]
 
 
-def answer_section(rows: Sequence[TradeoffRow], *, max_loss: float) -> Section:
-    """The lowest simulated supply at which each network loses at most `max_loss` (a share).
-
-    In every simulated temperature and
-    corner the upper end of the 95 % interval of the loss must lie within `max_loss`.
-    """
+def answer_section(rows: Sequence[TradeoffRow], target: SupplyTarget) -> Section:
+    """The lowest simulated supply at which each network meets the target."""
     table = pd.DataFrame([row.model_dump() for row in rows])
-    target = SupplyTarget(max_loss=max_loss)
     key, title = "answer", "The answer: the lowest supply"
     try:
         answer = lowest_supply(table, target)
