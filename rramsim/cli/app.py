@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rramsim.exceptions import InputError, MachineError
+from rramsim.exceptions import InputError, MachineError, printable
 from rramsim.extras import missing_package
 from rramsim.files import cannot_write, is_full
 from rramsim.version import __version__
@@ -162,6 +162,6 @@ def _run() -> int:
 
 
 def _say(message: object, status: int) -> int:
-    line = " ".join(str(message).split())
+    line = printable(" ".join(str(message).split()))
     print(f"rramsim: {line}", file=sys.stderr)
     return status

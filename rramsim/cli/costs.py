@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rramsim.cli.options import JsonOption, PlotOption, Quantity, check_plot, parse_quantity
+from rramsim.cli.options import JsonOption, PlotOption, Quantity, check_plot, parse_quantity, say
 from rramsim.cli.options import print_json as print_object
 
 __all__ = ["register"]
@@ -74,9 +74,9 @@ def gates(
     if json:
         print_object({"provenance": provenance, "gates": [asdict(r) for r in results]})
         return
-    typer.echo(f"{'gate':<12}{'VDD':>8}{'energy':>12}{'idle':>12}{'delay':>12}")
+    say(f"{'gate':<12}{'VDD':>8}{'energy':>12}{'idle':>12}{'delay':>12}")
     for r in results:
-        typer.echo(
+        say(
             f"{r.gate:<12}{r.vdd_v:>6g} V{r.energy_j * 1e15:>9.3g} fJ"
             f"{r.idle_energy_j * 1e15:>9.2g} fJ{r.delay_s * 1e9:>9.3g} ns"
         )
@@ -119,10 +119,10 @@ def sense(
         print_object({"senses": [{"written": w, **asdict(p)} for w, p in found]})
         return
     names = ("bit_lines", "outputs", "latch", "clock", "word_line")
-    typer.echo("written     VDD" + "".join(f"{name:>12}" for name in (*names, "sum", "supply")))
+    say("written     VDD" + "".join(f"{name:>12}" for name in (*names, "sum", "supply")))
     for written, parts in found:
         values = [getattr(parts, f"{name}_j") for name in names] + [parts.sum_j, parts.supply_j]
-        typer.echo(
+        say(
             f"{written or 0:>7d}{parts.vdd_v:>6g} V"
             + "".join(f"{v * 1e15:>9.4g} fJ" for v in values)
         )

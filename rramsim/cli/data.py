@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rramsim.cli.options import DataOption, JsonOption, print_json
+from rramsim.cli.options import DataOption, JsonOption, print_json, say
 
 if TYPE_CHECKING:
     from rramsim.learning import ImageData
@@ -44,12 +44,12 @@ def data(
         return
     for row in found:
         where = f", {row['path']}" if row["path"] else ", comes with scikit-learn"
-        typer.echo(
+        say(
             f"{row['name']:8} {row['label']}{where}: {row['train']} images to train on, "
             f"{row['test']} to test"
         )
     if path is None:
-        typer.echo(
+        say(
             "cifar10  not named; set RRAMSIM_DATA to its archive or folder, or rramsim data --fetch"
         )
 

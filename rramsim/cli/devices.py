@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rramsim.cli import devices_program
-from rramsim.cli.options import JsonOption, PlotOption, check_plot, print_json
+from rramsim.cli.options import JsonOption, PlotOption, check_plot, print_json, say
 
 if TYPE_CHECKING:
     from rramsim.devices import DeviceFit, Estimate, StateFit
@@ -78,7 +78,7 @@ def fit(
         return
     rows = len(measured.lrs.cycle), len(measured.hrs.cycle)
     condition_text = f", condition {measured.condition}" if measured.condition else ""
-    typer.echo(
+    say(
         f"{file.name}: {measured.devices:,} devices, {rows[0]:,} LRS and {rows[1]:,} HRS values"
         f"{condition_text}; fitted, 95 % intervals"
     )
@@ -87,24 +87,24 @@ def fit(
             _print_state(state, family, fitted, found)
     for family, estimate in found.cell_correlation.items():
         if family != "best":
-            typer.echo(f"correlation of a cell's LRS and HRS, {family}: {_interval(estimate)}")
+            say(f"correlation of a cell's LRS and HRS, {family}: {_interval(estimate)}")
     if not found.cell_correlation:
-        typer.echo("correlation of a cell's LRS and HRS: cannot be told from these rows")
+        say("correlation of a cell's LRS and HRS: cannot be told from these rows")
     if out is not None:
-        typer.echo(f'model: {out} (name it in an experiment: [device] model = "{out.name}")')
+        say(f'model: {out} (name it in an experiment: [device] model = "{out.name}")')
 
 
 def _print_state(state: str, family: str, fitted: "StateFit", found: "DeviceFit") -> None:
     mark = " (chosen)" if found.chosen[state] == family else ""
-    typer.echo(f"\n{state.upper()} {family}{mark}")
+    say(f"\n{state.upper()} {family}{mark}")
     for name, estimate in fitted.estimates.items():
-        typer.echo(f"  {name:15} {_interval(estimate)} {_UNITS.get(name, '')}".rstrip())
+        say(f"  {name:15} {_interval(estimate)} {_UNITS.get(name, '')}".rstrip())
     for name, held in (("cell_share", "cell"), ("lag1", "cycle")):
         if name not in fitted.estimates:
-            typer.echo(f"  {name:15} cannot be told from these rows (too few {held}s)")
+            say(f"  {name:15} cannot be told from these rows (too few {held}s)")
     good = fitted.goodness
     bic = "" if family == "empirical" else f", BIC {fitted.bic:.1f}"
-    typer.echo(
+    say(
         f"  {'fit':15} CDF off by at most {100 * good.cdf_distance:.2f} %, "
         f"Anderson-Darling p {_p(good.p_value)}{bic}"
     )

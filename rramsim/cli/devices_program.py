@@ -12,6 +12,7 @@ from rramsim.cli.options import (
     check_plot,
     parse_quantity,
     print_json,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def program(
         print_json(value)
         return
     for name, item in value.items():
-        typer.echo(f"{name}: {item:.4g}" if isinstance(item, float) else f"{name}: {item}")
+        say(f"{name}: {item:.4g}" if isinstance(item, float) else f"{name}: {item}")
 
 
 def _summary(name: str, values: "NDArray[np.float64]", unit: str) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rramsim.cli.options import DataOption, JsonOption, print_json
+from rramsim.cli.options import DataOption, JsonOption, print_json, say
 from rramsim.exceptions import InputError, MachineError
 from rramsim.extras import missing_package
 
@@ -53,7 +53,7 @@ def doctor(
             results[name] = {"works": False, "found": " ".join(str(told).split())}
         if not json:
             mark = "ok " if results[name]["works"] else "BAD"
-            typer.echo(f"{mark} {name:8} {results[name]['found']}")
+            say(f"{mark} {name:8} {results[name]['found']}")
     if json:
         print_json(results)
     if not all(result["works"] for result in results.values()):

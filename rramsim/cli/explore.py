@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rramsim.cli.options import parse_quantity
+from rramsim.cli.options import parse_quantity, say
 
 __all__ = ["explore", "register"]
 
@@ -55,7 +55,7 @@ def explore(
         # An interrupt is how this command ends.
         with suppress(KeyboardInterrupt):
             console.print("the explorer answers, on this machine alone; Ctrl-C ends it:")
-            typer.echo(address)
+            say(address)
             if browser:
                 # In a thread: a browser of the terminal would keep the page from being served.
                 Thread(target=webbrowser.open, args=(address,), daemon=True).start()

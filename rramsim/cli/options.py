@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rramsim.exceptions import InputError
+from rramsim.exceptions import InputError, printable
 from rramsim.numbers import quantity
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "check_plot",
     "parse_quantity",
     "print_json",
+    "say",
 ]
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a run.")]
@@ -43,15 +44,24 @@ PlotOption = Annotated[
 ]
 
 
+_ESCAPED = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""Controls that JSON does not escape by itself."""
+
+
 def check_plot(plot: Path | None) -> None:
     """Refuse a figure's file of an unknown kind before any work is done for it."""
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"--plot {plot}: must end in .png, .svg or .pdf")
 
 
+def say(text: object) -> None:
+    """Print a line on standard output; what would control a terminal is written out."""
+    typer.echo(printable(text))
+
+
 def print_json(value: Any) -> None:
     """Print one JSON object on standard output; what is no finite number is null."""
-    typer.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    typer.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False).translate(_ESCAPED))
 
 
 def _finite(value: Any) -> Any:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from rramsim.exceptions import printable
+
 __all__ = ["console", "notice", "progress_bar"]
 
 console = Console(stderr=True, highlight=False)
@@ -18,7 +20,7 @@ _EVERY_S = 60.0
 
 def notice(text: str) -> None:
     """Say on standard error what must be known of a result, even with --quiet."""
-    _notices.print(text, soft_wrap=True, markup=False)
+    _notices.print(printable(text), soft_wrap=True, markup=False)
 
 
 @contextmanager
@@ -52,8 +54,10 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, str],
         console=console,
     )
     with bar:
-        task = bar.add_task(title, total=None, note="")
-        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
+        task = bar.add_task(printable(title), total=None, note="")
+        yield lambda done, total, note: bar.update(
+            task, completed=done, total=total, note=printable(note)
+        )
 
 
 def _lines(title: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
@@ -62,7 +66,7 @@ def _lines(title: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
     last = (0, 0, "")
 
     def say(text: str) -> None:
-        console.print(text.rstrip(), soft_wrap=True, markup=False)
+        console.print(printable(text).rstrip(), soft_wrap=True, markup=False)
 
     def update(done: int, total: int, note: str) -> None:
         nonlocal first, last, said

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rramsim.cli.options import JsonOption, Quantity, parse_quantity, print_json
+from rramsim.cli.options import JsonOption, Quantity, parse_quantity, print_json, say
 
 if TYPE_CHECKING:
     from rramsim.devices import ResistanceModel
@@ -138,21 +138,19 @@ def rate_command(
     if json:
         print_json(answer.as_dict() | {"corners": [c.as_dict() for c in found]})
         return
-    typer.echo(answer.label)
-    typer.echo(f"rate {answer}")
+    say(answer.label)
+    say(f"rate {answer}")
     if answer.status == "estimated":
-        typer.echo(
-            f"  missed at most {answer.missed_high:.2g} (95 %), by failures found independently"
-        )
+        say(f"  missed at most {answer.missed_high:.2g} (95 %), by failures found independently")
     if answer.note and answer.status != "bounded":
-        typer.echo(f"  note: {answer.note}")
+        say(f"  note: {answer.note}")
     for one in found:
         value = f"{one.written:+d}" if one.written else "0"
         parts = ", ".join(
             f"{part} {name} {score:+.2f} σ" for part, name, score, _ in one.shifts[:4]
             if abs(score) > 0.3
         )  # fmt: skip
-        typer.echo(f"  {100 * one.share:3.0f} % near {one.sigma:.2f} σ, written {value}: {parts}")
+        say(f"  {100 * one.share:3.0f} % near {one.sigma:.2f} σ, written {value}: {parts}")
 
 
 def _resistances(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rramsim.cli.options import FolderArgument, JsonOption, print_json
+from rramsim.cli.options import FolderArgument, JsonOption, print_json, say
 
 __all__ = ["register", "report"]
 
@@ -43,9 +43,7 @@ def report(
             }
         )
     else:
-        typer.echo(
-            f"the report is {written.path}; open it in a browser; next: rramsim explore {folder}"
-        )
+        say(f"the report is {written.path}; open it in a browser; next: rramsim explore {folder}")
 
 
 def register(app: typer.Typer) -> None:

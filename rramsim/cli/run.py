@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rramsim.cli.options import DataOption, JsonOption, OutOption, print_json
+from rramsim.cli.options import DataOption, JsonOption, OutOption, print_json, say
 from rramsim.exceptions import InputError
 from rramsim.extras import MissingPackageError
 
@@ -87,7 +87,7 @@ def run(
         print_json({"out": str(out), "finished": finished, "stages": _told(stages, folder)})
         return
     if not finished:
-        typer.echo(f"stopped after {stop_after}; the same command goes on from what was done")
+        say(f"stopped after {stop_after}; the same command goes on from what was done")
         return
     _print(stages, folder)
 
@@ -161,7 +161,7 @@ def print_summary(parts: "Sequence[Table | str]") -> None:
     console = Console(width=max(Console().width, 150), highlight=False)
     for part in parts:
         if isinstance(part, str):
-            typer.echo(part)
+            say(part)
             continue
         shown = Shown(title=part.title, title_justify="left")
         for index, name in enumerate(part.header):
@@ -183,13 +183,13 @@ def _print(stages: "tuple[Stage, ...]", folder: "RunFolder") -> None:
         for file in stage.files
         if not isinstance(file, Rows) and file.path(folder).is_file()
     ]
-    typer.echo(f"wrote {', '.join(files)}")
+    say(f"wrote {', '.join(files)}")
     then = f"rramsim report {folder.path}"
     if any(stage.name == "report" for stage in stages):
         then = f"rramsim explore {folder.path}"
         if any(stage.name == "tradeoff" for stage in stages):
             then += f", or rramsim tradeoff {folder.path} --max-loss 0.5"
-    typer.echo(f"next: {then}")
+    say(f"next: {then}")
 
 
 def _seconds(text: str) -> float:

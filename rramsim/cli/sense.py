@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rramsim.cli.options import JsonOption, Quantity, check_plot, parse_quantity, print_json
+from rramsim.cli.options import JsonOption, Quantity, check_plot, parse_quantity, print_json, say
 from rramsim.durable.child import in_child
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
@@ -138,10 +138,10 @@ def sense(
         return
     after_s, read = found["resolve_time_s"], found["read"]
     when = "not within the window" if after_s is None else f"{after_s * 1e9:.3g} ns"
-    typer.echo(f"read {read:+d}" if read else "read 0")
-    typer.echo(f"resolved: {when}")
+    say(f"read {read:+d}" if read else "read 0")
+    say(f"resolved: {when}")
     energy = f"{found['energy_j'] * 1e15:.4g} fJ"
-    typer.echo(f"energy per sense cycle: {energy} (simulated, {found['engine_settings']})")
+    say(f"energy per sense cycle: {energy} (simulated, {found['engine_settings']})")
 
 
 def read_shifts(path: Path) -> dict[tuple[str, str], float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json
+from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json, say
 from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def tradeoff(
         from rramsim.cli.run import print_summary
 
         print_summary(TRADE_OFF.summary(where))
-        typer.echo(f"next: rramsim tradeoff {folder} --max-loss 0.5, or rramsim report {folder}")
+        say(f"next: rramsim tradeoff {folder} --max-loss 0.5, or rramsim report {folder}")
         return
     from rramsim.costs import SupplyTarget
 
@@ -111,7 +111,7 @@ def _made(folder: Path, data: Path | None) -> "RunFolder":
     if not made:
         experiment = where.load_experiment()
         try:
-            stages = chosen_stages(experiment, ("tradeoff",), skipped=typer.echo)
+            stages = chosen_stages(experiment, ("tradeoff",), skipped=say)
         except InputError as error:
             raise InputError(f"{folder}: {error}") from error
         show_stages(experiment, where, stages, data=data)
@@ -131,9 +131,9 @@ def _print(answer: "SupplyAnswer") -> None:
             f"none does: no network keeps {answer.target.text}; the nearest is {best.vdd_v:g} V "
             f"with at most {100 * best.bound:.2f} points: {what}"
         )
-    typer.echo(text)
+    say(text)
     for design in answer.undecided:
-        typer.echo(
+        say(
             f"undecided: {design.network} at {design.vdd_v:g} V, "
             f"{design.window_s * 1e9:g} ns loses {100 * design.loss:.2f} points, "
             f"at most {100 * design.bound:.2f} (95 %), after {design.draws} draws; "

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rramsim.exceptions import InputError
+from rramsim.exceptions import InputError, printable
 
 __all__ = ["add_verbosity"]
 
@@ -75,4 +75,4 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from rramsim.cli.progress import console
 
-        console.print(self.format(record), soft_wrap=True, markup=False, style="dim")
+        console.print(printable(self.format(record)), soft_wrap=True, markup=False, style="dim")

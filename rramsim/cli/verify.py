@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json
+from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json, say
 
 __all__ = ["register", "verify"]
 
@@ -57,7 +57,7 @@ def verify(
         Console(width=max(Console().width, 100), highlight=False).print(shown)
         unchecked = [check.check for check in checks if check.verdict == "not checked"]
         without = f"; not checked: {', '.join(unchecked)}" if unchecked else ""
-        typer.echo(
+        say(
             f"{len(failed)} of {len(checks)} checks fail{without}"
             if failed
             else f"nothing found that is not as it was made{without}"

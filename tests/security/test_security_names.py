@@ -136,3 +136,14 @@ def test_no_start_up_script_that_the_environment_names_is_run(tmp_path, variable
     done = sense(tmp_path, "own.spice", **{variable: str(scripts)})
     assert done.stdout.startswith("read +1"), done.stderr
     assert not (tmp_path / "PWNED").exists()
+
+
+@pytest.mark.parametrize("control", ["\x1b[31m", "\x9b31m", "\u202e", "\x07"])
+@pytest.mark.parametrize("there", [True, False])
+def test_no_name_controls_a_terminal(tmp_path, control, there):
+    name = f"amp{control}.spice"
+    if there:
+        (tmp_path / name).write_text("* \x1b]0;title\x07\n")
+    done = sense(tmp_path, name)
+    refused_in_one_line(done)
+    assert "amp" in done.stderr and control not in done.stderr
