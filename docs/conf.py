@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from make_architecture import packages
+from make_gallery import write_gallery
 
 from rramsim.version import __version__
 
@@ -13,8 +14,10 @@ project = "rramsim"
 author = "The rramsim authors"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # make_gallery.py has executed them
+nb_merge_streams = True
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
@@ -59,3 +62,4 @@ def _keep(path: Path, text: str) -> None:
 
 
 write_api(Path(__file__).parent / "api")
+write_gallery(Path(__file__).parent / "gallery")

@@ -1,116 +1,168 @@
-"""Write the reference pages from the code: commands, options, keys, stages, files, columns.
+"""Write the reference pages from the code: commands, keys, stages and files, Python's verbs.
 
 python docs/make_reference.py
 """
 
+import doctest
+import inspect
 import re
 import textwrap
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import typer
 
+import rramsim
 from rramsim.cli.app import app
 from rramsim.experiment import experiment_keys
 from rramsim.stages import STAGES
 from rramsim.stages.folder import EXPERIMENT, PROVENANCE
+from rramsim.verbs import campaigns, networks, plots, sensing, tradeoffs
 
 _FOLDER = Path(__file__).parent
-_STAGES, _END = "<!-- stages -->\n", "<!-- end of stages -->\n"
+VERBS = (sensing, campaigns, networks, tradeoffs, plots)
 _WRITTEN = "<!-- Written by docs/make_reference.py; do not edit. -->\n"
 
 
 def commands_page() -> str:
-    """Every command with its example, its arguments and options."""
-    parts = [_WRITTEN, "# Commands\n"]
-    parts.append(
-        "`rramsim COMMAND --help` says it too. Every command also takes `--quiet` (`-q`: no "
-        "progress on standard error) and `--verbose` (`-v`: what is decided, resumed and kept). "
-        "Exit status 0: worked, 2: your input is at fault, 1: anything else. Completion of "
-        "commands and options by the shell: `rramsim --install-completion`.\n"
-    )
-    for path, command in _leaves("rramsim", typer.main.get_command(app)):
+    """Every command with the question that it answers, and its example."""
+    parts = [
+        _WRITTEN,
+        "# Commands\n",
+        "`rramsim COMMAND --help` explains arguments and options. Every command takes `--quiet` "
+        "(`-q`) and `--verbose` (`-v`); `--json` prints one JSON object on standard output. Exit "
+        "status 0: worked, 2: your input is at fault, 1: anything else. "
+        "`rramsim --install-completion` completes commands in your shell.\n",
+    ]
+    for _, command in _leaves("rramsim", typer.main.get_command(app)):
         text = textwrap.dedent(command.help or "").strip()
         before, _, example = text.partition("Example: ")
-        parts.append(f"## {path}\n\n{_listed(before.strip())}\n")
-        if example:
-            parts.append(f"```sh\n{' '.join(example.split())}\n```\n")
-        rows = ["| | meaning | default |", "|---|---|---|"]
-        for parameter in command.params:
-            names = " ".join(f"`{name}`" for name in parameter.opts if name != "--help")
-            if parameter.param_type_name == "argument":
-                names = f"`{parameter.metavar or (parameter.name or '').upper()}`"
-            if not names or parameter.name in ("quiet", "verbose"):
-                continue
-            meaning = " ".join((getattr(parameter, "help", None) or "").split()).replace("|", "\\|")
-            default = parameter.default
-            shown = "" if default in (None, False, ()) or callable(default) else f"`{default}`"
-            rows.append(f"| {names} | {meaning} | {shown} |")
-        if len(rows) > 2:
-            parts.append("\n".join(rows) + "\n")
+        parts.append(f"{' '.join(before.split(chr(10) * 2)[0].split())}\n")
+        parts.append(f"```sh\n{' '.join(example.split())}\n```\n")
     return "\n".join(parts)
-
-
-def _listed(text: str) -> str:
-    """Help text as Markdown: what click leaves as it is stands as a listing."""
-    return re.sub(r"^\x08\n(.*?)(?=\n\n|\Z)", r"```text\n\1\n```", text, flags=re.S | re.M)
 
 
 def keys_page() -> str:
     """Every key of an experiment with its default and meaning."""
-    parts = [_WRITTEN, "# Keys of an experiment\n"]
-    parts.append(
-        "`rramsim init FILE` writes a file with all of them. Numbers may be written as SPICE "
-        'writes them ("50n", "10k"); where a list may stand, it is an axis of the sweep.\n'
-    )
+    parts = [
+        _WRITTEN,
+        "# Keys of an experiment\n",
+        "`rramsim init FILE` writes a file with all of them. In brackets: the default; then the "
+        "unit, the words that may stand, and `list` where a list may stand, an axis of the sweep. "
+        'Numbers may be written as SPICE writes them ("50n", "10k").\n',
+    ]
     for section, meaning, keys in experiment_keys():
-        parts.append(f"## [{section}]\n\n{meaning}\n")
-        rows = ["| key | default | meaning |", "|---|---|---|"]
-        for key, default, text in keys:
-            shown = f"`{default}`" if default else ""
-            rows.append(f"| `{key}` | {shown} | {text.replace('|', chr(92) + '|')} |")
-        parts.append("\n".join(rows) + "\n")
+        shown = [
+            f"* `{key}`{f' (`{default}`)' * bool(default)}: {text}" for key, default, text in keys
+        ]
+        parts += [f"## [{section}]\n", f"{meaning}\n", "\n".join(shown) + "\n"]
     return "\n".join(parts)
 
 
 def files_page() -> str:
-    """Every file of a run's folder, by the stage that makes it, with its columns."""
-    parts = [_WRITTEN, "# Files of a run\n"]
-    parts.append(
-        "What `rramsim run` leaves in its folder. Tables are CSV, labelled arrays netCDF, the rest "
-        "JSON; lines of `.jsonl` are how an interrupted run goes on. In an empty field there is no "
-        "value. Ends `_low` and `_high` are those of a 95 % interval; units stand at the end of a "
-        "name, in SI.\n"
+    """The stages with their files and what each column means; what many files have, once."""
+    parts = [
+        _WRITTEN,
+        "# Files of a run\n",
+        "What `rramsim run` leaves in its folder, by stage (\\*: with `--stage` only). Tables are "
+        "CSV, labelled arrays netCDF, the rest JSON; by lines of `.jsonl` an interrupted run goes "
+        "on. An empty field has no value. `_low` and `_high`, in JSON `low` and `high`, end a 95 % "
+        "interval.\n",
+    ]
+    files = {file.name: file for stage in STAGES for file in stage.files}.values()
+    many = Counter(
+        column
+        for file in files
+        for column in {(name.rpartition(".")[2], text) for name, text in _folded(file.columns())}
+        if not hasattr(file, "variables")
     )
+    common = {name: text for (name, text), times in many.items() if times > 1}
+    parts += ["In several files:\n", _listed(sorted(common.items())) + "\n"]
     for stage in STAGES:
-        parts.append(f"## {stage.name}\n\n{stage.answers}\n")
-        for file in stage.files:
-            parts.append(f"### {file.name}\n\n{file.holds.capitalize()} (`{file.schema}`).\n")
-            rows = [f"| `{name}` | {meaning} |" for name, meaning in file.columns()]
-            if rows:
-                parts.append("\n".join(["| | |", "|---|---|", *rows]) + "\n")
+        needs = [f"`{file.name}`" for file in stage.needs] + ["images"] * stage.images
+        reads = f" Reads {', '.join(needs)}." if needs else ""
+        star = "" if stage.of_run else " \\*"
+        parts.append(f"## {stage.name}{star}\n\n{stage.answers}{reads}\n")
+        parts += [_file(file, common) for file in stage.files]
     parts.append("## Of the folder\n")
-    for file in (EXPERIMENT, PROVENANCE):
-        parts.append(f"### {file.name}\n\n{file.holds.capitalize()} (`{file.schema}`).\n")
+    return "\n".join([*parts, *(_file(file, common) for file in (EXPERIMENT, PROVENANCE))])
+
+
+def _file(file: Any, common: dict[str, str]) -> str:
+    columns = _folded(file.columns())
+    top = [name for name, _ in columns if "." not in name]
+    own = {name: text for name, text in columns if common.get(name) != text and name in top}
+    if not columns:
+        return f"`{file.name}`: {file.holds}.\n"
+    over = getattr(file, "variables", {})
+    lines = [f"### {file.name}\n", f"{file.holds[0].upper()}{file.holds[1:]}.\n"]
+    if len(top) < len(columns):
+        told: set[str] = set()
+        lines += [", ".join(f"`{name}`{_inside(name, columns, told)}" for name in top) + ".\n"]
+        inner = {name.rpartition(".")[2]: text for name, text in columns if "." in name}
+        own |= {name: text for name, text in inner.items() if common.get(name) != text}
+    elif known := [f"`{name}`" for name in top if name not in own and not over]:
+        lines += [f"{', '.join(known)}{'; and' if own else '.'}\n"]
+    for at in dict.fromkeys(over.values()):
+        within = [(name, text) for name, text in columns if over[name] == at]
+        lines += [f"Over {', '.join(at)}:\n", _listed(within) + "\n"]
+    return "\n".join([*lines, *([_listed(own.items()) + "\n"] if own and not over else [])])
+
+
+def _inside(name: str, columns: Any, told: set[str]) -> str:
+    """The names inside an object in brackets, the same names once only."""
+    inside = [n for n, _ in columns if n.rpartition(".")[0] == name]
+    text = ", ".join(f"`{n.rpartition('.')[2]}`{_inside(n, columns, told)}" for n in inside)
+    again = text in told
+    told.add(text)
+    return f" ({text})" if text and not again else ""
+
+
+def _folded(columns: Any) -> list[tuple[str, str]]:
+    """The columns without the ends of intervals, which the name that they end tells."""
+    names = {name for name, _ in columns}
+    return [
+        (name, meaning)
+        for name, meaning in columns
+        if not (end := re.search(r"(^|[_.])(low|high)(?=_|$)", name))
+        or name.replace(end[0], "") not in names | {""}
+    ]
+
+
+def _listed(columns: Any) -> str:
+    return "\n".join(f"* `{name}`: {meaning}" for name, meaning in columns)
+
+
+def python_page() -> str:
+    """Every verb with the example of its docstring, in the order of the work."""
+    parts = [
+        _WRITTEN,
+        "# Python, task by task\n",
+        "`import rramsim as rs` gives these verbs; `help(rs.sweep)` and the API have arguments, "
+        "shapes, units and errors. A test runs each example.\n",
+    ]
+    for module in VERBS:
+        for name in sorted(module.__all__, key=lambda each: _line(getattr(module, each))):
+            text = inspect.getdoc(getattr(module, name)) or ""
+            examples = doctest.DocTestParser().get_examples(text)
+            if examples and hasattr(rramsim, name):
+                lines = [line for one in examples for line in _shown(one)]
+                first = text.split("\n")[0]
+                parts += [f"## rs.{name}\n", f"{first}\n", "\n".join(["```pycon", *lines, "```\n"])]
     return "\n".join(parts)
 
 
-def stages_table() -> str:
-    """The stages in their order: what they answer, read and write."""
-    rows = ["| stage | answers | reads | writes |", "|---|---|---|---|"]
-    for stage in STAGES:
-        needs = [f"`{file.name}`" for file in stage.needs] + ["images"] * stage.images
-        files = ", ".join(f"`{file.name}`" for file in stage.files)
-        name = stage.name if stage.of_run else f"{stage.name} \\*"
-        reads = ", ".join(["the experiment", *needs])
-        rows.append(f"| {name} | {stage.answers} | {reads} | {files} |")
-    return "\n".join([*rows, "", "\\* with `--stage` only\n"])
+def _line(value: Any) -> int:
+    """Where a verb stands in its module."""
+    return inspect.getsourcelines(value)[1] if inspect.isroutine(value) else 0
 
 
-def architecture_page() -> str:
-    """The page as it is, with the stages' table between its marks made anew."""
-    before, _, rest = (_FOLDER / "architecture.md").read_text().partition(_STAGES)
-    return f"{before}{_STAGES}\n{stages_table()}{_END}{rest.partition(_END)[2]}"
+def _shown(example: doctest.Example) -> list[str]:
+    if example.source.startswith("import rramsim"):
+        return []
+    first, *rest = example.source.splitlines()
+    return [f">>> {first}", *(f"... {line}" for line in rest), *example.want.splitlines()]
 
 
 def _leaves(path: str, command: Any) -> list[tuple[str, Any]]:
@@ -125,7 +177,7 @@ PAGES = {
     "commands.md": commands_page,
     "keys.md": keys_page,
     "files.md": files_page,
-    "architecture.md": architecture_page,
+    "python.md": python_page,
 }
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
+    "MEANINGS",
     "BoundaryRow",
     "ChipRow",
     "ChipsRecord",
@@ -32,6 +33,107 @@ __all__ = [
     "WearRow",
     "WithoutRecord",
 ]
+
+MEANINGS = {
+    "accuracy": "share of test images classified right",
+    "accuracy_without_errors": "accuracy without read errors",
+    "activations": "levels of the activations",
+    "accumulators_j": "accumulators",
+    "all": "with every source on",
+    "amplifier_j": "sense operations without clock and word line",
+    "architecture": "vgg, resnet or mlp",
+    "area_m2": "arrays and amplifiers",
+    "arrays": "arrays that each network takes",
+    "binary": "rate of wrong signs of binary weights",
+    "buffers_j": "activations, kept weights or partial sums",
+    "chip": "number of the chip",
+    "circuit": "which circuit",
+    "clock_energy_j": "mean energy of the driver of SEN",
+    "clock_j": "drivers of SEN",
+    "command": "the command that wrote last",
+    "commands": "every command that wrote",
+    "conditions": "one set of conditions",
+    "corner": "process corner",
+    "correct": "images classified right",
+    "count": "number",
+    "counts": "senses, written (-1, 0, +1) by read (-1, 0, +1, unconverged)",
+    "data": "the images",
+    "deviation": "standard deviation between chips",
+    "devices": "devices of the layer",
+    "draws": "draws of read errors",
+    "drivers_j": "drivers of the lines",
+    "endurance_writes": "writes that a device survives",
+    "energy_j": "mean energy of a sense operation",
+    "energy_se_j": "its standard error",
+    "engine": "what solved the circuit",
+    "ensembles": "one network on chips of one kind",
+    "epoch": "number of the epoch",
+    "epochs": "epochs of the training",
+    "events": "errors",
+    "failed": "senses without a result",
+    "fault": "what disagreed, or none",
+    "files": "SHA-256 of every file",
+    "highest": "highest over seeds or chips",
+    "images": "number of test images",
+    "interval": "which interval",
+    "kind": "chip, own (amplifiers) or iid (independent errors)",
+    "label": "the conditions in words",
+    "latency_s": "time of an inference",
+    "lowest": "lowest over seeds or chips",
+    "machine": "processor and system",
+    "map_converged": "whether the map's sense converged",
+    "map_energy_j": "energy of the map's sense",
+    "map_read": "what the map's sense reads",
+    "map_resolve_time_s": "resolve time of the map's sense",
+    "mean": "mean over chips",
+    "network": "name: architecture, width, weights, activations",
+    "nominal_read": "what is read",
+    "nominal_resolve_time_s": "resolve time of median devices without mismatch",
+    "note": "what limits the answer",
+    "percentile1": "1st percentile over chips",
+    "process": "name and hash of the process",
+    "products_j": "products",
+    "rate": "error rate",
+    "reference": "the engine that repeated senses",
+    "resets": "RESET pulses",
+    "resistances": "distributions of the devices",
+    "resolve_time_s": "mean resolve time",
+    "resolve_time_sd_s": "its standard deviation",
+    "schemas": "format of every file",
+    "seed": "seed",
+    "reason": "why",
+    "seeds": "seeds of the draws",
+    "senses": "sense operations",
+    "sets": "SET pulses",
+    "share": "the fall over the rate with every source on",
+    "task": "which task",
+    "temperature_c": "temperature",
+    "test_accuracy": "share of test images classified right, without read errors",
+    "thresholds_j": "thresholds of the activations",
+    "total_j": "sum of the parts",
+    "tree_j": "popcount trees",
+    "trials": "reads that could have made them",
+    "type1": "rate of sign flips of written ±1",
+    "type1_fall": "how much type 1 falls without the source",
+    "type2": "rate of written ±1 read as 0",
+    "type2_fall": "how much type 2 falls without the source",
+    "type3": "rate of written 0 read as ±1",
+    "type3_fall": "how much type 3 falls without the source",
+    "unconverged": "without convergence",
+    "value": "the fall",
+    "vdd_v": "supply",
+    "versions": "of rramsim, Python, ngspice and libraries",
+    "voltage_v": "voltage of each node",
+    "weights": "levels of the weights",
+    "width": "channels of the first layer, or hidden neurons",
+    "window_s": "sense window",
+    "without": "with one source off",
+    "word_line_energy_j": "mean energy of the word line's driver",
+    "word_line_j": "drivers of the word lines",
+    "writes_per_device": "writes of a device in the mean",
+    "written": "when it was written",
+}
+"""What a name means in every file, where its own field says nothing else."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -206,25 +308,24 @@ class ProvenanceRecord(Record):
 class _OfNetwork(Record):
     """What every row about a network says first."""
 
-    network: Annotated[str, Field(description="name: architecture, width, weights, activations")]
+    network: str
 
 
 TrainedWith = Annotated[
     str, Field(description="supply whose read errors were injected in training, or none")
 ]
-Data = Annotated[str, Field(description="the images")]
-Seed = Annotated[int, Field(description="seed")]
 LimitedBySamples = Annotated[
     bool, Field(description="an error type that was never seen is drawn from its prior")
 ]
+TrainedAgainst = Annotated[str, Field(description="error type and rate in training, or none")]
 
 
 class TrainingRow(_OfNetwork):
     """A row of `training.csv`: one epoch of one network."""
 
     trained_with_errors: TrainedWith
-    data: Data
-    seed: Seed
+    data: str
+    seed: int
     epoch: Count
     train_loss: Annotated[Known, Field(description="mean loss over the epoch")]
     train_accuracy: Annotated[
@@ -239,8 +340,8 @@ class WearRow(_OfNetwork):
     """A row of `wear.csv`: the writes of the devices of one layer."""
 
     trained_with_errors: TrainedWith
-    data: Data
-    seed: Seed
+    data: str
+    seed: int
     weight: Annotated[str, Field(description="the layer's weight")]
     devices: Annotated[int, Field(gt=0)]
     sets: Count
@@ -261,16 +362,16 @@ class _Tested(_OfNetwork):
     weights: str
     activations: str
     trained_with_errors: TrainedWith
-    data: Data
+    data: str
 
 
 class TradeoffRow(Conditions, _Tested):
     """A row of `tradeoff.csv`: one network under one set of conditions."""
 
-    type1: Annotated[Possible, Field(description="rate of sign flips of written ±1")]
-    type2: Annotated[Possible, Field(description="rate of written ±1 read as 0")]
-    type3: Annotated[Possible, Field(description="rate of written 0 read as ±1")]
-    binary: Annotated[Possible, Field(description="rate of wrong signs of binary weights")]
+    type1: Possible
+    type2: Possible
+    type3: Possible
+    binary: Possible
     rates_by: Annotated[str, Field(description="how each rate was found, and by which engine")]
     limited_by_samples: LimitedBySamples
     accuracy: Annotated[Share, Field(description="mean over draws of read errors")]
@@ -300,14 +401,14 @@ class CostRow(Conditions, _OfNetwork):
     width: Count
     weights: str
     trained_with_errors: TrainedWith
-    data: Data
+    data: str
     limited_by_samples: LimitedBySamples = False
     accuracy: Share
     accuracy_low: Share
     accuracy_high: Share
     accuracy_without_errors: Share
     flow: Annotated[str, Field(description="how often each weight is read")]
-    senses: Annotated[Count, Field(description="sense operations")]
+    senses: Count
     amplifier_j: Known
     clock_j: Known
     word_line_j: Known
@@ -332,9 +433,9 @@ class CostRow(Conditions, _OfNetwork):
 class ChipRow(_OfNetwork):
     """A row of `chips.csv`: one chip that holds one network."""
 
-    kind: Annotated[str, Field(description="chip, own (amplifiers) or iid (independent errors)")]
+    kind: str
     chip: Count
-    data: Data
+    data: str
     images: Count
     correct: Count
     accuracy: Share
@@ -342,7 +443,7 @@ class ChipRow(_OfNetwork):
     type1: Possible
     type2: Possible
     type3: Possible
-    writes_per_device: Annotated[Known, Field(description="writes of a device in the mean")]
+    writes_per_device: Known
     verify_failed: Annotated[Known, Field(description="devices that no write verified")]
 
 
@@ -363,16 +464,16 @@ class BoundaryRow(Conditions):
     never_zero: Annotated[Count, Field(description="draws in which no resistance reads 0")]
     engine: str
     circuit: str
-    seed: Seed
+    seed: int
 
 
 class ToleranceRow(_OfNetwork):
     """A row of `tolerance.csv`: one trained network read with one rate of one error type."""
 
     weights: str
-    seed: Seed
-    trained_with: Annotated[str, Field(description="error type and rate in training, or none")]
-    data: Data
+    seed: int
+    trained_with: TrainedAgainst
+    data: str
     epochs: Count
     type: Annotated[int, Field(ge=1, le=3, description="error type")]
     rate: Share
@@ -387,9 +488,9 @@ class ToleranceRow(_OfNetwork):
 class ToleratedRow(_OfNetwork):
     """A row of `tolerated_rates.csv`: the rate at which `max_loss` points are lost."""
 
-    trained_with: Annotated[str, Field(description="error type and rate in training, or none")]
+    trained_with: TrainedAgainst
     type: Annotated[int, Field(ge=1, le=3, description="error type")]
-    seeds: Count
+    seeds: Annotated[Count, Field(description="number of trainings")]
     accuracy_without_errors: Share
     max_loss: Annotated[float, Field(description="points of accuracy")]
     tolerated_rate: Annotated[Beyond, Field(description="geometric mean over seeds")]

@@ -35,7 +35,7 @@ class ChipModel:
 
     `devices`: "frozen", or "redrawn" at every read. `amplifiers`: one "shared" by the rows of a
     column, a mismatch of its "own" for every synapse, or "none" (nominal transistors).
-    `read_noise_ln`: deviation of ln R from one read to the next, of each device on its own.
+    `read_noise_ln`: SD of ln R from one read to the next, of each device on its own.
     `verify`: program again what lies outside its band.
     """
 

@@ -152,7 +152,7 @@ def mirror_of(circuit: SenseCircuit, conditions: SenseConditions) -> tuple[NDArr
 
 
 def spread_ln(surface: ReadSurface, y: float) -> float:
-    """Deviation of the critical ln R that mismatch causes at ln R_blb = y, to first order."""
+    """SD of the critical ln R that mismatch causes at ln R_blb = y, to first order."""
     point = min(max((y - surface.low_ln) / surface.step_ln, 0.0), len(surface.nominal) - 1.0)
     gains = surface.gains @ surface.shapes[round(point)]
     return math.sqrt(float(gains @ gains))

@@ -147,7 +147,7 @@ class SenseCircuit:
         return self.column.threshold * conditions.vdd_v
 
     def noise_sigma_v(self, conditions: SenseConditions) -> float:
-        """Deviation of the noise between the outputs when they are let go, in volt.
+        """Standard deviation of the noise between the outputs when they are released, in volt.
 
         The reset switches leave the sampled thermal noise kT/C on each of the two output nodes;
         the latch's own transistors are taken to add as much again while it decides (a factor of 2,

@@ -63,7 +63,7 @@ class AccuracyLoss:
         """The loss that at least `share` of chips stay below, with 95 % confidence.
 
         The one-sided tolerance limit of a normal distribution (Hahn and Meeker, Statistical
-        Intervals, 1991, ch. 4: mean + k deviations, k from the noncentral t) of which the draws are
+        Intervals, 1991, ch. 4: mean + k SD, k from the noncentral t) of which the draws are
         a sample, each draw one chip; the images' part is added in squares. Infinite for a single
         draw. Raises `InputError` for a share outside 0.5 to 1.
 

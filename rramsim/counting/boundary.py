@@ -81,7 +81,7 @@ def zero_boundary(
 
     Both devices have the same resistance, so mismatch alone decides which side falls first; the
     boundary is known to `resolution` (relative). With `spread_ln` the two are drawn log-normally,
-    with this deviation of ln R, around what is then their median: the share of draws whose boundary
+    with this SD of ln R, around what is then their median: the share of draws whose boundary
     lies above a median is the type 3 error rate of devices with that median, so the quantile 1 - p
     is the median that gives the rate p. Every set of conditions sees the same draws. That a higher
     resistance reads 0 once a lower one does is assumed inside the bracket.

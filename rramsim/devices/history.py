@@ -106,7 +106,7 @@ def open_hfo2_statistics(
     """The statistics of an open set of HfO2 cells, with medians that may be set.
 
     Measured on 712 HfO2 1T1R cells over 300 cycles of 100 ns pulses without verify: LRS median
-    4.93 kOhm, deviation of ln R 0.216, skewness +4.8, cycle part 0.129, cell part 0.122, lag-1
+    4.93 kOhm, SD of ln R 0.216, skewness +4.8, cycle part 0.129, cell part 0.122, lag-1
     0.34; HRS 85 kOhm, 1.18, skewness 0, 0.74, 0.91, 0.19; correlation of the cells' ln HRS and
     ln LRS -0.34. The LRS's parts are turned into shares of the normal score (`history`); the lag
     and the correlation are used for the scores as they were measured for ln R.

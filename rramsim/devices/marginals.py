@@ -60,7 +60,7 @@ def _check_median(median_ohm: float) -> None:
 
 def _check_sigma(sigma_ln: float) -> None:
     if not (math.isfinite(sigma_ln) and 0 <= sigma_ln <= 5):
-        raise InputError(f"sigma_ln = {sigma_ln}: must be between 0 and 5 (deviation of ln R)")
+        raise InputError(f"sigma_ln = {sigma_ln}: must be between 0 and 5 (SD of ln R)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class LogNormal:
         return self.quantile(rng.standard_normal(samples))
 
     def scaled(self, median_ohm: float) -> "LogNormal":
-        """The same deviation of ln R around another median."""
+        """The same SD of ln R around another median."""
         return replace(self, median_ohm=median_ohm)
 
     @property

@@ -43,7 +43,7 @@ class Retention:
     """
 
     relaxation_ln: float = 0.1
-    """Deviation of ln R that relaxation adds per root decade of time."""
+    """SD of ln R that relaxation adds per root decade of time."""
     drift_ln: float = 0.0
     onset_s: float = 1.0
     activation_ev: float = 1.5

@@ -16,12 +16,7 @@ __all__ = ["ChipsSection"]
 class ChipsSection(Section):
     """[chips]: virtual chips that hold the networks; its presence makes `rramsim run` test them.
 
-    Conditions: `vdd_v` (one of [sense]; its first if left out) at the first temperature, corner and
-    window of [sense]. `compare` also tests as many "iid" draws at the chips' mean rates, and chips
-    whose synapses each have an amplifier of their "own". `cell_share` is the part of ln R's
-    variance that stays with a cell when it is written again (LRS, HRS). Verify acts if
-    `verify_hrs_min_ohm` or `verify_lrs_max_ohm` is given. `read_noise_ln` per read; `age_s` with
-    `relaxation_ln` per root decade (see `rramsim.devices.Retention`).
+    They are read at the first temperature, corner and window of [sense].
     """
 
     count: int = Field(default=100, ge=2, le=100_000)
@@ -33,7 +28,7 @@ class ChipsSection(Section):
     compare: list[Literal["iid", "own"]] = ["iid"]
     """Also test independent errors ("iid"), and an amplifier for each synapse ("own")."""
     read_noise_ln: Quantity = 0.0
-    """Deviation of ln R from read to read."""
+    """SD of ln R from read to read."""
     age_s: Quantity = 0.0
     """Time since programming."""
     relaxation_ln: Quantity = setting(Retention, "relaxation_ln")

@@ -24,11 +24,9 @@ __all__ = ["DeviceSection"]
 class DeviceSection(Section):
     """[device]: where the resistances' statistics come from.
 
-    A log-normal LRS and HRS by their medians and deviations; or a `model` file of `rramsim devices
-    fit`; or `measurements`, fitted when the experiment is read; or the programming voltages
-    `set_word_line_v` and `reset_source_line_v`. With the last three a median given too replaces
-    theirs and the shape is kept. `kind` chooses the fitted family. `age_s` lets relaxation widen
-    both states before they are read (`rramsim.devices.Retention`).
+    Log-normal by medians and standard deviations; or a `model` file; or `measurements`; or the
+    programming voltages `set_word_line_v` and `reset_source_line_v`. With the last three, a median
+    given too replaces theirs and keeps the shape.
     """
 
     model: str | None = None
@@ -55,11 +53,11 @@ class DeviceSection(Section):
     lrs_median_ohm: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.median_ohm])
     """Median of the low-resistance state."""
     lrs_sigma_ln: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.sigma_ln])
-    """Deviation of ln R of the low-resistance state; log-normal."""
+    """SD of ln R of the low-resistance state; log-normal."""
     hrs_median_ohm: Quantity | None = Field(default=None, examples=[DEFAULT_HRS.median_ohm])
     """Median of the high-resistance state."""
     hrs_sigma_ln: Quantity | None = Field(default=None, examples=[DEFAULT_HRS.sigma_ln])
-    """Deviation of ln R of the high-resistance state; log-normal."""
+    """SD of ln R of the high-resistance state; log-normal."""
     age_s: Quantity | None = None
     """Time since programming, over which both states relax. Left out: fresh."""
     age_temperature_c: Quantity | None = Field(

@@ -13,11 +13,7 @@ __all__ = ["ErrorsSection"]
 
 
 class ErrorsSection(Section):
-    """[errors]: how the bit-error rates are counted.
-
-    `max_step_s` is ngspice's largest step, `tolerance_v` batch's local error; `certify_samples`
-    of a batch campaign are sensed again by ngspice.
-    """
+    """[errors]: how the bit-error rates are counted."""
 
     engine: Literal["ngspice", "batch"] = "ngspice"
     """ngspice, the reference; or batch, hundreds of times faster and checked by it."""

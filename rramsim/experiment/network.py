@@ -27,11 +27,7 @@ class NetworkSection(Section):
 
 
 class TrainingSection(Section):
-    """[training]: how the networks learn, and from which images.
-
-    `errors_vdd_v` trains with the errors read at that supply injected. `min_steps` raises `epochs`
-    on a small data set until that many batches have been seen.
-    """
+    """[training]: how the networks learn, and from which images."""
 
     rule: Literal["backprop", "ep", "holomorphic-ep", "ternary-ep"] = "backprop"
     """Back-propagation, or a rule of equilibrium propagation (see [equilibrium])."""
@@ -60,7 +56,7 @@ class TrainingSection(Section):
 
 
 class TestSection(Section):
-    """[test]: draws of the read errors at each point, and test images used (0 for all)."""
+    """[test]: how the networks are tested."""
 
     draws: int = Field(default=3, ge=1, le=1000)
     """Draws of the read errors at every point."""

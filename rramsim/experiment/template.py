@@ -14,8 +14,7 @@ from rramsim.experiment.values import ListOf, Section
 __all__ = ["experiment_keys", "experiment_template"]
 
 _UNITS = {
-    "v": "V", "s": "s", "f": "F", "ohm": "ohm", "c": "degrees Celsius", "ln": "units of ln R",
-    "um": "um",
+    "v": "V", "s": "s", "f": "F", "ohm": "ohm", "c": "°C", "ln": "of ln R", "um": "um",
 }  # fmt: skip
 _WIDTH = 100
 _HEAD = """\
@@ -23,8 +22,9 @@ _HEAD = """\
 #
 #   rramsim run THIS.toml --out runs/mine
 #
-# Numbers may be written as SPICE writes them: "50n", "10k". Where a list may stand, each of its
-# values is simulated: an axis of the sweep. A line that begins with "# key =" has no default.
+# In brackets: the unit, the words that may stand, and "list" where a list may stand, whose values
+# are an axis of the sweep. Numbers may be written as SPICE writes them: "50n", "10k". A line that
+# begins with "# key =" has no default.
 """
 
 
@@ -98,11 +98,11 @@ def _comment(text: str) -> list[str]:
 
 def _meaning(key: str, info: FieldInfo) -> str:
     unit = _UNITS.get(key.rsplit("_", 1)[-1]) if "_" in key else None
-    notes = [f"in {unit}"] if unit else []
+    notes = [unit] if unit else []
     if choices := _choices(info.annotation):
-        notes.append("one of " + ", ".join(choices))
+        notes.append(", ".join(choices))
     if _is_axis(info):
-        notes.append("or a list")
+        notes.append("list")
     told = f" ({'; '.join(notes)})" if notes else ""
     return f"{info.description}{told}"
 

@@ -1,4 +1,4 @@
-"""[tolerance]: which error rates the networks stand, type by type."""
+"""[tolerance]: which error rates the networks tolerate, type by type."""
 
 from typing import Literal, Self
 
@@ -12,9 +12,8 @@ __all__ = ["ToleranceSection"]
 class ToleranceSection(Section):
     """[tolerance]: how much of each error type the networks tolerate, for stage tolerance.
 
-    Binary weights have type 1 only (sign flips). `train_rates` trains a network for each type with
-    errors of that type at that rate, beside one without; all are held to the accuracy of the one
-    without.
+    Binary weights have type 1 only (sign flips). All networks are held to the accuracy of the one
+    trained without errors.
     """
 
     types: ListOf[Literal[1, 2, 3]] = [1, 2, 3]

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
-from rramsim.records import Record
+from rramsim.records import MEANINGS, Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,8 +223,8 @@ class Dataset(ResultFile["xr.Dataset"]):
         save_dataset(dataset.assign_attrs(schema=self.schema), self.path(folder))
 
     def columns(self) -> tuple[tuple[str, str], ...]:
-        """The variables with their dimensions."""
-        return tuple((name, f"over {', '.join(at)}") for name, at in self.variables.items())
+        """The variables."""
+        return tuple((name, _meaning(name, None)) for name in self.variables)
 
     def _load(self, path: Path) -> "xr.Dataset":
         from rramsim.counting import load_dataset
@@ -240,18 +240,30 @@ class Dataset(ResultFile["xr.Dataset"]):
         return dataset
 
 
-_UNITS = {
-    "v": "V", "s": "s", "c": "°C", "j": "J", "ohm": "Ω", "m2": "m²", "w": "W",
-}  # fmt: skip
+_UNITS = {"v": "V", "s": "s", "c": "°C", "j": "J", "ohm": "Ω", "m2": "m²"}
+
+
+def _meaning(name: str, text: str | None) -> str:
+    """What a field means, with the unit that its name ends in."""
+    unit = _UNITS.get(name.rpartition("_")[2], "") if "_" in name else ""
+    return "; ".join(part for part in (unit, text or MEANINGS.get(name)) if part)
 
 
 def _columns(record: type[Record]) -> tuple[tuple[str, str], ...]:
-    """Fields with their unit, which the name ends in, and their meaning."""
+    """Fields with their unit and meaning; those of an object inside it follow, behind a dot."""
     found = []
     for name, field in record.model_fields.items():
-        unit = _UNITS.get(name.rpartition("_")[2], "") if "_" in name else ""
-        found.append((name, "; ".join(text for text in (unit, field.description) if text)))
+        found.append((name, _meaning(name, field.description)))
+        inner = _inner(field.annotation)
+        found += [(f"{name}.{part}", text) for part, text in _columns(inner)] if inner else []
     return tuple(found)
+
+
+def _inner(annotation: Any) -> type[Record] | None:
+    """The record of an object, or of a list or table of objects."""
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _inner(part))), None)
 
 
 def _first(error: ValidationError) -> str:

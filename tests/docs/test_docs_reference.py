@@ -10,6 +10,7 @@ import typer
 
 from rramsim.cli.app import app
 from rramsim.experiment import Experiment
+from rramsim.stages import STAGES
 
 DOCS = Path(__file__).parents[2] / "docs"
 spec = importlib.util.spec_from_file_location("make_reference", DOCS / "make_reference.py")
@@ -30,7 +31,14 @@ def test_no_key_is_missing():
     for section in Experiment.model_fields:
         if section != "folder":
             assert f"## [{section}]" in text
-    assert text.count("\n| `") > 100
+    assert text.count("\n* `") > 100
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_every_column_has_a_meaning(stage):
+    for file in stage.files:
+        for name, meaning in make_reference._folded(file.columns()):
+            assert meaning.rpartition("; ")[2] not in ("", "V", "s", "°C", "J", "Ω", "m²"), name
 
 
 @pytest.mark.parametrize("path", LEAVES)

@@ -1,13 +1,17 @@
 """Every notebook runs from top to bottom; its own assertions hold."""
 
 import re
+from importlib import util
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+DOCS = Path(__file__).parents[2] / "docs"
+spec = util.spec_from_file_location("make_gallery", DOCS / "make_gallery.py")
+make_gallery = util.module_from_spec(spec)
+spec.loader.exec_module(make_gallery)
+NOTEBOOKS = make_gallery.NOTEBOOKS
 
 
 def test_there_are_notebooks():
@@ -23,11 +27,8 @@ def test_a_notebook_uses_the_public_face_alone(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path, tmp_path, monkeypatch):
+def test_a_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "strip it before committing"
-    client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
-    )
-    monkeypatch.setenv("RRAMSIM_QUICK", "1")
-    client.execute()
+    shown = nbformat.read(make_gallery.executed(path), as_version=4)
+    assert any(cell.get("outputs") for cell in shown.cells)

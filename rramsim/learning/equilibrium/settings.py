@@ -66,7 +66,7 @@ class EstimatorSettings:
     periods: int = 3
     """Turns of a continuous nudge."""
     noise: float = 0.0
-    """Deviation of the noise in every neuron's input."""
+    """SD of the noise in every neuron's input."""
     order: Order = "synchronous"
     """All layers at once, or the odd ones and then the even ones."""
     conjugates: bool = True
