@@ -58,7 +58,7 @@ MEANINGS = {
     "count": "number",
     "counts": "senses, written (-1, 0, +1) by read (-1, 0, +1, unconverged)",
     "data": "the images",
-    "deviation": "standard deviation between chips",
+    "deviation": "SD between chips",
     "devices": "devices of the layer",
     "draws": "draws of read errors",
     "drivers_j": "drivers of the lines",

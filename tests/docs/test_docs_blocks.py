@@ -105,7 +105,7 @@ def _run(block: Block) -> None:
         "\n".join(map(shlex.join, block.commands)) if block.language == "console" else block.text
     )
     done = subprocess.run(
-        ["bash", "-euc", script], capture_output=True, text=True, check=False, timeout=300
+        ["bash", "-euc", script], capture_output=True, text=True, check=False, timeout=900
     )
     assert done.returncode == 0, f"{block.name}: {done.stdout}\n{done.stderr}"
     if block.language == "console":
