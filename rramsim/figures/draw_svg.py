@@ -203,7 +203,8 @@ class _Plot:
     def _cells(self, body: Element, cells: Cells) -> None:
         left, top, right, bottom = self._place
         width, height = (right - left) / len(cells.x), (bottom - top) / len(cells.y)
-        group = add(body, "g", class_="cells")
+        # Without antialiasing, so that no seam shows between neighbours.
+        group = add(body, "g", class_="cells", shape_rendering="crispEdges")
         upwards = self.y.at(cells.y[0]) > self.y.at(cells.y[-1])
         for row, shades in enumerate(cells.shades):
             at_y = bottom - (row + 1) * height if upwards else top + row * height
@@ -214,8 +215,8 @@ class _Plot:
                 value = float(shade) if shade else 0.0
                 kind = "zero" if value == 0 else "plus2" if value > 0 else "minus2"
                 add(
-                    group, "rect", x=left + begin * width, y=at_y, width=count * width + 0.3,
-                    height=height + 0.3, class_=kind if shade else "lost",
+                    group, "rect", x=left + begin * width, y=at_y, width=count * width,
+                    height=height, class_=kind if shade else "lost",
                     fill_opacity=None if not value else 0.15 + 0.85 * abs(value),
                 )  # fmt: skip
                 begin += count
