@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 __all__ = [
     "MEANINGS",
     "BoundaryRow",
+    "ChipRateRecord",
     "ChipRow",
     "ChipsRecord",
     "Conditions",
@@ -278,9 +279,25 @@ class EnsembleRecord(Record):
     writes_per_device: float | None = None
 
 
+class ChipRateRecord(Record):
+    """How often chips misread with one type of error, and the rate of these devices as it is.
+
+    `chips`: share of all reads of all chips, decided by the fitted surface; `rate` with its 95 %
+    interval: of single senses, None where the chips' devices are not those of [device].
+    """
+
+    type: str
+    chips: Share | None
+    rate: Share | None
+    low: Share | None
+    high: Share | None
+    by: str
+
+
 class ChipsRecord(Record):
     """`chips.json`."""
 
+    rates: list[ChipRateRecord] = []
     data: str
     images: Count
     conditions: str

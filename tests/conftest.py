@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,6 +13,7 @@ import torch
 from hypothesis import settings
 
 from rramsim.circuits import SenseCircuit, sense_circuit
+from rramsim.cli import app as program
 from rramsim.processes import Process, load_process
 
 # Machines under load are no reason to fail: examples have no time limit.
@@ -48,6 +49,21 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def rramsim(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """Run the program in this process; returns (exit status, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["rramsim", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            program.main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return end.value.code, captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

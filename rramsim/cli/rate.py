@@ -105,9 +105,7 @@ def rate_command(
         ),
         failure or f"type {type_}",
         written=written,
-    )
-    asked = replace(
-        asked, resistances=_resistances(base, experiment, lrs, lrs_sigma, hrs, hrs_sigma)
+        resistances=_resistances(base, experiment, lrs, lrs_sigma, hrs, hrs_sigma),
     )
     if engine is _Engine.ngspice:
         asked = replace(asked, engine=NgspiceEngine(max_step_s=base.errors.max_step_s))

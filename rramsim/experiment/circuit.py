@@ -139,6 +139,8 @@ class SenseSection(Section):
     window_s: ListOf[Quantity] = setting(
         SenseConditions, "window_s", default=[SenseConditions.window_s]
     )
+    refine: int = Field(default=0, ge=0, le=100)
+    """Supplies that the sweep adds halfway where errors of ±1 change most, at most so many."""
     mismatch: bool = True
     """Whether every sense draws its transistors' mismatch."""
     noise: bool = False

@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rramsim.engines import BatchEngine
 from rramsim.experiment import Experiment, load_experiment
 from rramsim.explore.accuracy import AccuracyTable
-from rramsim.explore.controls import make_controls
+from rramsim.explore.controls import Setting, make_controls
 from rramsim.explore.explorer import Explorer
 from rramsim.stages import RunFolder
+from rramsim.stages.rates import rate_cells
 from rramsim.stages.sweep import SENSE
 from rramsim.stages.tradeoff import TRADEOFF
+
+if TYPE_CHECKING:
+    from rramsim.rare import FailureRate
 
 __all__ = ["Subject", "load_subject"]
 
@@ -24,6 +29,18 @@ class Subject:
     explorer: Explorer
     accuracy: AccuracyTable | None
     lack: str = ""
+
+    def rates(self, setting: Setting) -> "dict[str, FailureRate]":
+        """The rate of each error type ("type 1", ...) at a setting, down to 1e-9.
+
+        The same question as `rramsim rate` and the map ask, so the same answer; some ten seconds
+        each where errors are too rare to count. Raises `InputError` as they do, and for a setting
+        that the controls do not offer.
+        """
+        self.explorer.controls.check(setting)
+        devices = self.explorer.resistances_at(setting)
+        cells = rate_cells(self.experiment, [setting.conditions], resistances=devices)
+        return {cell.failure.criterion.name: cell.answer() for cell in cells}
 
 
 def load_subject(

@@ -1,13 +1,14 @@
 """Values of the explorer as parts of its page."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rramsim.counting import SenseTally
 from rramsim.devices import WRITTEN
 from rramsim.experiment import Experiment
-from rramsim.explore.controls import Controls
+from rramsim.explore.controls import Controls, Setting
 from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Answer
 from rramsim.explore.loading import Subject
 from rramsim.figures import report as parts
@@ -24,7 +25,10 @@ from rramsim.figures.senses import sense_chart
 from rramsim.records import RateRecord
 from rramsim.version import __version__
 
-__all__ = ["answer_html", "frame_html"]
+if TYPE_CHECKING:
+    from rramsim.rare import FailureRate
+
+__all__ = ["answer_html", "frame_html", "rates_html"]
 
 _SIGNED = {-1: "−1", 0: "0", 1: "+1"}
 _PAIRS = {-1: "−1 (HRS/LRS)", 0: "0 (HRS/HRS)", 1: "+1 (LRS/HRS)"}
@@ -103,7 +107,6 @@ def answer_html(answer: Answer, subject: Subject) -> str:
         kind: RateRecord.model_validate(getattr(answer.statistics, kind).as_dict())
         for kind in TYPES
     }
-    label = f"{at.conditions.label}, HRS {engineering(at.hrs_median_ohm, 'Ω')}"
     return parts.render_answer(
         (
             _waveforms(answer, subject.explorer.controls),
@@ -111,10 +114,29 @@ def answer_html(answer: Answer, subject: Subject) -> str:
             _senses(answer),
             _accuracy(answer, subject),
         ),
-        summary=f"{label}: {answer.senses} senses of each weight",
+        summary=f"{_label(at)}: {answer.senses} senses of each weight",
         told="; ".join(f"{name}: {rate_text(rates[kind])}" for kind, name in TYPES.items()),
         senses=answer.senses,
     )
+
+
+def rates_html(setting: Setting, rates: "dict[str, FailureRate]") -> str:
+    """The part of the page that shows every rate at a setting, the rare ones included."""
+    label = _label(setting)
+    panel = parts.ExplorerPanel(
+        key="found",
+        title=f"Every error rate at {label}",
+        table=Table(
+            title="Error rates with 95 % intervals, as rramsim rate and the map find them",
+            header=("type", "rate"),
+            rows=tuple((name, f"{rates[name.partition(':')[0]]}") for name in TYPES.values()),
+        ),
+    )
+    return parts.render_answer((panel,), summary=label, told=panel.title, senses=0)
+
+
+def _label(setting: Setting) -> str:
+    return f"{setting.conditions.label}, HRS {engineering(setting.hrs_median_ohm, 'Ω')}"
 
 
 def _waveforms(answer: Answer, controls: Controls) -> parts.ExplorerPanel:
@@ -158,8 +180,9 @@ def _rates(rates: dict[str, RateRecord]) -> parts.ExplorerPanel:
             ),
             numeric=(1, 2),
         ),
-        note="An arrow stands at the upper end of the interval where no error was seen. Every "
-        "setting senses the same devices and transistors.",
+        note="Counted in few senses: an arrow stands at the upper end of the interval where no "
+        "error was seen; “Find rare rates” says more. Every setting senses the same devices and "
+        "transistors.",
     )
 
 

@@ -1,6 +1,6 @@
 """The explorer's pages over HTTP, for this machine alone.
 
-Three fixed texts and one computed answer; no path is ever looked up in a file system. A request
+Three fixed texts and two computed answers; no path is ever looked up in a file system. A request
 must name this machine as its host, so that a web page elsewhere cannot reach the explorer through a
 name of its own (DNS rebinding), and pages of other sites may neither ask nor read.
 """
@@ -23,7 +23,7 @@ from rramsim.exceptions import InputError, MachineError
 from rramsim.explore.controls import Setting
 from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES
 from rramsim.explore.loading import Subject
-from rramsim.explore.presentation import answer_html, frame_html
+from rramsim.explore.presentation import answer_html, frame_html, rates_html
 from rramsim.figures.report import explorer_assets
 
 __all__ = ["LOOPBACK", "explorer_app", "loopback_socket", "serve"]
@@ -74,30 +74,43 @@ def explorer_app(subject: Subject) -> Starlette:
     def page(request: Request) -> Response:
         return HTMLResponse(frame, headers=_HEADERS)
 
-    def answer(request: Request) -> Response:
+    def answered(request: Request, make: Callable[[_Question], str]) -> Response:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _refused("answers are for the explorer's own page", 403)
         items = request.query_params.multi_items()
         if len(dict(items)) != len(items):
             return _refused("a parameter stands there twice", 422)
         try:
-            question = _Question.model_validate(dict(items))
-            found = subject.explorer.answer(
-                question.setting(), written=question.written, senses=question.senses
-            )
+            found = make(_Question.model_validate(dict(items)))
         except ValidationError as error:
             first = error.errors()[0]
             return _refused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", 422)
         except InputError as error:
             return _refused(str(error), 422)
-        return HTMLResponse(answer_html(found, subject), headers=_HEADERS)
+        return HTMLResponse(found, headers=_HEADERS)
+
+    def answer(request: Request) -> Response:
+        def make(question: _Question) -> str:
+            found = subject.explorer.answer(
+                question.setting(), written=question.written, senses=question.senses
+            )
+            return answer_html(found, subject)
+
+        return answered(request, make)
+
+    def rates(request: Request) -> Response:
+        def make(question: _Question) -> str:
+            setting = question.setting()
+            return rates_html(setting, subject.rates(setting))
+
+        return answered(request, make)
 
     assets = [
         Route(f"/{name}", _text(text, media_type)) for name, (media_type, text) in
         explorer_assets().items()
     ]  # fmt: skip
     return Starlette(
-        routes=[Route("/", page), Route("/answer", answer), *assets],
+        routes=[Route("/", page), Route("/answer", answer), Route("/rates", rates), *assets],
         middleware=[
             Middleware(
                 TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"], www_redirect=False

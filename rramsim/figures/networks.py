@@ -12,8 +12,9 @@ from rramsim.figures.rates import TYPES
 from rramsim.figures.tradeoffs import MOST_LOSS, by_network
 
 __all__ = [
-    "chips_figure", "chips_table", "gradient_bias_figure", "noise_robustness_figure",
-    "tolerance_figure", "training_figure", "training_table", "wear_figure", "wear_table",
+    "chip_rates_table", "chips_figure", "chips_table", "gradient_bias_figure",
+    "noise_robustness_figure", "tolerance_figure", "training_figure", "training_table",
+    "wear_figure", "wear_table",
     "width_figure",
 ]  # fmt: skip
 
@@ -277,6 +278,23 @@ def chips_table(ensembles: Sequence[Any]) -> Table:
         ),
         numeric=(2, 3, 4, 5, 6, 7),
     )  # fmt: skip
+
+
+def chip_rates_table(rates: Sequence[Any]) -> list[Table]:
+    """What chips misread, beside the rates of single senses of the same devices."""
+    rows = tuple(
+        (
+            one.type, "" if one.chips is None else f"{one.chips:.3g}",
+            "" if one.rate is None else f"{one.rate:.3g} ({one.low:.3g} to {one.high:.3g})", one.by,
+        )
+        for one in rates
+    )  # fmt: skip
+    title = (
+        "Error rates of all chips, by the fitted read surface, beside those of single senses; "
+        "where they differ the chips' are an approximation"
+    )
+    header = ("error", "all chips", "single senses (95 %)", "found by")
+    return [Table(title=title, header=header, rows=rows, numeric=(1, 2))][: len(rows)]
 
 
 def _percentile(one: Any) -> str:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.rates import ERROR_TYPES, RateRow, rate_cells, solved_cells
+from rramsim.stages.rates import RateRow, rate_cells, solved_cells
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Rows, Table
 from rramsim.stages.stage import Stage, Work
@@ -33,7 +33,7 @@ def _lacks(experiment: "Experiment") -> str:
 
 def _run(work: Work) -> None:
     """Find all three rates at every point of [sense] into `ber_map.csv` and a figure."""
-    cells = rate_cells(work.experiment, work.experiment.make_conditions(), ERROR_TYPES)
+    cells = rate_cells(work.experiment, work.experiment.make_conditions())
     RATES.write(work.folder, solved_cells(work, cells, ROWS.path(work.folder)))
 
 

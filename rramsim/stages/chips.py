@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rramsim.durable import Job, RowFile, Say
+from rramsim.exceptions import InputError
 from rramsim.identity import identity
 from rramsim.records import ChipRow, ChipsRecord
 from rramsim.stages.evaluations import network_digest, network_version, tested_images
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.rates import ERROR_TYPES, FOUND, rate_cells, solved_cells
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Document, Rows, Table
 from rramsim.stages.stage import Stage, Work
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rramsim.chips import ChipModel, ReadSurface
+    from rramsim.circuits import SenseConditions
+    from rramsim.counting import ErrorStatistics
     from rramsim.engines import SenseEngine
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
@@ -69,6 +73,7 @@ def _run(work: Work) -> None:
     kinds = ["chip", *(kind for kind in ("own", "iid") if kind in section.compare)]
     total, done = len(networks) * (1 + len(kinds) * section.count), 0
     rows: list[dict[str, Any]] = []
+    read = ErrorStatistics(counts=np.zeros((3, 4), dtype=np.int64))
     with RowFile(ROWS.path(folder), parse=_checked) as known:
 
         def gathered(jobs: list[Job]) -> list[dict[str, Any]]:
@@ -89,6 +94,7 @@ def _run(work: Work) -> None:
                 for index, found in enumerate(gathered(jobs)):
                     if kind == "chip":
                         pooled += ErrorStatistics(counts=np.array(found["counts"]))
+                        read += ErrorStatistics(counts=np.array(found["counts"]))
                     rows.append(
                         _row(trained, data, tests.images, kind, index, found, clean["correct"])
                     )
@@ -101,6 +107,7 @@ def _run(work: Work) -> None:
         "images": tests.images,
         "conditions": conditions.label,
         "surface": tests.surface_record(),
+        "rates": _rates(work, conditions, read),
         "arrays": {
             one.plan.spec.name: WeightMapping.of(written_weights(one.network), array=array).arrays
             for one in networks
@@ -111,6 +118,33 @@ def _run(work: Work) -> None:
         ],
     }
     DISTRIBUTIONS.write(folder, value)
+
+
+def _rates(
+    work: Work, conditions: "SenseConditions", read: "ErrorStatistics"
+) -> list[dict[str, Any]]:
+    """What chips misread beside the rates of single senses, where the devices are the same."""
+    experiment = work.experiment
+    section = experiment.chips
+    assert section is not None
+    other = {"age_s": section.age_s, "read_noise_ln": section.read_noise_ln,
+             "verify": section.make_verify()}  # fmt: skip
+    changed = ", ".join(name for name, value in other.items() if value)
+    found: list[dict[str, Any]] = [dict.fromkeys(("rate", "low", "high"))] * len(ERROR_TYPES)
+    by = [f"not asked: [chips] {changed} changes the devices"] * len(ERROR_TYPES)
+    if not changed:
+        try:
+            cells = rate_cells(experiment, [conditions])
+            found = solved_cells(work, cells, FOUND.path(work.folder))
+            by = [f"{one['method']}, {one['engine']}" for one in found]
+        except InputError as error:
+            by = [f"not asked: {error}"] * len(ERROR_TYPES)
+    rows = []
+    for kind, one, how in zip(ERROR_TYPES, found, by, strict=True):
+        seen = getattr(read, kind.replace(" ", ""))
+        ends = {name: one[name] for name in ("rate", "low", "high")}
+        rows.append({"type": kind, "chips": seen.value if seen.trials else None, **ends, "by": how})
+    return rows
 
 
 def _row(
@@ -361,9 +395,10 @@ def _chart(rows: tuple[ChipRow, ...], record: ChipsRecord) -> "Chart":
 
 
 def _summary(folder: RunFolder) -> "list[Texts]":
-    from rramsim.figures.networks import chips_table
+    from rramsim.figures.networks import chip_rates_table, chips_table
 
-    return [chips_table(DISTRIBUTIONS.need(folder).ensembles)]
+    record = DISTRIBUTIONS.need(folder)
+    return [chips_table(record.ensembles), *chip_rates_table(record.rates)]
 
 
 def _sections(results: Results) -> "list[Section]":

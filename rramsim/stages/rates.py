@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from rramsim.counting import FoundRate
+    from rramsim.devices import ResistanceModel
     from rramsim.durable import Say
     from rramsim.rare import FailureRate, SenseFailure
 
@@ -99,9 +100,11 @@ def failure_of(
     failure: str,
     *,
     written: int | None = None,
+    resistances: "ResistanceModel | None" = None,
 ) -> "SenseFailure":
     """A failure (`parse_criterion`) of an experiment's circuit and devices, sensed by batch.
 
+    `resistances`: other devices in place of the experiment's.
     Raises `InputError` for a failure that cannot be read, and for an experiment whose senses are
     noisy or draw dies, supplies or temperatures, which a rate would leave out.
     """
@@ -112,7 +115,7 @@ def failure_of(
     return SenseFailure(
         circuit=experiment.make_circuit(),
         conditions=conditions,
-        resistances=experiment.make_resistances(),
+        resistances=resistances or experiment.make_resistances(),
         criterion=parse_criterion(failure, written=written),
         engine=BatchEngine(tolerance_v=experiment.errors.tolerance_v, threads=1),
         mismatch=experiment.sense.mismatch,
@@ -121,12 +124,16 @@ def failure_of(
 
 
 def rate_cells(
-    experiment: Experiment, conditions: Sequence[SenseConditions], kinds: Sequence[str]
+    experiment: Experiment,
+    conditions: Sequence[SenseConditions],
+    kinds: Sequence[str] = ERROR_TYPES,
+    *,
+    resistances: "ResistanceModel | None" = None,
 ) -> list[RateCell]:
     """A cell for each failure; supplies vary slowest, so that workers make different tables."""
     return [
         RateCell(
-            failure=failure_of(experiment, at, kind),
+            failure=failure_of(experiment, at, kind, resistances=resistances),
             relative_error=experiment.errors.relative_error,
             seed=experiment.errors.seed,
         )

@@ -1,7 +1,9 @@
 """The circuit campaign: bit errors, resolve times and energies over all conditions."""
 
+import itertools
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,13 +19,16 @@ if TYPE_CHECKING:
 
     from rramsim.circuits import SenseConditions
     from rramsim.counting import FailedTask, SenseTally, SenseTask
+    from rramsim.counting.campaign import CampaignResult
     from rramsim.engines import Waveforms
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
 
-__all__ = ["SENSE", "SWEEP", "sweep_tasks"]
+__all__ = ["SENSE", "SWEEP", "steepest_supply", "sweep_tasks"]
 
+_FINEST_V = 5e-3
+"""Supplies closer than this are not refined any more."""
 _LONG_WINDOW_S = 1e-6
 """Window of the nominal senses, long enough to see slow pairs resolve."""
 
@@ -64,12 +69,17 @@ SENSE = Dataset(
 )
 
 
-def sweep_tasks(experiment: "Experiment") -> "tuple[SenseTask, ...]":
-    """Every written value under every set of conditions, as the sweep counts them."""
+def sweep_tasks(
+    experiment: "Experiment", conditions: "Sequence[SenseConditions] | None" = None
+) -> "tuple[SenseTask, ...]":
+    """Every written value under every set of conditions, as the sweep counts them.
+
+    `conditions`: others than those of the experiment.
+    """
     from rramsim.counting import sense_tasks
 
     return sense_tasks(
-        experiment.make_conditions(),
+        experiment.make_conditions() if conditions is None else conditions,
         circuit=experiment.make_circuit(),
         resistances=experiment.make_resistances(),
         engine=experiment.errors.make_engine(),
@@ -85,29 +95,25 @@ def _run(work: Work) -> "xr.Dataset":
 
     Raises `MachineError` if the engine falls short of the reference.
     """
-    from rramsim.counting import run_campaign, sense_dataset
+    from rramsim.counting import sense_dataset
 
     experiment, folder = work.experiment, work.folder
-    conditions = experiment.make_conditions()
-    tasks = sweep_tasks(experiment)
-    tallies = run_campaign(
-        tasks,
-        rows_path=ROWS.path(folder),
-        stop=experiment.errors.make_stop_rule(),
-        runner=work.runner,
-        retry_failed=work.retry_failed,
-        report=lambda p: work.report(
-            p.counted, p.at_most, f"({p.failed} failed)" if p.failed else ""
-        ),
-    )
+    conditions = grid = experiment.make_conditions()
+    for left in range(experiment.sense.refine, -1, -1):
+        tasks = sweep_tasks(experiment, conditions)
+        tallies = _counted(work, tasks)
+        dataset = sense_dataset(
+            {(t.conditions, t.written): tallies[t.id] for t in tasks}, tallies.failed
+        )
+        added = steepest_supply(dataset) if left else None
+        if added is None:
+            break
+        conditions += tuple(dict.fromkeys(replace(at, vdd_v=added) for at in grid))
     for failed in tallies.failed:
         work.notice(
             f"failed, and in no count: {failed.senses} senses, {failed.name}: {failed.reason}; "
             "try them again with --retry-failed"
         )
-    dataset = sense_dataset(
-        {(t.conditions, t.written): tallies[t.id] for t in tasks}, tallies.failed
-    )
     certificate = "the reference itself"
     if experiment.errors.engine != "ngspice":
         certificate = "not certified (certify_samples = 0)"
@@ -121,6 +127,46 @@ def _run(work: Work) -> "xr.Dataset":
     }
     SENSE.write(folder, dataset)
     return dataset
+
+
+def _counted(work: Work, tasks: "tuple[SenseTask, ...]") -> "CampaignResult":
+    from rramsim.counting import run_campaign
+
+    return run_campaign(
+        tasks,
+        rows_path=ROWS.path(work.folder),
+        stop=work.experiment.errors.make_stop_rule(),
+        runner=work.runner,
+        retry_failed=work.retry_failed,
+        report=lambda p: work.report(
+            p.counted, p.at_most, f"({p.failed} failed)" if p.failed else ""
+        ),
+    )
+
+
+def steepest_supply(dataset: "xr.Dataset") -> float | None:
+    """Halfway between the neighbouring supplies between which networks lose most; None if nowhere.
+
+    What networks lose goes by the share of ±1 that is not read right: below 0.1 % it is next to
+    nothing, above 10 % all. Between those the largest change of its logarithm is looked for, of
+    all temperatures, corners and windows; one below a factor of 2 counts for nothing, and neither
+    do supplies less than 5 mV apart.
+    """
+    from rramsim.counting import conditions_of, statistics_at
+
+    lines: dict[tuple[float, str, float], list[tuple[float, float]]] = {}
+    for at in conditions_of(dataset):
+        share = min(max(statistics_at(dataset, at).binary.value, 1e-3), 0.1)
+        where = at.temperature_c, at.corner, at.window_s
+        lines.setdefault(where, []).append((at.vdd_v, math.log(share)))
+    steps = [
+        (abs(second - first), round((low + high) / 2, 4))
+        for line in lines.values()
+        for (low, first), (high, second) in itertools.pairwise(sorted(line))
+        if high - low >= _FINEST_V
+    ]
+    change, supply = max(steps, default=(0.0, 0.0))
+    return supply if change > math.log(2) else None
 
 
 def _certify(

@@ -1,15 +1,12 @@
 """Sources of variation switched off one at a time, and what the command line says of campaigns."""
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from scipy.stats import binom
 
 from rramsim.circuits import Column, SenseConditions, sense_circuit
-from rramsim.cli import main
 from rramsim.counting import Rate, RateDifference, SenseTask, Spread
 from rramsim.devices import LogNormal, ResistanceModel
 from rramsim.engines import NgspiceEngine
@@ -32,20 +29,6 @@ max_samples = 40
 max_step_s = 1e-8
 workers = 2
 """
-
-
-@pytest.fixture
-def rramsim(monkeypatch, capsys):
-    """The command line in this process: (status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rramsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
-
-    return run
 
 
 def test_interval_of_a_difference_covers_the_truth():

@@ -6,6 +6,7 @@ import tomllib
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rramsim.exceptions import InputError
@@ -14,7 +15,7 @@ from rramsim.experiment.template import _section_of, _toml
 from rramsim.stages import RunFolder, choose_data, run_stages
 from rramsim.stages.boundary import BOUNDARY
 from rramsim.stages.chips import DISTRIBUTIONS
-from rramsim.stages.sweep import CERTIFICATION, SENSE, sweep_tasks
+from rramsim.stages.sweep import CERTIFICATION, SENSE, steepest_supply, sweep_tasks
 from rramsim.stages.tradeoff import TRADEOFF
 from rramsim.stages.train import equilibrium_plans, network_plans
 
@@ -185,7 +186,7 @@ def every_key() -> set[str]:
 
 
 def test_every_key_is_changed_below_or_steers_only():
-    changed = [*SENSED, *TRAINED, *TESTED, *COUNTED, *BOUNDED, *STEERING]
+    changed = [*SENSED, *TRAINED, *TESTED, *COUNTED, *BOUNDED, *STEERING, "sense.refine"]
     changed += [f"equilibrium.{key}" for key in SETTLED]
     changed += [f"chips.{key}" for key in CHIPS] + [f"tolerance.{key}" for key in TOLERANCE]
     assert len(changed) == len(set(changed))
@@ -269,6 +270,20 @@ def test_a_key_of_the_circuit_changes_the_tasks(files, name):
     assert first != second
     # A value that is refused has an effect, but at most one of the two may be.
     assert isinstance(first, list) or isinstance(second, list)
+
+
+@pytest.mark.parametrize(("refine", "added"), [(0, set()), (2, {0.975, 1.05}), (40, None)])
+def test_supplies_are_added_where_values_are_lost(tmp_path, refine, added):
+    errors = {"engine": "batch", "max_samples": 100, "certify_samples": 0, "workers": 1}
+    values = {"sense": {"vdd_v": [0.9, 1.2], "refine": refine}, "errors": errors}
+    folder = RunFolder.create(tmp_path / "out")
+    swept = run_stages(load(tmp_path, values), folder, ["sweep"])["sweep"]
+    supplies = sorted(swept.vdd.values)
+    if added is None:  # until nothing changes by more than a factor of two any more
+        assert steepest_supply(swept) is None and 6 < len(supplies) < 40
+        assert min(np.diff(supplies)) > 2e-3
+    else:
+        assert set(supplies) == {0.9, 1.2} | added and steepest_supply(swept) is not None
 
 
 @pytest.fixture(scope="module")

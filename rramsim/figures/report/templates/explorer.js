@@ -78,6 +78,20 @@
     [wanted, moved] = [query(), performance.now()];
     next();
   });
+  const [find, finding] = ["find", "finding"].map((name) => document.getElementById(name));
+  find.addEventListener("click", async () => {
+    find.disabled = true;
+    finding.textContent = "Finding the rates of this setting …";
+    try {
+      const response = await fetch(`rates?${wanted}`);
+      const text = await response.text();
+      if (response.ok) document.getElementById("found").innerHTML = text;
+      finding.textContent = response.ok ? "" : text;
+    } catch {
+      finding.textContent = "The explorer has ended; start it again with rramsim explore.";
+    }
+    find.disabled = false;
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
   next();
 })();
