@@ -19,7 +19,7 @@ from rramsim.learning import (
     training_step,
 )
 from rramsim.learning.augmentation import BatchSource
-from rramsim.networks import ScalarErrors, quantised_layers, set_weight_errors
+from rramsim.networks import RECIPES, ScalarErrors, quantised_layers, set_weight_errors
 
 __all__ = ["accuracies", "has_bfloat16", "step_times"]
 
@@ -44,7 +44,9 @@ def step_times(
     images = torch.randint(0, 256, (batch, 3, 32, 32), generator=generator, dtype=torch.uint8)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, 10, (batch,), generator=generator)
-    spec = NetworkSpec(weights="ternary", activations="ternary", width=width)
+    spec = NetworkSpec(
+        weights="ternary", activations="ternary", width=width, **RECIPES["published"]
+    )  # as the plain scheme
     network = spec.build(seed=0).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
     floats = (images.float() / 64.0 - 2.0).contiguous()
@@ -102,7 +104,9 @@ def accuracies(
 ) -> list[dict[str, Any]]:
     """Train both with the same recipe at rate 0.01; test accuracy in %, errors acting, per seed."""
     rows = []
-    spec = NetworkSpec(weights="ternary", activations="ternary", width=width)
+    spec = NetworkSpec(
+        weights="ternary", activations="ternary", width=width, **RECIPES["published"]
+    )  # as the plain scheme
     ours = []
     theirs = []
     for seed in seeds:

@@ -12,6 +12,10 @@ EXTRAS = {
     "starlette": "explore",
     "uvicorn": "explore",
     "pyarrow": "parquet",
+    "safetensors": "onnx",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "qonnx": "onnx",
 }
 """Package, by its name on the index and in Python, and the extra that brings it."""
 

@@ -317,6 +317,7 @@ class ProvenanceRecord(Record):
     engine: str
     process: dict[str, str]
     circuit: dict[str, str]
+    module: dict[str, str] = {}
     data: dict[str, str | int | float | None] = {"label": "none"}
     files: dict[str, str]
     schemas: dict[str, str] = {}

@@ -61,6 +61,12 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again senses that an earlier run gave up.")
     ] = False,
+    allow_module: Annotated[
+        bool,
+        typer.Option(
+            "--allow-module", help="Run the Python that [network] module of this file names."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """See `_HELP`."""
@@ -71,6 +77,8 @@ def run(
         stage_named(name)
     seconds = None if stop_after is None else _seconds(stop_after)
     chosen = load_experiment(experiment).with_scheduler(scheduler)
+    if allow_module:
+        chosen = chosen.with_module_allowed()
     from rramsim.cli.progress import notice
 
     try:

@@ -86,14 +86,16 @@ def _answer(where: "RunFolder", target: "SupplyTarget", data: Path | None) -> "S
     from rramsim.stages.tradeoff import TRADE_OFF, TRADEOFF, decided
 
     answer = lowest_supply(TRADEOFF.frame(where), target)
-    if answer.undecided and where.networks.is_dir():
+    experiment = where.load_experiment()
+    # Who asks a folder has not allowed the Python that it names.
+    if answer.undecided and where.networks.is_dir() and experiment.network.module is None:
         answers: list[SupplyAnswer] = []
 
         def run(work: "Work") -> None:
             answers.append(decided(work, target))
 
         stage = dataclasses.replace(TRADE_OFF, run=run)
-        show_stages(where.load_experiment(), where, (stage,), data=data)
+        show_stages(experiment, where, (stage,), data=data)
         answer = answers[0]
     return answer
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rramsim.learning import ImageData
-    from rramsim.networks import LayerCensus, NetworkSpec, WeightErrors
+    from rramsim.networks import LayerCensus, ModuleSpec, NetworkSpec, WeightErrors
 
 __all__ = [
     "TestedNetwork",
@@ -82,7 +82,7 @@ class TestedNetwork:
     """A network as the trade-off sees it; `trained_with`: the supply whose errors it was trained
     with, or "none"."""
 
-    spec: "NetworkSpec"
+    spec: "NetworkSpec | ModuleSpec"
     network: "nn.Module"
     trained_with: str = "none"
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import DeviceStatistics, Persistence, ResistanceModel, Retention
@@ -23,6 +23,7 @@ from rramsim.processes import Process
 if TYPE_CHECKING:
     from rramsim.chips import ChipModel
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
+    from rramsim.networks import ModuleSpec
 
 __all__ = ["Experiment"]
 
@@ -42,6 +43,7 @@ class Experiment(Section):
     chips: ChipsSection | None = None
     tolerance: ToleranceSection | None = None
     folder: Path = Field(default=Path(), description="where relative paths start")
+    _module_allowed: bool = PrivateAttr(default=False)
 
     def make_process(self) -> Process:
         """The transistor process."""
@@ -100,6 +102,53 @@ class Experiment(Section):
             return self
         errors = self.errors.model_copy(update={"scheduler": address})
         return self.model_copy(update={"errors": errors}).check()
+
+    def with_module_allowed(self) -> "Experiment":
+        """The same experiment, with leave to run the Python that [network] module names.
+
+        Only for an experiment that the user starts, by name and for this once: nothing that is
+        stored gives it.
+        """
+        if self.network.module is None:
+            raise InputError("--allow-module: the experiment has no [network] module")
+        allowed = self.model_copy()
+        allowed._module_allowed = True
+        return allowed
+
+    def require_module_allowed(self) -> None:
+        """Raise `InputError` if [network] module names Python that the user did not allow."""
+        if self.network.module is not None and not self._module_allowed:
+            raise InputError(
+                f"[network] module = {self.network.module!r}: is Python that would be run; if you "
+                "trust it, start the experiment file itself with rramsim run --allow-module"
+            )
+
+    def make_own_networks(
+        self, input_shape: tuple[int, int, int], classes: int
+    ) -> "tuple[ModuleSpec, ...]":
+        """The networks of [network] module, for images of this shape, one for each of weights."""
+        from rramsim.learning.cifar_official import file_digest
+        from rramsim.networks import ModuleSpec, module_file
+
+        section = self.network
+        assert section.module is not None
+        self.require_module_allowed()
+        file = module_file(section.module, self.folder)
+        weights = {}
+        if section.weights_file is not None:
+            path = self.folder / section.weights_file
+            weights = {
+                "weights_file": section.weights_file,
+                "weights_sha256": file_digest(path, "sha256"),
+            }
+        return tuple(
+            ModuleSpec(
+                module=section.module, code_sha256=file_digest(file, "sha256"), weights=kind,
+                pixels=section.pixels, input_shape=input_shape, classes=classes,
+                folder=self.folder, **weights,
+            )
+            for kind in section.weights
+        )  # fmt: skip
 
     def make_equilibrium(
         self, input_shape: tuple[int, int, int], classes: int

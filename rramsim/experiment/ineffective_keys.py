@@ -35,6 +35,24 @@ def _verifies(experiment: "Experiment") -> bool:
 
 _TIES = (
     _Tie(
+        section="network",
+        keys=("architecture", "width", "activations", "recipe"),
+        holds=lambda x: x.network.module is None,
+        needs="no module beside it",
+    ),
+    _Tie(
+        section="network",
+        keys=("weights_file", "pixels"),
+        holds=lambda x: x.network.module is not None,
+        needs="a module",
+    ),
+    _Tie(
+        section="training",
+        keys=("epochs", "min_steps", "batch", "learning_rate", "bfloat16", "errors_vdd_v"),
+        holds=lambda x: x.network.weights_file is None,
+        needs="no [network] weights_file, which ends the training",
+    ),
+    _Tie(
         section="column",
         keys=("selected_row",),
         holds=lambda x: x.column.r_row_ohm > 0 or x.sense.circuit == "column",

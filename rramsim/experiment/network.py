@@ -24,6 +24,13 @@ class NetworkSection(Section):
     """Quantised as the weights are (same), or otherwise."""
     recipe: Literal["tuned", "published"] = "tuned"
     """Thresholds of ternary networks: the best found, or those of Laborieux et al. 2020."""
+    module: str | None = None
+    """Your own network instead: "my_model:build", a function of my_model.py beside this file that
+    returns a torch.nn.Module. It is run as Python, so only with `rramsim run --allow-module`."""
+    weights_file: str | None = None
+    """Finished weights of the module (.safetensors, .npz, .pt), beside this file; no training."""
+    pixels: Literal["standardised", "unit", "bytes"] = "standardised"
+    """What the module takes: mean 0 and deviation 1 in each channel, 0 to 1, or 0 to 255."""
 
 
 class TrainingSection(Section):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rramsim.learning.recalibration import recalibrate, recalibrated
     from rramsim.learning.settings import TrainingSettings
     from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
-    from rramsim.learning.training import TrainingResult, train, training_step
+    from rramsim.learning.training import TrainingResult, finished, train, training_step
     from rramsim.networks import NetworkSpec
 else:
     __getattr__ = names_on_demand(__name__)
@@ -36,6 +36,7 @@ __all__ = [
     "classified_right",
     "download_cifar10",
     "ensemble_accuracy",
+    "finished",
     "images_of",
     "load_images",
     "load_network",

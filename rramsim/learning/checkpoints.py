@@ -10,7 +10,7 @@ from torch import nn
 
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
-from rramsim.networks import NetworkSpec
+from rramsim.networks import RECIPES, ModuleSpec, NetworkSpec
 
 __all__ = ["load_network", "read_tensors", "save_network", "write_tensors"]
 
@@ -42,7 +42,7 @@ def read_tensors(path: Path, *, wanted: str) -> dict[str, Any]:
     return values
 
 
-def save_network(path: Path, spec: NetworkSpec, network: nn.Module) -> None:
+def save_network(path: Path, spec: NetworkSpec | ModuleSpec, network: nn.Module) -> None:
     """Write a network and what it is, whole or not at all.
 
     Raises `InputError` if a weight is not a finite number or the path cannot be written.
@@ -56,29 +56,40 @@ def save_network(path: Path, spec: NetworkSpec, network: nn.Module) -> None:
 
 
 def load_network(
-    path: Path, *, expected: NetworkSpec | None = None
-) -> tuple[NetworkSpec, nn.Module]:
+    path: Path, *, expected: NetworkSpec | ModuleSpec | None = None
+) -> tuple[NetworkSpec | ModuleSpec, nn.Module]:
     """Read a network written by `save_network`, in evaluation mode on the CPU.
 
     Raises `InputError` of one line if the file is missing or cut short, or if it holds another
-    network than `expected`.
+    network than `expected`. One of a user's own Python (`ModuleSpec`) is read only if it is
+    expected: a file alone never has code imported.
     """
     path = Path(path)
     values = read_tensors(path, wanted=_FORMAT)
     try:
         fields = json.loads(values["spec"])
         fields["input_shape"] = tuple(fields["input_shape"])
-        spec = NetworkSpec(**fields)
+        # A file that names no thresholds is older than they are.
+        spec: NetworkSpec | ModuleSpec = (
+            ModuleSpec(**fields)
+            if "module" in fields
+            else NetworkSpec(**(RECIPES["published"] | fields))
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: does not say which network it holds ({error})") from error
+    if isinstance(spec, ModuleSpec) and not isinstance(expected, ModuleSpec):
+        raise InputError(
+            f"{path}: holds weights of {spec.module!r}, somebody's own Python; it is read only by "
+            "the experiment that names it"
+        )
     if expected is not None and spec != expected:
         difference = ", ".join(
-            f"{key} = {asdict(spec)[key]!r}, wanted {value!r}"
+            f"{key} = {asdict(spec).get(key)!r}, wanted {value!r}"
             for key, value in asdict(expected).items()
-            if asdict(spec)[key] != value
+            if asdict(spec).get(key) != value
         )
         raise InputError(f"{path}: holds another network ({difference})")
-    network = spec.build(seed=0)
+    network = (expected or spec).build(seed=0)
     load_state(network, values.get("state"), path)
     return spec, network.eval()
 

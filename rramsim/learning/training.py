@@ -1,5 +1,6 @@
 """Training by back-propagation with straight-through gradients, resumable to the same bits."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,10 +29,16 @@ from rramsim.learning.progress import (
     write_progress,
 )
 from rramsim.learning.settings import TrainingSettings
-from rramsim.networks import NetworkSpec, Standardise, WeightErrors, set_weight_errors
+from rramsim.networks import (
+    ModuleSpec,
+    NetworkSpec,
+    Standardise,
+    WeightErrors,
+    set_weight_errors,
+)
 from rramsim.networks.threads import within_thread_limit
 
-__all__ = ["EpochMetrics", "TrainingResult", "train", "training_step"]
+__all__ = ["EpochMetrics", "TrainingResult", "finished", "train", "training_step"]
 
 _FORMAT = "rramsim training 1"
 _CHECK_EVERY = 50
@@ -45,7 +52,7 @@ class TrainingResult:
     `test` is measured after the last epoch with those errors acting, as during training.
     """
 
-    spec: NetworkSpec
+    spec: NetworkSpec | ModuleSpec
     settings: TrainingSettings
     network: nn.Module
     rows: tuple[EpochMetrics, ...]
@@ -60,7 +67,7 @@ class TrainingResult:
 
 @within_thread_limit()
 def train(
-    network_spec: NetworkSpec,
+    network_spec: NetworkSpec | ModuleSpec,
     data: ImageData,
     settings: TrainingSettings,
     *,
@@ -133,6 +140,27 @@ def train(
         test=test,
         label=data.label,
     )
+
+
+def finished(
+    spec: ModuleSpec, data: ImageData, settings: TrainingSettings
+) -> tuple[nn.Module, EpochMetrics]:
+    """A network whose weights are finished, in evaluation mode, and its accuracy as "epoch 0".
+
+    Only the input's mean and deviation are measured on the training images, where the spec says
+    so. Raises `InputError` if the network does not take these images.
+    """
+    require_images(spec, data)
+    network = spec.build(seed=settings.seed)
+    _set_statistics(network, data, settings.norm_momentum)
+    network.to(torch_device(settings.device))
+    started = time.perf_counter()
+    test = accuracy(network, data.test_images, data.test_labels)
+    row = EpochMetrics(
+        epoch=0, train_loss=math.nan, train_accuracy=math.nan, test_accuracy=test.value,
+        seconds=time.perf_counter() - started, learning_rate=math.nan,
+    )  # fmt: skip
+    return network.eval(), row
 
 
 def training_step(
@@ -212,7 +240,7 @@ def _set_statistics(network: nn.Module, data: ImageData, norm_momentum: float) -
     """Set the input's mean and deviation, per channel, from the training images."""
     pixels = data.train_images
     for module in network.modules():
-        if isinstance(module, Standardise):
+        if isinstance(module, Standardise) and module.measured:
             mean = pixels.mean(axis=(0, 2, 3))
             least = 1.0 if pixels.dtype == np.uint8 else 1e-6  # a channel of one value alone
             deviation = pixels.std(axis=(0, 2, 3)).clip(min=least)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     )
     from rramsim.networks.integer import FirstLayer, IntegerNetwork
     from rramsim.networks.layers import QuantConv2d, QuantLinear
+    from rramsim.networks.onnx_files import OnnxModel, load_onnx, save_onnx
+    from rramsim.networks.own_modules import ModuleSpec, module_file
     from rramsim.networks.quantisers import (
         TERNARY_THRESHOLD,
         AbsMean,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         errors_of_statistics,
         errors_of_type,
     )
+    from rramsim.networks.weight_files import load_weights, save_weights
 else:
     __getattr__ = names_on_demand(__name__)
 
@@ -69,7 +72,9 @@ __all__ = [
     "IntegerNetwork",
     "LayerCensus",
     "LearnedScale",
+    "ModuleSpec",
     "NetworkSpec",
+    "OnnxModel",
     "QuantConv2d",
     "QuantLinear",
     "Quantised",
@@ -92,9 +97,14 @@ __all__ = [
     "errors_of_statistics",
     "errors_of_type",
     "layer_census",
+    "load_onnx",
+    "load_weights",
+    "module_file",
     "quantise_activation",
     "quantised_layers",
     "restore",
+    "save_onnx",
+    "save_weights",
     "set_read_weights",
     "set_weight_errors",
     "straight_through",

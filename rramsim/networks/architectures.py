@@ -48,16 +48,18 @@ class Standardise(nn.Module):
     """Subtract a mean and divide by a deviation, channel by channel; takes uint8 images too.
 
     Both are buffers, so they travel with the weights: a network takes raw images (B, C, H, W) with
-    pixels 0 to 255 as they are in the data set.
+    pixels 0 to 255 as they are in the data set. A training sets them from its images, unless a
+    `deviation` is given: pixels are then divided by it, and nothing is subtracted.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, deviation: float | None = None) -> None:
         super().__init__()
+        self.measured = deviation is None
         self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("deviation", torch.ones(channels))
+        self.register_buffer("deviation", torch.full((channels,), deviation or 1.0))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return float images in the channels-last layout, which CPUs and GPUs convolve faster."""
@@ -72,7 +74,8 @@ class NetworkSpec:
     `width` is N: the channels of the first convolution, or the hidden units of the perceptron.
     `input_shape` is (channels, height, width). `weight_threshold`: ternary weights nearer to zero
     are 0, "twn" for 0.7 mean|w| (`Twn`); `activation_threshold`: the same of ternary activations,
-    after batch-norm. Raises `InputError` for a value out of range.
+    after batch-norm; both start from the recipe "tuned" of `RECIPES`. Raises `InputError` for a
+    value out of range.
 
     >>> NetworkSpec(weights="ternary", activations="ternary", width=16).name
     'vgg16-ternary-ternary'
@@ -84,8 +87,8 @@ class NetworkSpec:
     architecture: Architecture = "vgg"
     input_shape: tuple[int, int, int] = field(default=(3, 32, 32))
     classes: int = 10
-    weight_threshold: float | Literal["twn"] = TERNARY_THRESHOLD
-    activation_threshold: float = TERNARY_THRESHOLD
+    weight_threshold: float | Literal["twn"] = RECIPES["tuned"]["weight_threshold"]
+    activation_threshold: float = RECIPES["tuned"]["activation_threshold"]
 
     def __post_init__(self) -> None:
         if self.architecture not in get_args(Architecture):

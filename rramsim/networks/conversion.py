@@ -151,6 +151,10 @@ def summary(model: nn.Module) -> Summary:
 
 def _why(module: nn.Module) -> str:
     kind = type(module).__name__
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        return (
+            f"{kind}: a table that is looked up, not multiplied; it stays real, outside the arrays"
+        )
     return f"{kind}: not chosen" if isinstance(module, CONVERTIBLE) else f"{kind}: stays real"
 
 

@@ -166,6 +166,10 @@ class WeightReader:
     def attached(self, state: tuple[Any, ...]) -> None:
         self._errors, self._generator, self._frozen = state
 
+    def quantise(self) -> tuple[Tensor, Tensor | None]:
+        """The levels as written, and the scale; None for 1."""
+        return self._quantise(self.latent.detach())
+
     def _quantise(self, latent: Tensor) -> tuple[Tensor, Tensor | None]:
         levels, scale = self.quantiser.quantise(working(latent), self.dims(latent))
         if isinstance(self.quantiser, LearnedScale):

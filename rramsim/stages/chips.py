@@ -219,7 +219,7 @@ class _Bench:
     id: str
     version: str
     network: Any
-    binary: bool
+    spec: Any
     data: "ImageData"
     kind: str
     seed: int
@@ -235,6 +235,21 @@ class _Bench:
 
         return IntegerNetwork.of(self.network)
 
+    def right(self, weights: "dict[str, Any]") -> "NDArray[np.bool_]":
+        """Which images are right with these digits: in integers, a user's own module in floats."""
+        from rramsim.learning import classified_right
+        from rramsim.networks import ModuleSpec, set_read_weights, set_weight_errors
+
+        images, labels = self.data.test_images, self.data.test_labels
+        if not isinstance(self.spec, ModuleSpec):
+            found: NDArray[np.bool_] = self.packed.with_weights(weights).predict(images) == labels
+            return found
+        set_read_weights(self.network, weights)
+        try:
+            return classified_right(self.network, images, labels)
+        finally:
+            set_weight_errors(self.network, None)
+
     def do(self, part: int, say: Say) -> dict[str, Any]:
         """Test the chip, or the draw, of this number."""
         from rramsim.networks import written_weights
@@ -246,9 +261,8 @@ class _Bench:
             weights, found = self._independent(part)
         else:
             weights, found = self._chip(part)
-        images, labels = self.data.test_images, self.data.test_labels
-        right = self.packed.with_weights(weights).predict(images) == labels
-        return {"correct": int(right.sum()), "images": len(labels)} | found
+        right = self.right(weights)
+        return {"correct": int(right.sum()), "images": len(right)} | found
 
     def _chip(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
         from rramsim.chips import Chip
@@ -280,7 +294,7 @@ class _Bench:
         empty = matrix.sum(axis=1) == 0  # binary networks hold no written 0
         matrix[empty] = np.eye(3)[empty]
         errors = TransitionErrors(matrix / matrix.sum(axis=1, keepdims=True))
-        if self.binary:
+        if self.spec.weights == "binary":
             errors = errors.without_zero_reads()
         seed = np.random.SeedSequence([self.seed, index, 0x11D])
         generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
@@ -340,7 +354,7 @@ class _Tests:
             self._fit()
         shared = _Bench(
             id=of, version=f"{network_version()}, {self._engine.name}", network=trained.network,
-            binary=trained.plan.spec.weights == "binary", data=self._data, kind=kind,
+            spec=trained.plan.spec, data=self._data, kind=kind,
             seed=section.seed, model=model, surface=self._surface, age_s=section.age_s,
             pooled=pooled,
         )  # fmt: skip

@@ -66,6 +66,8 @@ def write_provenance(
         else {"label": data.label, **data.source},
         "files": file_hashes(folder.path),
     }
+    if experiment.network.module is not None:
+        value["module"] = _module(experiment, before)
     known = known_files()
     value["schemas"] = {name: known[name].schema for name in value["files"] if name in known}
     PROVENANCE.write(folder, value)
@@ -101,6 +103,20 @@ def present_versions() -> dict[str, str]:
         ngspice = "not installed"
     found = {name: _version(name) for name in _PACKAGES}
     return found | {"python": platform.python_version(), "ngspice": ngspice}
+
+
+def _module(experiment: "Experiment", before: ProvenanceRecord | None) -> dict[str, str]:
+    """The user's own Python that was run, and the SHA-256 of its file."""
+    from rramsim.learning.cifar_official import file_digest
+    from rramsim.networks import module_file
+
+    module = str(experiment.network.module)
+    try:
+        experiment.require_module_allowed()
+        file = module_file(module, experiment.folder)
+    except InputError:  # this command had no leave to look for it, and did not run it
+        return before.module if before else {"name": module}
+    return {"name": module, "file": file.name, "sha256": file_digest(file, "sha256")}
 
 
 def _before(folder: RunFolder) -> ProvenanceRecord | None:

@@ -84,7 +84,11 @@ def run_stages(
     chosen = [stage_named(stage) if isinstance(stage, str) else stage for stage in stages]
     _require_packages(chosen)
     if any(stage.images for stage in chosen):
-        loaded()  # images that are not there are refused before any other work
+        experiment.require_module_allowed()
+        data = loaded()  # images that are not there are refused before any other work
+        if experiment.network.module is not None:  # so is a module that is none
+            for spec in experiment.make_own_networks(data.input_shape, len(data.classes)):
+                spec.build(seed=0)
     with folder_lock(folder.path):
         for stage in chosen:
             for file in stage.needs:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rramsim.figures.report import Section
     from rramsim.learning import EpochMetrics, ImageData, TrainingSettings
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
-    from rramsim.networks import NetworkSpec, WeightErrors
+    from rramsim.networks import ModuleSpec, NetworkSpec, WeightErrors
 
 __all__ = [
     "TRAIN",
@@ -136,16 +136,26 @@ class TrainedNetwork:
 class NetworkPlan(Plan):
     """A quantised network, trained by back-propagation."""
 
-    spec: "NetworkSpec"
+    spec: "NetworkSpec | ModuleSpec"
     settings: "TrainingSettings"
+
+    @property
+    def epochs(self) -> int:
+        """How many times the training sees every image."""
+        return 0 if getattr(self.spec, "weights_file", "") else int(self.settings.epochs)
 
     def train(
         self, data: "ImageData", *, file: Path, checkpoint: Path,
         report: "Callable[[EpochMetrics], None]",
     ) -> TrainedNetwork:  # fmt: skip
         """Train, going on from the checkpoint, and save the network."""
-        from rramsim.learning import save_network, train
+        from rramsim.learning import finished, save_network, train
+        from rramsim.networks import ModuleSpec
 
+        if isinstance(self.spec, ModuleSpec) and self.spec.weights_file:
+            network, row = finished(self.spec, data, self.settings)
+            save_network(file, self.spec, network)
+            return TrainedNetwork(plan=self, network=network, path=file, epochs=(row,))
         result = train(
             self.spec, data, self.settings, errors=self.errors, checkpoint=checkpoint,
             progress=report,
@@ -225,24 +235,31 @@ def network_plans(
     steps_per_epoch = math.ceil(len(data.train_labels) / settings.batch)
     least = math.ceil(training.min_steps / steps_per_epoch)
     settings = replace(settings, epochs=max(settings.epochs, least))
-    plans = []
     axes = product(section.architecture, section.width, section.weights, section.activations)
-    for architecture, width, weights, activations in axes:
-        spec = NetworkSpec(
-            architecture=architecture,
-            width=width,
-            weights=weights,
-            activations=weights if activations == "same" else activations,
-            input_shape=data.input_shape,
-            classes=len(data.classes),
-            **(RECIPES[section.recipe] if "ternary" in (weights, activations) else {}),
-        )
-        for vdd_v in training.errors_vdd_v:
-            injected = _injected(folder, vdd_v, weights)
-            plans.append(
-                NetworkPlan(spec=spec, settings=settings, data_label=data.label, **injected)
+    specs: Sequence[NetworkSpec | ModuleSpec]
+    if section.module is not None:
+        specs = experiment.make_own_networks(data.input_shape, len(data.classes))
+    else:
+        specs = [
+            NetworkSpec(
+                architecture=architecture,
+                width=width,
+                weights=weights,
+                activations=weights if activations == "same" else activations,
+                input_shape=data.input_shape,
+                classes=len(data.classes),
+                **(RECIPES[section.recipe] if "ternary" in (weights, activations) else {}),
             )
-    return tuple(plans)
+            for architecture, width, weights, activations in axes
+        ]
+    return tuple(
+        NetworkPlan(
+            spec=spec, settings=settings, data_label=data.label,
+            **_injected(folder, vdd_v, spec.weights),
+        )
+        for spec in specs
+        for vdd_v in training.errors_vdd_v
+    )  # fmt: skip
 
 
 def equilibrium_plans(

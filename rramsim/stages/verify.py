@@ -184,6 +184,10 @@ def _redone(
     report: Callable[[str, int, int], None],
 ) -> Check:
     """Do a stage again; `other` says what made its rows, if that is not what would make them."""
+    if stage.images and experiment.network.module is not None:
+        return _unchecked(
+            stage, f"[network] module = {experiment.network.module!r} is Python, which is not run"
+        )
     lost = [f.name for f in stage.files if f is stage.rows and not f.path(folder).is_file()]
     if lost:
         return Check(check=stage.name, verdict="fails", found=f"missing: {_listed(lost)}")

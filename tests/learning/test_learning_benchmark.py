@@ -6,7 +6,7 @@ import torch
 from rramsim.exceptions import InputError
 from rramsim.figures import width_figure
 from rramsim.learning import ImageData, load_images
-from rramsim.networks import NetworkSpec, ScalarErrors, quantised_layers
+from rramsim.networks import RECIPES, NetworkSpec, ScalarErrors, quantised_layers
 
 plain = pytest.importorskip("benchmarks._plain_scheme")
 training = pytest.importorskip("benchmarks.training")
@@ -37,7 +37,8 @@ def test_the_plain_opponent_draws_the_same_distribution():
 
 def test_the_plain_opponent_is_the_same_network():
     """From the same weights, without errors, it computes the same scores."""
-    ours = NetworkSpec(weights="ternary", activations="ternary", width=4).build(seed=0).eval()
+    spec = NetworkSpec(weights="ternary", activations="ternary", width=4, **RECIPES["published"])
+    ours = spec.build(seed=0).eval()
     theirs = plain.PlainNetwork(4, rate=0.0).eval()
     latent = [layer.weight for layer in quantised_layers(ours).values()]
     for layer, weight in zip([m for m in theirs if hasattr(m, "rate")], latent, strict=True):

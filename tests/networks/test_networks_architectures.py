@@ -4,6 +4,7 @@ from torch import nn
 
 from rramsim.exceptions import InputError
 from rramsim.networks import (
+    RECIPES,
     NetworkSpec,
     ScalarErrors,
     layer_census,
@@ -45,7 +46,7 @@ def test_vgg_layers_and_their_exact_uses_at_width_16():
 
 
 def test_census_counts_the_quantised_values_and_draws_no_error():
-    net = vgg(4)
+    net = vgg(4, **RECIPES["published"])
     layer = quantised_layers(net)["conv2"]
     with torch.no_grad():
         layer.weight.fill_(0.0)
@@ -59,7 +60,7 @@ def test_census_counts_the_quantised_values_and_draws_no_error():
 
 def test_nine_in_ten_ternary_weights_start_at_zero():
     """Weights are drawn N(0, 0.03^2) and the threshold is 0.05: erf(0.05/0.03/sqrt 2) = 0.904."""
-    census = layer_census(vgg(32), (3, 32, 32))
+    census = layer_census(vgg(32, **RECIPES["published"]), (3, 32, 32))
     zeros = sum(layer.zero for layer in census) / sum(layer.weights for layer in census)
     assert zeros == pytest.approx(0.9044, abs=0.002)
 
