@@ -25,8 +25,7 @@ class NetworkSection(Section):
     recipe: Literal["tuned", "published"] = "tuned"
     """Thresholds of ternary networks: the best found, or those of Laborieux et al. 2020."""
     module: str | None = None
-    """Your own network instead: "my_model:build", a function of my_model.py beside this file that
-    returns a torch.nn.Module. It is run as Python, so only with `rramsim run --allow-module`."""
+    """Your own instead: "my_model:build", run as Python by `rramsim run --allow-module` alone."""
     weights_file: str | None = None
     """Finished weights of the module (.safetensors, .npz, .pt), beside this file; no training."""
     pixels: Literal["standardised", "unit", "bytes"] = "standardised"
