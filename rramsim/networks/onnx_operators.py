@@ -267,18 +267,21 @@ def _global(function: Callable[..., Tensor]) -> Operator:
     return lambda a, x: function(x, dim=list(range(2, x.dim())), keepdim=True)
 
 
+_SAME: dict[str, Callable[..., Any]] = {
+    "Abs": torch.abs, "Add": torch.add, "And": torch.logical_and, "Ceil": torch.ceil,
+    "Equal": torch.eq, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor,
+    "Greater": torch.gt, "GreaterOrEqual": torch.ge, "Less": torch.lt,
+    "LessOrEqual": torch.le, "Log": torch.log, "MatMul": torch.matmul, "Mul": torch.mul,
+    "Neg": torch.neg, "Not": torch.logical_not, "Or": torch.logical_or,
+    "Reciprocal": torch.reciprocal, "Relu": torch.relu, "Round": torch.round,
+    "Sigmoid": torch.sigmoid, "Sign": torch.sign, "Softplus": functional.softplus,
+    "Sqrt": torch.sqrt, "Sub": torch.sub, "Tanh": torch.tanh, "Where": torch.where,
+    "HardSwish": functional.hardswish, "Mish": functional.mish,
+}  # fmt: skip
+"""Operators that torch has as a function of the same inputs."""
+
 OPERATORS: dict[str, Operator] = {
-    **{name: _plain(function) for name, function in {
-        "Abs": torch.abs, "Add": torch.add, "And": torch.logical_and, "Ceil": torch.ceil,
-        "Equal": torch.eq, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor,
-        "Greater": torch.gt, "GreaterOrEqual": torch.ge, "Less": torch.lt,
-        "LessOrEqual": torch.le, "Log": torch.log, "MatMul": torch.matmul, "Mul": torch.mul,
-        "Neg": torch.neg, "Not": torch.logical_not, "Or": torch.logical_or,
-        "Reciprocal": torch.reciprocal, "Relu": torch.relu, "Round": torch.round,
-        "Sigmoid": torch.sigmoid, "Sign": torch.sign, "Softplus": functional.softplus,
-        "Sqrt": torch.sqrt, "Sub": torch.sub, "Tanh": torch.tanh, "Where": torch.where,
-        "HardSwish": functional.hardswish, "Mish": functional.mish,
-    }.items()},
+    **{name: _plain(function) for name, function in _SAME.items()},
     "AveragePool": lambda a, x: _pool(a, x, largest=False),
     "BatchNormalization": _batch_norm,
     "BipolarQuant": _bipolar,
