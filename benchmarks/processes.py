@@ -19,6 +19,8 @@ from rramsim.circuits import SenseConditions, sense_circuit
 from rramsim.counting import Rate, SenseTask, Spread, draw_samples
 from rramsim.engines import BatchEngine
 from rramsim.experiment import load_experiment
+from rramsim.figures import save_one
+from rramsim.figures.chart import Axis, Chart, Panel, Point, Series, without_cliffs
 from rramsim.files import atomic_path
 from rramsim.processes import SETS, process_from_pdk
 
@@ -31,6 +33,10 @@ PROCESSES = {
     "GF180MCU 3.3 V": "process_gf180_3v3",
 }
 SUPPLIES_V = (0.95, 1.0, 1.05)
+_PANELS = {
+    "type_1": "sign flips (type 1)", "type_2": "±1 read as 0 (type 2)",
+    "type_3": "0 read as ±1 (type 3)", "energy_j": "energy of a ±1 read",
+}  # fmt: skip
 
 
 def rates(task: SenseTask, samples: int) -> dict[str, float]:
@@ -89,48 +95,44 @@ def mismatch_sets(samples: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def figure(table: pd.DataFrame, path: Path) -> None:
+def figure(table: pd.DataFrame) -> Chart:
     """Error rates and energy over the supply, a panel each."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    panels = {
-        "type_1": "sign flips (type 1)", "type_2": "±1 read as 0 (type 2)",
-        "type_3": "0 read as ±1 (type 3)", "energy_j": "energy of a ±1 read",
-    }  # fmt: skip
-    drawn, axes = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained", sharex=True)
-    for ax, (column, title) in zip(axes.flat, panels.items(), strict=True):
-        for k, (name, rows) in enumerate(table.groupby("process", sort=False)):
-            value = rows[column] * (1e15 if column == "energy_j" else 1.0)
-            shown = value > 0
-            colour, marker = f"C{k}", "os^"[k]
-            ax.plot(rows.vdd_v[shown], value[shown], marker=marker, ms=4, color=colour, label=name)
-            if column != "energy_j":
-                low, high = rows[f"{column}_low"][shown], rows[f"{column}_high"][shown]
-                none = rows[~shown]
-                ax.plot(
-                    none.vdd_v, none[f"{column}_high"], marker="v", ms=5, ls="", mfc="none",
-                    color=colour,
-                )  # fmt: skip
-                ax.fill_between(rows.vdd_v[shown], low, high, color=colour, alpha=0.2, lw=0)
-        ax.set_title(title, fontsize=10)
-        ax.grid(alpha=0.3)
-        ax.set_yscale("linear" if column == "energy_j" else "log")
-        ax.set_ylabel("energy (fJ)" if column == "energy_j" else "error rate")
-    for ax in axes[1]:
-        ax.set_xlabel("supply (V)")
-    axes[0, 0].legend(fontsize=8)
+    panels = []
+    for column, title in _PANELS.items():
+        energy = column == "energy_j"
+        series = []
+        for index, (name, rows) in enumerate(table.groupby("process", sort=False)):
+            points = [
+                Point(x=row["vdd_v"], y=1e15 * row[column]) if energy
+                else Point(
+                    x=row["vdd_v"], y=row[column] or row[f"{column}_high"],
+                    y_bar=(row[f"{column}_low"], row[f"{column}_high"]),
+                    bound="" if row[column] else "down",
+                )
+                for row in rows.to_dict("records")
+            ]  # fmt: skip
+            points = without_cliffs(points, factor=10)
+            series.append(
+                Series(points=points, label=str(name), colour=index, mark=index, line="solid")
+            )
+        y = (
+            Axis(label="energy", unit="fJ")
+            if energy
+            else Axis(label="error rate", unit="", log=True)
+        )
+        x = Axis(label="supply VDD", unit="V")
+        panels.append(Panel(x=x, y=y, series=series, title=title, dodge=not energy))
     samples = int(table.senses_of_each_weight.iloc[0])
-    drawn.supxlabel(
-        f"simulated, tt, 27 °C, 50 ns window, {samples:,} senses of each weight a point; bands: "
-        "95 % intervals; open triangles: upper end of the interval where no error was seen",
-        fontsize=7.5,
-    )  # fmt: skip
-    with atomic_path(path) as temporary:
-        drawn.savefig(temporary, dpi=150)
-    plt.close(drawn)
+    return Chart(
+        key="processes",
+        title="Three processes, one amplifier",
+        panels=panels,
+        footer=f"Simulated, batch engine, tt, 27 °C, 50 ns window, {samples:,} senses of each "
+        "weight a point. Neighbours that differ by more than a factor of 10 are not joined. "
+        "Arrows: no error seen, upper end of the interval.",
+        bars="exact 95 % intervals",
+        columns=2,
+    )
 
 
 def main(argv: list[str]) -> int:
@@ -144,5 +146,5 @@ def main(argv: list[str]) -> int:
         with atomic_path(results / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
         if name == "processes":
-            figure(table, ROOT / "docs" / "images" / "processes.png")
+            save_one(figure(table), ROOT / "docs" / "images" / "processes.png")
     return 0

@@ -233,7 +233,8 @@ class Panel:
         """How far each series is moved along x, in steps, where they dodge each other."""
         colours = list(dict.fromkeys(series.colour for series in self.series))
         middle = (len(colours) - 1) / 2
-        return [self.dodge * (colours.index(series.colour) - middle) for series in self.series]
+        step = self.dodge * min(1.0, 1.5 / max(middle, 1.5))
+        return [step * (colours.index(series.colour) - middle) for series in self.series]
 
     @property
     def axes(self) -> tuple[tuple[Literal["x"], Axis], tuple[Literal["y"], Axis]]:

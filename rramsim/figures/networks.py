@@ -107,7 +107,7 @@ def width_figure(table: pd.DataFrame) -> Chart:
 
     `table` has a row a training, with the columns `network` ("vgg16-ternary-ternary"), `seed`,
     `epochs`, `test_accuracy` (0 to 1) and `data`. Widths that were trained for the fewest epochs
-    are joined by a line; hollow points were trained for longer, as their label says.
+    are joined by a line; hollow points were trained for longer, as the footer says.
     """
     names = table.network.str.extract(r"^[a-z]+(?P<width>\d+)-(?P<kind>.+)$")
     table = table.assign(width=names.width.astype(int), kind=names.kind)
@@ -121,7 +121,7 @@ def width_figure(table: pd.DataFrame) -> Chart:
         for row in _rows(found.sort_values("width")):
             one = row.epochs > shortest
             point = Point(
-                x=float(row.width), y=row.mean, label=f"{row.epochs} epochs" if one else "",
+                x=float(row.width), y=row.mean,
                 y_bar=None if one or row.count < 2 else (row.mean - row.std, row.mean + row.std),
                 tip=f"{kind}, width {row.width}, {row.epochs} epochs\n{row.mean:.1f} %",
             )  # fmt: skip
@@ -133,6 +133,8 @@ def width_figure(table: pd.DataFrame) -> Chart:
         ]
     widths = sorted(set(table.width))
     seeds = table[table.epochs == shortest].seed.nunique()
+    longest = table[table.epochs > shortest].groupby("width").epochs.max()
+    hollow = ", ".join(f"{epochs} epochs at width {width}" for width, epochs in longest.items())
     return Chart(
         key="width",
         title="Accuracy against the width of the network",
@@ -147,8 +149,8 @@ def width_figure(table: pd.DataFrame) -> Chart:
                 series=series,
             ),
         ),
-        footer=f"{table.data.iloc[0]}. Lines: {shortest} epochs, mean of {seeds} seeds; hollow: "
-        "longer, one seed.",
+        footer=f"{table.data.iloc[0]}. Lines: {shortest} epochs, mean of {seeds} seeds"
+        + (f"; hollow: {hollow}, one seed." if hollow else "."),
         bars="standard deviation between seeds",
     )  # fmt: skip
 
