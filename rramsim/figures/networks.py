@@ -228,7 +228,7 @@ def chips_figure(table: Any, *, data: str = "", images: int = 0, conditions: str
             if not values:
                 continue
             share = [(k + 1) / len(values) for k in range(len(values))]
-            shown = np.unique(np.linspace(0, len(values) - 1, min(len(values), 25)).astype(int))
+            shown = np.unique(np.linspace(0, len(values) - 1, min(len(values), 9)).astype(int))
             points = [
                 Point(
                     x=values[k], y=share[k],
@@ -245,7 +245,7 @@ def chips_figure(table: Any, *, data: str = "", images: int = 0, conditions: str
         panels.append(
             Panel(
                 x=Axis(label="test accuracy", unit="%"),
-                y=Axis(label="share of chips at or below", unit="", low=0.0, high=1.03),
+                y=Axis(label="share of chips at or below", unit="", low=0.0, high=1.15),
                 series=series, choice=str(name), rules=(Rule(x=clean, label="no errors"),),
             )
         )  # fmt: skip

@@ -1,0 +1,126 @@
+"""The numbers that README and pages quote are those of the stored results."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from blocks import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def stored(name: str) -> pd.DataFrame:
+    return pd.read_csv(RESULTS / f"{name}.csv")
+
+
+def text_of(page: str) -> str:
+    return " ".join((ROOT / page).read_text(encoding="utf-8").split())
+
+
+def demo(quantity: str) -> pd.Series:
+    """A quantity of the demo by (weights, supply)."""
+    rows = stored("baseline")
+    rows = rows[(rows.run == "demo") & (rows.file == "tradeoff.csv") & (rows.quantity == quantity)]
+    at = rows.conditions.str.extract(r"weights=(?P<weights>\w+) .*vdd_v=(?P<vdd_v>[\d.]+)")
+    return pd.Series(
+        rows.value.to_numpy(), index=[at.weights.to_numpy(), at.vdd_v.astype(float).to_numpy()]
+    )
+
+
+def trained() -> list[str]:
+    rows = stored("training_cifar10")
+    rows = rows.assign(percent=100 * rows.test_accuracy)
+    cells = []
+    for (network, epochs), mine in rows.groupby(["network", "epochs"]):
+        if epochs == 8:
+            cells.append(f"{mine.percent.mean():.1f} ± {mine.percent.std():.1f} %")
+        else:
+            cells.append(f"{mine.percent.mean():.1f} %")
+        assert re.match(r"vgg(8|16|32|64|128)-", network)
+    return cells
+
+
+def jpeg_copies() -> list[str]:
+    rows = stored("jpeg_copy_cifar10")
+    own = rows.assign(
+        own=np.where(rows.trained_on == "official", rows.tested_on_official, rows.tested_on_copy)
+    )
+    table = own.pivot_table(index=["network", "seed"], columns="trained_on", values="own").dropna()
+    cells = []
+    for _, mine in table.groupby("network"):
+        lost = 100 * (mine.official - mine["copy"])
+        cells += [f"{100 * mine.official.mean():.1f} %", f"{100 * mine['copy'].mean():.1f} %"]
+        error = lost.std() / np.sqrt(len(lost))
+        cells.append(f"{lost.mean():.1f}" if error > 0.5 else f"{lost.mean():.2f} ± {error:.2f}")
+    return cells
+
+
+def tolerated() -> list[str]:
+    rows = stored("tolerated_rates_cifar10")
+    cells = []
+    for row in rows.itertuples():
+        if row.trained_with == "none" and np.isfinite(row.tolerated_rate):
+            ends = f"{100 * row.lowest:.1f}–{100 * row.highest:.1f}"
+            cells.append(f"{100 * row.tolerated_rate:.1f} % ({ends})")
+    return cells
+
+
+def chips() -> list[str]:
+    rows = stored("chips_digits")
+    percent = (100 * rows.accuracy).groupby(rows.kind)
+    return [f"{mean:.1f} %" for mean in percent.mean()] + [f"{sd:.1f}" for sd in percent.std()]
+
+
+def equilibrium() -> list[str]:
+    rows = stored("equilibrium_cifar")
+    last = rows[(rows.epoch == rows.epoch.max()) & (rows.images == rows.images.max())]
+    percent = (100 * last.test_accuracy).groupby(last.network)
+    return [
+        f"{percent.mean()[name]:.1f} ± {percent.std()[name]:.1f} %"
+        for name in ("symmetric EP", "back-propagation through time")
+    ]
+
+
+def mismatch_sets() -> list[str]:
+    rows = stored("mismatch_sets").set_index(["models", "dies", "vdd_v"])
+    typical = rows.xs("typical", level="dies")
+    return [f"{100 * rate:.2g} %" for rate in typical.type_1.xs(0.95, level="vdd_v")] + [
+        f"{100 * rate:.2g} %" for rate in typical.type_2.xs(1.0, level="vdd_v")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "cells"),
+    [
+        ("docs/results.md", trained), ("docs/results.md", jpeg_copies),
+        ("docs/tolerance.md", tolerated), ("docs/chips.md", chips),
+        ("docs/equilibrium.md", equilibrium), ("docs/processes.md", mismatch_sets),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)  # fmt: skip
+def test_a_page_quotes_what_is_stored(page, cells):
+    text, found = text_of(page), cells()
+    assert found
+    assert [cell for cell in found if cell not in text] == []
+
+
+def test_the_readme_claims_what_the_demo_gave():
+    text = text_of("README.md")
+    loss, energy = demo("loss"), demo("energy_per_use_j")
+    assert "1.0 V instead of 1.2 V saves half of the read energy" in text
+    for weights in ("binary", "ternary"):
+        assert 0.45 < energy[weights, 1.0] / energy[weights, 1.2] < 0.55
+    assert "no network tested loses more than a point" in text
+    assert (loss.xs(1.0, level=1) < 0.01).all()
+    assert "A ternary read costs less than a binary one" in text
+    once = demo("energy_once_j")
+    assert (once["ternary"] < once["binary"]).all()
+
+
+def test_the_readme_claims_what_the_map_gave():
+    assert "nothing works below 1.2 V in the cold" in text_of("README.md")
+    rows = stored("ber_map")
+    cold = rows[(rows.corner == "sf") & (rows.temperature_c == 0) & (rows.vdd_v < 1.19)]
+    worst = cold.groupby("vdd_v").rate.max()
+    assert len(worst) > 3 and (worst > 0.01).all()
