@@ -74,4 +74,4 @@ browser:
 	fi
 
 clean:            ## remove the environment, the site and the demo's results
-	rm -rf .venv docs/_build docs/api docs/gallery $(DEMO)
+	rm -rf .venv docs/_build docs/api docs/gallery docs/jupyter_execute $(DEMO)

@@ -18,7 +18,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # make_gallery.py has executed them
 nb_merge_streams = True
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute"]  # the latter is where myst-nb writes outputs
 
 html_theme = "furo"
 html_title = f"rramsim {version}"
