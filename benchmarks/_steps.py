@@ -21,15 +21,10 @@ from rramsim.learning import (
 from rramsim.learning.augmentation import BatchSource
 from rramsim.networks import RECIPES, ScalarErrors, quantised_layers, set_weight_errors
 
-__all__ = ["accuracies", "has_bfloat16", "step_times"]
+__all__ = ["accuracies", "step_times"]
 
 RATES = (1e-4, 1e-3, 1e-2, 1e-1)
 OPPONENT = "plain scheme, rate 0.01"
-
-
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 numbers itself."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def step_times(

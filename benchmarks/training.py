@@ -32,7 +32,7 @@ from benchmarks._records import (
     kept_rows,
     say,
 )
-from benchmarks._steps import accuracies, has_bfloat16, step_times
+from benchmarks._steps import accuracies, step_times
 from rramsim.exceptions import InputError
 from rramsim.experiment import ToleranceSection
 from rramsim.figures import save_figure, width_figure
@@ -43,6 +43,7 @@ from rramsim.learning import (
     TrainingResult,
     TrainingSettings,
     accuracy,
+    has_bfloat16,
     load_images,
     train,
 )

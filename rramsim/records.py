@@ -322,6 +322,7 @@ class ProvenanceRecord(Record):
     process: dict[str, str]
     circuit: dict[str, str]
     module: dict[str, str] = {}
+    remarks: list[str] = []
     data: dict[str, str | int | float | None] = {"label": "none"}
     files: dict[str, str]
     schemas: dict[str, str] = {}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
     from rramsim.learning.evaluation import Accuracy, accuracy, classified_right, right_with_errors
     from rramsim.learning.image_data import ImageData
-    from rramsim.learning.progress import EpochMetrics
+    from rramsim.learning.progress import EpochMetrics, bfloat16_remark, has_bfloat16
     from rramsim.learning.published import images_of
     from rramsim.learning.recalibration import recalibrate, recalibrated
     from rramsim.learning.settings import TrainingSettings
@@ -33,10 +33,12 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "accuracy",
+    "bfloat16_remark",
     "classified_right",
     "download_cifar10",
     "ensemble_accuracy",
     "finished",
+    "has_bfloat16",
     "images_of",
     "load_images",
     "load_network",

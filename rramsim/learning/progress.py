@@ -20,6 +20,8 @@ __all__ = [
     "EpochMetrics",
     "Progress",
     "batch_source",
+    "bfloat16_remark",
+    "has_bfloat16",
     "read_progress",
     "require_images",
     "run_identity",
@@ -81,6 +83,21 @@ def torch_device(name: str) -> torch.device:
             f"device = {name!r}: PyTorch has no such device here; 'cpu' always works"
         ) from error
     return device
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 numbers itself."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def bfloat16_remark(*, bfloat16: bool, device: str) -> str:
+    """What must be known of a training in bfloat16 here; empty where there is nothing."""
+    if not bfloat16 or torch.device(device).type != "cpu" or has_bfloat16():
+        return ""
+    return (
+        "bfloat16 = true: this processor has no instructions for it, so PyTorch emulates them; a "
+        "step takes about 9 times as long as with bfloat16 = false"
+    )
 
 
 def batch_source(data: ImageData, *, augment: bool, device: torch.device) -> BatchSource:

@@ -80,7 +80,9 @@ def train(
     The test accuracy of every epoch is measured with the same errors acting. With `checkpoint`, the
     state after each epoch is written there, and a run that finds it goes on from it; on the CPU the
     result is the same bit for bit as without the interruption, since every random number of an
-    epoch derives from the seed and the epoch. `progress` is called after each epoch.
+    epoch derives from the seed and the epoch. On another number of threads or another processor
+    sums are rounded in another order: the last digits differ, and in time the accuracy. `progress`
+    is called after each epoch.
 
     Raises `InputError` if the network does not take these images, if the checkpoint belongs to
     another run, or if the loss stops being finite (nothing is written then).

@@ -107,7 +107,7 @@ def _mean(total: Tensor, dims: tuple[int, ...], of: ScaleOf, where: Tensor | Non
     axes = dims if keep else tuple(range(total.dim()))
     if where is None:
         return (total.mean(dim=axes, keepdim=True, dtype=torch.float64)).to(total.dtype)
-    number = where.sum(dim=axes, keepdim=True).clamp(min=1)
+    number = where.sum(dim=axes, keepdim=True, dtype=torch.float64).clamp(min=1)
     kept = (total * where).sum(dim=axes, keepdim=True, dtype=torch.float64)
     return (kept / number).to(total.dtype)
 
@@ -143,7 +143,7 @@ class Threshold(Quantiser):
         levels = _ternarise(weight, self.threshold)
         if self.scale == "none":
             return levels, None
-        return levels, _mean(weight.abs(), dims, self.scale, levels != 0)
+        return levels, _mean(weight.abs(), dims, self.scale, levels.abs())
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,8 @@ class Twn(Quantiser):
     def quantise(self, weight: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
         """See `Quantiser.quantise`."""
         size = weight.abs()
-        kept = size > self.factor * _mean(size, dims, self.scale)
+        # The mask as floats: products and sums with it are then vectorised.
+        kept = torch.gt(size, self.factor * _mean(size, dims, self.scale)).to(weight.dtype)
         levels = weight.sign().mul_(kept)
         return levels, None if self.scale == "none" else _mean(size, dims, self.scale, kept)
 

@@ -23,6 +23,13 @@ __all__ = ["file_hashes", "known_files", "present_machine", "present_versions", 
 _PACKAGES = ("rramsim", "numpy", "scipy", "torch", "xarray", "PySpice", "pandas", "matplotlib")
 
 
+_THREADS = (
+    "trainings give the same numbers on as many threads of such a processor only: sums are rounded "
+    "in another order on others"
+)
+"""An MLP on digits, seed 0, 4 epochs: 92.9 % on one thread, 92.0 % on two."""
+
+
 def known_files() -> dict[str, ResultFile[Any]]:
     """Every file that a folder may hold, by its name."""
     from rramsim.stages import STAGES
@@ -68,6 +75,8 @@ def write_provenance(
     }
     if experiment.network.module is not None:
         value["module"] = _module(experiment, before)
+    if data is not None or (before and before.remarks):
+        value["remarks"] = [_THREADS]
     known = known_files()
     value["schemas"] = {name: known[name].schema for name in value["files"] if name in known}
     PROVENANCE.write(folder, value)

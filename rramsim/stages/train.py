@@ -380,8 +380,13 @@ def train_plans(
 def _run(work: Work) -> tuple[TrainedNetwork, ...]:
     """Train every network, resuming from checkpoints, into `training.csv` and, for devices,
     `wear.csv`."""
+    from rramsim.learning import bfloat16_remark
+
     data = work.images()
     plans = plans_of(work.experiment, work.folder, data)
+    training = work.experiment.training
+    if told := bfloat16_remark(bfloat16=training.bfloat16, device=training.device):
+        work.notice(told)
     total, done = sum(plan.epochs for plan in plans), dict.fromkeys((p.name for p in plans), 0)
 
     def say(plan: Plan, metrics: "EpochMetrics") -> None:

@@ -1,5 +1,6 @@
 """Networks: the images, training, read errors of their weights, and accuracy with them."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -93,6 +94,7 @@ def train(
     >>> low < trained.test.value < high
     True
     """
+    from rramsim.learning import bfloat16_remark
     from rramsim.learning import train as train_network
     from rramsim.networks import RECIPES, NetworkSpec
 
@@ -106,6 +108,8 @@ def train(
         **(RECIPES[recipe] if "ternary" in (weights, activations) else {}),
     )
     chosen = settings or TrainingSettings(epochs=epochs, seed=seed, device=device)
+    if told := bfloat16_remark(bfloat16=chosen.bfloat16, device=chosen.device):
+        warnings.warn(told, stacklevel=2)
     return train_network(
         spec,
         data,

@@ -1,13 +1,19 @@
 """A limit of OpenMP's threads holds for PyTorch, too."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 
+import rramsim as rs
+from rramsim.experiment import load_experiment
+from rramsim.learning import TrainingSettings, progress
 from rramsim.networks.threads import within_thread_limit
+from rramsim.stages import RunFolder, run_stages
 
 STEP = """
 import numpy, torch
@@ -33,6 +39,28 @@ def test_a_training_step_ends_where_one_thread_is_allowed():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True\n"
+
+
+def test_bfloat16_without_its_instructions_says_so_and_what_it_costs(monkeypatch, tmp_path):
+    """The instructions are taken away from the question only; the training is a real one."""
+    told = "this processor has no instructions for it.*about 9 times as long"
+    monkeypatch.setattr(progress, "has_bfloat16", lambda: False)
+    settings = TrainingSettings(epochs=1, bfloat16=True)
+    with pytest.warns(UserWarning, match=told):
+        rs.train(rs.images(), architecture="mlp", width=4, settings=settings)
+    (tmp_path / "own.toml").write_text(
+        "[network]\narchitecture = 'mlp'\nwidth = 4\nweights = 'binary'\n[training]\n"
+        "data = 'digits'\nepochs = 1\nbfloat16 = true\n"
+    )
+    said = []
+    folder = RunFolder.create(tmp_path / "out")
+    run_stages(load_experiment(tmp_path / "own.toml"), folder, ("train",), notice=said.append)
+    assert len(said) == 1 and re.search(told, said[0])
+    remarks = json.loads((folder.path / "provenance.json").read_text())["remarks"]
+    assert "as many threads" in remarks[0]
+    monkeypatch.undo()
+    assert progress.bfloat16_remark(bfloat16=False, device="cpu") == ""
+    assert progress.bfloat16_remark(bfloat16=True, device="cuda") == ""
 
 
 @pytest.mark.parametrize(
