@@ -1,7 +1,7 @@
 """Error rates: against the supply, as tables, by source, and as maps."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,16 @@ def _rate_axis(label: str = "error rate") -> Axis:
     return Axis(label=label, unit="", log=True)
 
 
-def error_rates_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart:
+def error_rates_figure(
+    rows: Sequence[tuple[Any, Any]], *, source: str, found: Sequence[Any] = ()
+) -> Chart:
     """The three rates against VDD, a panel for each temperature, corner and window.
 
     `rows` pair conditions (`vdd_v`, `temperature_c`, `corner`, `window_s`) with what was counted
-    (`type1`, `type2`, `type3`).
+    (`type1`, `type2`, `type3`). `found`: rates (`rramsim.stages.rates.RateRow`) that take the place
+    of what was counted.
     """
+    known = {(_place(row), f"type{row.type}"): row for row in found if row.rate}
     groups: dict[str, list[tuple[Any, Any]]] = {}
     for row in sorted(rows, key=lambda row: row[0].vdd_v):
         groups.setdefault(environment(row[0]), []).append(row)
@@ -68,9 +72,16 @@ def error_rates_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart
         for index, (kind, name) in enumerate(TYPES.items()):
             points: list[Point] = []
             for at, counted in mine:
-                rate = getattr(counted, kind)
-                point = _rate_point(at.vdd_v, rate, f"{at.vdd_v:g} V, {name}", along="y")
-                points.append(point)
+                rate, told = getattr(counted, kind), f"{at.vdd_v:g} V, {name}"
+                one = known.get((_place(at), kind))
+                if one is None:
+                    points.append(_rate_point(at.vdd_v, rate, told, along="y"))
+                    continue
+                tip = f"{told}\n{one.rate:.2g} ({one.low:.2g} to {one.high:.2g})"
+                points.append(
+                    Point(x=at.vdd_v, y=one.rate, y_bar=(one.low, one.high),
+                          tip=f"{tip}\n{one.method}, {one.engine}")
+                )  # fmt: skip
             points = without_cliffs(points, factor=_CLIFF)
             series.append(Series(points=points, label=name, colour=index, mark=index, line="solid"))
         panels.append(
@@ -85,10 +96,20 @@ def error_rates_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart
         title="Error rates against the supply",
         panels=panels,
         footer=f"{source.rstrip('. ')}{at}. Neighbours that differ by more than a factor of "
-        f"{_CLIFF:g} are not joined.",
+        f"{_CLIFF:g} are not joined.{_by(known.values())}",
         bars=_EXACT,
         choice="Conditions",
     )
+
+
+def _place(row: Any) -> tuple[Any, ...]:
+    return row.vdd_v, row.temperature_c, row.corner, row.window_s
+
+
+def _by(rows: Iterable[Any]) -> str:
+    """How rates that are no counts were found."""
+    by = sorted({f"{row.method}, {row.engine.split(' (')[0]}" for row in rows})
+    return f" Types too rare to count: {'; '.join(by)}." if by else ""
 
 
 def error_table_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.rates import RateRow, rate_cells, solved_cells
+from rramsim.stages.rates import RateRow, rate_cells, rate_table, rate_text, solved_cells
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Rows, Table
 from rramsim.stages.stage import Stage, Work
@@ -37,12 +37,6 @@ def _run(work: Work) -> None:
     RATES.write(work.folder, solved_cells(work, cells, ROWS.path(work.folder)))
 
 
-def _text(row: RateRow) -> str:
-    value = "no answer" if row.status == "refused" or row.rate is None else f"{row.rate:.2g}"
-    low, high = ("?" if end is None else f"{end:.2g}" for end in (row.low, row.high))
-    return f"{value} ({low} to {high})"
-
-
 def _summary(folder: RunFolder) -> list[str]:
     rows = RATES.need(folder)
     refused = sum(row.status == "refused" for row in rows)
@@ -52,7 +46,8 @@ def _summary(folder: RunFolder) -> list[str]:
         f"1e-9, {len(unsettled) - refused} less well, {refused} without an answer"
     ]
     return lines + [
-        f"  type {row.type}, {row.vdd_v:g} V, {row.temperature_c:g} °C, {row.corner}: {_text(row)}"
+        f"  type {row.type}, {row.vdd_v:g} V, {row.temperature_c:g} °C, {row.corner}: "
+        + rate_text(row)
         for row in unsettled
     ]
 
@@ -65,26 +60,14 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
 
 def _sections(results: Results) -> "list[Section]":
     from rramsim.figures import ber_map_figure
-    from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.rates import environment
     from rramsim.figures.report import Section
 
     rows = results.read(RATES)
     if rows is None:
         return []
-    table = Texts(
-        title="Rates with 95 % intervals (simulated)",
-        header=("VDD", "environment", "type", "rate", "method", "senses", "note"),
-        rows=tuple(
-            (f"{row.vdd_v:g} V", environment(row), str(row.type), _text(row), row.method,
-             f"{row.senses:,}", row.note)
-            for row in rows
-        ),
-        numeric=(0, 2, 3, 5),
-    )  # fmt: skip
     drawn = (ber_map_figure(RATES.frame(results.folder)),)
     title = "Error rates, rare ones included"
-    return [Section(key="map", title=title, figures=drawn, tables=(table,))]
+    return [Section(key="map", title=title, figures=drawn, tables=(rate_table(rows),))]
 
 
 MAP = Stage(

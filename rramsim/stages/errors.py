@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rramsim.records import ErrorsRecord
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.rates import RARE, rate_table
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Document
 from rramsim.stages.stage import Stage, Work
@@ -63,7 +64,7 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
     source = f"Simulated, {dataset.attrs['engine'].split(' (')[0]}."
     return {
         "errors_table": error_table_figure(rows, source=source),
-        "errors": error_rates_figure(rows, source=source),
+        "errors": error_rates_figure(rows, source=source, found=RARE.read(folder) or ()),
     }
 
 
@@ -78,7 +79,7 @@ def _sections(results: Results) -> "list[Section]":
     from rramsim.figures.rates import count_table
     from rramsim.figures.report import Section
 
-    record = results.read(ERRORS)
+    record, rare = results.read(ERRORS), results.read(RARE) or ()
     if record is None:
         return []
     return [
@@ -95,10 +96,16 @@ def _sections(results: Results) -> "list[Section]":
             ),
             figures=(
                 error_rates_figure(
-                    [(row, row) for row in record.conditions], source=f"Simulated, {record.engine}"
+                    [(row, row) for row in record.conditions],
+                    source=f"Simulated, {record.engine}",
+                    found=rare,
                 ),
             ),
-            tables=(*_summary(results.folder), count_table(record.conditions)),
+            tables=(
+                *_summary(results.folder),
+                *([rate_table(rare)] if rare else []),
+                count_table(record.conditions),
+            ),
         )
     ]
 

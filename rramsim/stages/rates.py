@@ -16,7 +16,7 @@ from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.identity import identity
 from rramsim.records import Conditions, Known, Possible
-from rramsim.stages.result_files import Rows
+from rramsim.stages.result_files import Rows, Table
 from rramsim.stages.stage import Work
 
 if TYPE_CHECKING:
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from rramsim.counting import FoundRate
     from rramsim.devices import ResistanceModel
     from rramsim.durable import Say
+    from rramsim.figures.chart import Table as Texts
     from rramsim.rare import FailureRate, SenseFailure
 
-__all__ = ["ERROR_TYPES", "FOUND", "RateCell", "RateRow", "failure_of", "found_rates", "rate_cells",
-           "solved_cells"]  # fmt: skip
+__all__ = [
+    "ERROR_TYPES", "FOUND", "RARE", "RateCell", "RateRow", "failure_of", "found_rates",
+    "rate_cells", "rate_table", "rate_text", "solved_cells",
+]  # fmt: skip
 
 ERROR_TYPES = ("type 1", "type 2", "type 3")
 
@@ -46,7 +49,7 @@ _CHUNKS = 20
 
 
 class RateRow(Conditions):
-    """A row of `ber_map.csv`: one rate under one set of conditions."""
+    """A row of `ber_map.csv` or `rates.csv`: one rate under one set of conditions."""
 
     type: Annotated[int, Field(ge=1, le=3, description="error type")]
     status: Annotated[str, Field(description="settled, not settled, or refused")]
@@ -60,6 +63,12 @@ class RateRow(Conditions):
     engine: str
     note: str
     settled: Annotated[bool, Field(description="known to 20 %, or below 1e-9")]
+
+
+RARE = Table(
+    name="rates.csv", schema="rramsim rates 1", record=RateRow,
+    holds="rates of errors of which the sweep saw few or none",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +198,9 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
     except InputError as error:
         work.notice(f"rates below what was counted are limited by samples: {error}")
         return found
+    RARE.path(work.folder).unlink(missing_ok=True)
+    if rows:
+        RARE.write(work.folder, rows)
     for (at, kind), row in zip(rare, rows, strict=True):
         if row["rate"]:
             by = f"{row['method']}, {row['engine']}"
@@ -196,6 +208,31 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
                 value=row["rate"], deviation=row["deviation"], by=by
             )
     return found
+
+
+def rate_text(row: RateRow) -> str:
+    """A rate with its interval, as a table has it."""
+    value = "no answer" if row.status == "refused" or row.rate is None else f"{row.rate:.2g}"
+    low, high = ("?" if end is None else f"{end:.2g}" for end in (row.low, row.high))
+    return f"{value} ({low} to {high})"
+
+
+def rate_table(rows: Sequence[RateRow]) -> "Texts":
+    """Rates with how they were found."""
+    from rramsim.figures.chart import Table as Texts
+    from rramsim.figures.rates import environment
+
+    return Texts(
+        title="Rates with 95 % intervals (simulated)",
+        header=("VDD", "environment", "type", "rate", "method", "engine", "senses", "note"),
+        rows=tuple(
+            (f"{row.vdd_v:g} V", environment(row), str(row.type), rate_text(row), row.method,
+             row.engine, f"{row.senses:,}", row.note)
+            for row in rows
+        ),
+        numeric=(0, 2, 3, 6),
+        folded=len(rows) > 12,
+    )  # fmt: skip
 
 
 def _row(cell: RateCell) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rramsim.records import CostRow, TradeoffRow
+from rramsim.stages.errors import ERROR_STATISTICS, ERRORS
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.rates import FOUND, found_rates
+from rramsim.stages.rates import FOUND, RARE, found_rates
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Table
 from rramsim.stages.stage import Stage, Work
@@ -143,6 +144,7 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
 
     table, costs = TRADEOFF.frame(folder), COSTS.frame(folder)
     drawn = {"loss": loss_figure(table), "energy_accuracy": energy_accuracy_figure(table)}
+    drawn |= {"errors": ERROR_STATISTICS.draw(folder)["errors"]}  # with the rare rates
     if costs.total_j.notna().any():
         drawn |= {"front": front_figure(costs), "efficiency": efficiency_figure(costs)}
     return drawn
@@ -159,7 +161,6 @@ def _sections(results: Results) -> "list[Section]":
     from rramsim.figures.report import Section, answer_section
     from rramsim.figures.senses import waveform_label
     from rramsim.figures.tradeoffs import front_details
-    from rramsim.stages.errors import ERRORS
 
     rows = results.read(TRADEOFF)
     if rows is None:
@@ -225,7 +226,7 @@ TRADE_OFF = Stage(
     answers="What accuracy is left, for which energy, at every supply?",
     run=_run,
     unit="tests",
-    files=(FOUND, EVALUATIONS, TRADEOFF, COSTS),
+    files=(FOUND, RARE, EVALUATIONS, TRADEOFF, COSTS),
     needs=(SENSE, TRAINING),
     rows=EVALUATIONS,
     of_run=True,

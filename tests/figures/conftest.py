@@ -200,7 +200,12 @@ def _charts(name):
     yield figures.energy_accuracy_figure(table)
     yield figures.front_figure(costs)
     yield figures.efficiency_figure(costs)
-    yield figures.error_rates_figure(rows, source="Simulated, batch.")
+    found = [
+        SimpleNamespace(**row, low=row["rate"] / 2, method="lines")
+        for row in _map(shape, rng).to_dict("records")
+        if row["corner"] == "tt" and row["type"] == 1 and row["vdd_v"] > 1
+    ]
+    yield figures.error_rates_figure(rows, source="Simulated, batch.", found=found)
     yield figures.error_table_figure(rows, source="Simulated, batch.")
     yield figures.shares_figure(_shares(shape, rng))
     yield figures.ber_map_figure(_map(shape, rng))

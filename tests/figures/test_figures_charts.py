@@ -185,6 +185,16 @@ def test_points_that_samples_limit_are_hollow_in_both_and_the_footer_says_so(cha
     assert hollow.get_markerfacecolor() == "white" and hollow.get_xdata().tolist() == [2.0]
 
 
+def test_rates_too_rare_to_count_stand_in_place_of_the_counts(charts):
+    for chart in charts.values():
+        if chart.key != "error-rates":
+            continue
+        lines = [p for panel in chart.panels for s in panel.series for p in s.points
+                 if "lines, batch" in p.tip]  # fmt: skip
+        assert lines and "Types too rare to count: lines, batch 5.11." in chart.caption
+        assert all(p.x > 1 and p.y_bar[0] < p.y < p.y_bar[1] and not p.bound for p in lines)
+
+
 def test_windows_are_told_apart_wherever_they_are_swept(charts):
     loss, front = charts["loss"], charts["front"]
     windows = {choice.rpartition(", ")[2] for choice in loss.choices}
