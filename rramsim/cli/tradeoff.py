@@ -86,9 +86,9 @@ def _answer(where: "RunFolder", target: "SupplyTarget", data: Path | None) -> "S
     from rramsim.stages.tradeoff import TRADE_OFF, TRADEOFF, decided
 
     answer = lowest_supply(TRADEOFF.frame(where), target)
-    experiment = where.load_experiment()
+    experiment = where.load_experiment() if answer.undecided and where.networks.is_dir() else None
     # Who asks a folder has not allowed the Python that it names.
-    if answer.undecided and where.networks.is_dir() and experiment.network.module is None:
+    if experiment is not None and experiment.network.module is None:
         answers: list[SupplyAnswer] = []
 
         def run(work: "Work") -> None:

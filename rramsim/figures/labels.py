@@ -1,5 +1,6 @@
 """Where labels go: beside their marks, and on nothing else."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -19,12 +20,19 @@ def _crowded(box: Box, others: Sequence[Box]) -> bool:
     )
 
 
+def _away(box: Box, mark: tuple[float, float]) -> float:
+    """How far a mark is from a box."""
+    x, y = mark
+    return math.hypot(max(box[0] - x, 0, x - box[2]), max(box[1] - y, 0, y - box[3]))
+
+
 def place_labels(
     marks: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]],
     obstacles: Sequence[Box], frame: Box, *, reach: float,
 ) -> list[Box | None]:  # fmt: skip
     """A box for each label beside its mark (x, y), clear of all obstacles and of each other.
 
+    None is nearer to the mark of another label than to its own.
     `sizes` are the labels' widths and heights, `reach` the distance from a mark's centre. None
     where no place of twelve around the mark is free; inside `frame` all of them stay.
 
@@ -32,6 +40,8 @@ def place_labels(
     [(4.0, 6, 6.0, 7)]
     >>> place_labels([(5, 5)], [(2, 1)], [(0, 0, 10, 10)], (0, 0, 10, 10), reach=1)
     [None]
+    >>> place_labels([(5, 5), (5.5, 7)], [(2, 1)] * 2, [], (0, 0, 10, 10), reach=1)
+    [(4.0, 3, 6.0, 4), (4.5, 8, 6.5, 9)]
     """
     taken = list(obstacles)
     found: list[Box | None] = []
@@ -49,7 +59,9 @@ def place_labels(
                     box[0] >= frame[0] and box[2] <= frame[2]
                     and box[1] >= frame[1] and box[3] <= frame[3]
                 )  # fmt: skip
-                if best is None and inside and not _crowded(box, taken):
+                own = _away(box, (x, y))
+                clear = inside and all(_away(box, mark) >= own for mark in marks)
+                if best is None and clear and not _crowded(box, taken):
                     best = box
         if best is not None:
             taken.append(best)

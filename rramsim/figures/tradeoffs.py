@@ -97,11 +97,15 @@ def loss_figure(table: Any) -> Chart:
     """
     rows = _rows(table)
     groups = _grouped(rows, environment)
-    beyond = any(row.loss > MOST_LOSS for row in rows)
-    low = min(0.0, *(100 * row.loss_low for row in rows if row.loss <= MOST_LOSS), 0.0)
+    shown = [row for row in rows if row.loss <= MOST_LOSS]
+    beyond = len(shown) < len(rows)
     ends: dict[str, Any] = {}
     if beyond:
-        ends = {"low": max(1.1 * low - 0.5, -100 * MOST_LOSS), "high": 110 * MOST_LOSS}
+        low = min([100 * row.loss_low for row in shown], default=0.0)
+        high = max([100 * row.loss_high for row in shown], default=0.0)
+        most = 100 * MOST_LOSS
+        ends = {"low": max(1.1 * min(low, 0.0) - 0.5, -most),
+                "high": min(max(1.05 * high, 1.1 * most), 2 * most)}  # fmt: skip
     panels = []
     for where, mine in groups.items():
         series = []
@@ -305,7 +309,7 @@ def front_figure(costs: pd.DataFrame, *, flow: str = "per_use") -> Chart:
         panels=panels,
         footer=f"{rows[0].data}{_only(groups)}; {_COST_FLOWS[flow]}; reads simulated, logic from "
         "simulated gates, drivers and buffers estimated. Other memories read without errors, at "
-        f"the supply nearest to 1.2 V. Designs {_LEAVES_OUT}. {_FRONT}."
+        f"the supply nearest to 1.2\u00a0V. Designs {_LEAVES_OUT}. {_FRONT}."
         f"{_limited(_working(rows))}",
         bars=_BARS,
         choice="Conditions",
