@@ -29,7 +29,7 @@ class MissingPackageError(InputError, ImportError):
 
 
 def missing_package(error: ImportError) -> MissingPackageError | None:
-    """What to tell the user if the import failed for want of an extra's package, else None.
+    """What to tell the user if the import failed without an extra's package, else None.
 
     >>> print(missing_package(ModuleNotFoundError(name="torch.nn")))
     torch is not installed: pip install torch, or pip install '.[networks]' in rramsim's checkout

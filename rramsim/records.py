@@ -135,7 +135,7 @@ MEANINGS = {
     "without": "with one source off",
     "word_line_energy_j": "mean energy of the word line's driver",
     "word_line_j": "drivers of the word lines",
-    "writes_per_device": "writes of a device in the mean",
+    "writes_per_device": "mean writes of a device",
     "written": "when it was written",
 }
 """What a name means in every file, where its own field says nothing else."""
@@ -371,7 +371,7 @@ class WearRow(_OfNetwork):
     resets: Count
     most: Annotated[Count, Field(description="writes of the most written device")]
     endurance_writes: Annotated[float, Field(gt=0)]
-    mean_writes: Annotated[float, Field(description="writes of a device in the mean")]
+    mean_writes: Annotated[float, Field(description="mean writes of a device")]
     most_of_endurance: Annotated[
         Known, Field(description="writes of the most written device, as a share of the endurance")
     ]

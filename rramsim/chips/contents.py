@@ -197,7 +197,7 @@ def _mapping(header: dict[str, Any]) -> WeightMapping:
         if len(shape) < 2 or not all(1 <= size <= 1 << 24 for size in shape):
             raise ValueError(f"layer {name!r} has the shape {sizes}")
         if not isinstance(name, str) or name in shapes:
-            raise ValueError(f"layer {name!r} stands there twice or has no name")
+            raise ValueError(f"layer {name!r} is given twice or has no name")
         if np.prod(shape, dtype=float) > 1 << 31:
             raise ValueError(f"layer {name!r} is too large")
         # Only the shape is used: no memory is taken for what a header claims.

@@ -135,15 +135,15 @@ def mirror_of(circuit: SenseCircuit, conditions: SenseConditions) -> tuple[NDArr
     """The site that each site becomes when BL and BLB change places, and if that is exact.
 
     It is not where the two sides differ in sizes or parasitic capacitors. Raises `InputError` for a
-    circuit whose sides are wired otherwise.
+    circuit whose sides are wired differently.
     """
     image = mirrored_transistors(circuit, conditions)
     exact = image is not None
     image = image or mirrored_transistors(circuit, conditions, exact=False)
     if image is None:
         raise InputError(
-            f"{circuit.name}: the circuit's two sides are wired otherwise; chips need an amplifier "
-            "that is its own mirror image"
+            f"{circuit.name}: the circuit's two sides are wired differently; chips need an "
+            "amplifier that is its own mirror image"
         )
     sites = circuit.mismatch_sites(conditions.corner)
     place = {(site.transistor, site.parameter): index for index, site in enumerate(sites)}

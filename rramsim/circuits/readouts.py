@@ -1,4 +1,4 @@
-"""What reads a synapse, and what hangs on its bit lines: the lines of the testbench.
+"""What reads a synapse, and what loads its bit lines: the lines of the testbench.
 
 The read-outs: the PCSA alone; with four transistors more, which multiply by a binary input; with a
 gated XNOR behind it, which multiplies by a ternary one; and the PCSA below a column of 32 rows

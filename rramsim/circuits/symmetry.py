@@ -1,7 +1,7 @@
 """Whether a circuit is its own mirror image when BL and BLB, Q and QB change places.
 
-Found from the elements, their sizes and what they are connected to: nodes are told apart by what
-hangs on them, what hangs there by the nodes around it, and so on; then the image is checked element
+Found from the elements, their sizes and what they are connected to: nodes are distinguished by what
+is connected to them, that by the nodes around it, and so on; then the image is checked element
 by element.
 """
 
@@ -89,7 +89,7 @@ def _key(element: Element, known: Mapping[str, object], image: Mapping[str, str]
 def _refined(
     colours: Mapping[str, object], elements: tuple[Element, ...], known: Mapping[str, object]
 ) -> dict[str, object]:
-    """Colours of nodes by what hangs on them, too."""
+    """Colours of nodes by what is connected to them, too."""
     seen: dict[str, list[int]] = defaultdict(list)
     for element in elements:
         around = Counter((role, colours[node]) for node, role in _ends(element))

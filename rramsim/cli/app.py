@@ -25,7 +25,7 @@ COMMANDS = {
         "init": "Write an experiment file to begin with: every key, its default, unit and meaning.",
         "run": "Simulate, count, train, test and report; or one stage of it.",
         "tradeoff": "Which is the lowest supply that loses at most so much accuracy?",
-        "report": "Write every result of a folder on one page.",
+        "report": "What do the results of a folder say? Write one page.",
         "explore": "Move supply, temperature and resistances, and watch errors and energy.",
         "verify": "Are a folder's results those that its commands made?",
     },
@@ -36,7 +36,7 @@ COMMANDS = {
         "costs": "What does a logic gate cost, and which parts has a read's energy?",
     },
     "This installation": {
-        "doctor": "Does everything work here, and how is it mended?",
+        "doctor": "Does everything work here, and what is missing?",
         "data": "Which images are there to train on?",
     },
 }

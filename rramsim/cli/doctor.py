@@ -26,7 +26,7 @@ def doctor(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Test the simulator, the processes, cores, GPU, cache and data, and say how to mend.
+    """Test the simulator, the processes, cores, GPU, cache and data, and say what to do.
 
     Example: rramsim doctor
     """

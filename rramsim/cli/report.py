@@ -1,4 +1,4 @@
-"""`rramsim report`: every result of a folder on one page."""
+"""`rramsim report`: the results of a folder on a page."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ def report(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write DIR/report.html: one page with every result of DIR, readable offline.
+    """Write DIR/report.html: the answer, figures and provenance of DIR, readable offline.
 
     What is not in DIR is named with the command that makes it.
 

@@ -1,4 +1,4 @@
-"""--quiet and --verbose on every command: how much it tells on standard error while it works."""
+"""--quiet and --verbose on every command: how much it says on standard error while it works."""
 
 import logging
 import sys

@@ -78,7 +78,7 @@ class Energy:
 
 
 def senses_per_weight(layer: "LayerCensus", flow: DataFlow) -> float:
-    """How often an image senses each weight of a layer, in the mean."""
+    """How often an image senses each weight of a layer, on average."""
     if flow in SKIPPING:
         return layer.positions * (1 - layer.input_zeros)
     return min(layer.positions, 1 if flow == "once" else layer.output_rows)

@@ -9,7 +9,7 @@ outputs, P positions, arrays of `rows` rows):
   that come at once: n - floor(log2 n) - 1 full adders for n bits, exact for n = 2^k - 1; ternary
   products need two trees, for +1 and -1;
 * an accumulator: for each sum of b bits, b + 1 stages of full adder and flip-flop (a count ripples
-  one stage further in the mean: 1/2 + 1/4 + ...; the stages above are clock-gated);
+  one stage further on average: 1/2 + 1/4 + ...; the stages above are clock-gated);
 * thresholds: for each output and position as many comparisons as the next layer's inputs have bits,
   each of ceil(log2(K + 1)) full adders.
 

@@ -25,7 +25,7 @@ class AccuracyLoss:
     """Mean loss of accuracy over draws of read errors, a share 0 to 1 (below 0: a gain).
 
     `deviation`: between draws, NaN for a single one. `image_error`: standard error that the choice
-    of test images leaves in the mean.
+    of test images leaves on average.
 
     >>> loss = AccuracyLoss(value=0.002, deviation=0.001, image_error=0.0005, draws=4)
     >>> round(loss.low, 4), round(loss.high, 4)

@@ -1,4 +1,4 @@
-"""The inverse question: the lowest supply at which a network still loses next to nothing.
+"""The lowest supply at which a network still loses next to nothing.
 
 A *design* is a network, a supply and a window; temperature and corner are what it must bear. A
 design meets a target if, in every simulated environment that is asked for, an upper 95 % bound of

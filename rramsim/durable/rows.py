@@ -129,7 +129,7 @@ class RowFile(Generic[Value]):
             return
         value, before = self._parse_value(row["value"]), self.rows.get(key)
         if before is not None and not isinstance(before, Failed) and before != value:
-            raise ValueError(f"{row['name']} stands there twice with different results")
+            raise ValueError(f"{row['name']} is given twice with different results")
         self.rows[key] = value
 
 

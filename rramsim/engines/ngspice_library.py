@@ -75,7 +75,7 @@ class UnknownParameter(CircuitError):
 
 @dataclass(frozen=True, kw_only=True)
 class _Library:
-    """The attached library: PySpice's handle, what ngspice said, how to read and to let go."""
+    """The attached library: PySpice's handle, what ngspice said, how to read and to release it."""
 
     shared: Any
     messages: list[str]

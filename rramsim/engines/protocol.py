@@ -20,8 +20,8 @@ class SenseSamples:
 
     `r_bl_ohm`, `r_blb_ohm`: shape (samples,). `mismatch`: shape (samples, sites), in standard
     deviations, in the order of `SenseCircuit.mismatch_sites`; (samples, 0) for no mismatch.
-    `noise_v`: shape (samples,), what noise adds to v(QB) - v(Q) as the outputs are let go, in volt
-    (`SenseCircuit.noise_sigma_v` is its deviation); None for no noise. `global_z`: shape
+    `noise_v`: shape (samples,), what noise adds to v(QB) - v(Q) as the outputs are released, in
+    volt (`SenseCircuit.noise_sigma_v` is its SD); None for no noise. `global_z`: shape
     (samples, factors), deviates of `SenseCircuit.global_factors`, one die a sample; None for the
     typical die.
     """

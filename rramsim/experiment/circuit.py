@@ -182,7 +182,7 @@ class SenseSection(Section):
         }
         for name, axis in axes.items():
             if len(set(axis)) != len(axis):
-                raise InputError(f"[sense] {name} = {axis}: a value stands there twice")
+                raise InputError(f"[sense] {name} = {axis}: a value is given twice")
         points = math.prod(len(axis) for axis in axes.values())
         if points > _MOST_POINTS:
             raise InputError(

@@ -1,4 +1,4 @@
-"""A whole experiment: its sections, and the values of the rooms that they stand for."""
+"""A whole experiment: its sections, and the values of the packages that they stand for."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ __all__ = ["Experiment"]
 
 
 class Experiment(Section):
-    """A whole experiment; the methods turn its sections into the rooms' values."""
+    """A whole experiment; the methods turn its sections into the values of the packages below."""
 
     process: ProcessSection = ProcessSection(name="sky130-5v")
     device: DeviceSection = DeviceSection()

@@ -79,7 +79,7 @@ def explorer_app(subject: Subject) -> Starlette:
             return _refused("answers are for the explorer's own page", 403)
         items = request.query_params.multi_items()
         if len(dict(items)) != len(items):
-            return _refused("a parameter stands there twice", 422)
+            return _refused("a parameter is given twice", 422)
         try:
             found = make(_Question.model_validate(dict(items)))
         except ValidationError as error:

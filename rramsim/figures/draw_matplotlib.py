@@ -41,7 +41,7 @@ _NAME = 24
 """Letters of a tick's name in a line."""
 
 _LETTER = 0.6
-"""A letter's width as a share of the size of its font; narrower in the mean."""
+"""A letter's width as a share of the size of its font; narrower on average."""
 _DPI = 160
 _SMALL, _FOOT = 7.0, 7.5
 

@@ -306,7 +306,7 @@ def _percentile(one: Any) -> str:
 
 
 def wear_figure(rows: Sequence[Any]) -> Chart:
-    """Writes of a device by layer, in the mean and at most; a panel for each network."""
+    """Mean and most writes of a device by layer; a panel for each network."""
     panels = []
     for name, mine in by_network(rows).items():
         series = []

@@ -41,7 +41,7 @@ _NPZ_KEYS = (
 
 
 def load_idx(folder: Path) -> ImageData:
-    """MNIST or Fashion-MNIST from its four idx files, gzipped or not; told apart by their pixels.
+    """MNIST or Fashion-MNIST from its four idx files, distinguished by their pixels.
 
     Another set in such files is called by its folder's name.
     """

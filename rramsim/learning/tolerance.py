@@ -1,4 +1,4 @@
-"""How high an error rate a network stands, and by which factor training moves it."""
+"""How high an error rate a network tolerates, and by which factor training moves it."""
 
 import math
 from collections.abc import Sequence

@@ -151,7 +151,7 @@ def rate(
     if found.deviation > _WIDE_DEVIATION:
         doubts.append(f"known to a standard error of {100 * found.deviation:.0f} % only")
     if found.missed_high > found.value:
-        doubts.append(f"little else bears it out: {found.missed_high:.2g} may be missed")
+        doubts.append(f"little else supports it: {found.missed_high:.2g} may be missed")
     beyond = _beyond_data(failure, found.known)
     if beyond > 0.05:
         doubts.append(

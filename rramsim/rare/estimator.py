@@ -1,4 +1,4 @@
-"""A rate too small to count, by lines drawn where failures were found, and checked from aside.
+"""A rate too small to count, by lines drawn where failures were found, checked by widened points.
 
 1. Small runs of subset sampling find failing points (`find_failures`), which show in what
    directions to draw lines (`families_of`).
@@ -42,8 +42,8 @@ class LineEstimate:
     """What lines say of a rate.
 
     `deviation`: standard error over value. `missed_high`: 95 % upper bound of what the lines
-    missed, as the failures found from aside show. `doubts`: what speaks against the value, so much
-    that it is `refuted` where estimates contradict each other. `known`: failing points with
+    missed, from the failures of the widened check. `doubts`: what speaks against the value, so
+    much that it is `refuted` where estimates contradict each other. `known`: failing points with
     weights.
     """
 
@@ -124,7 +124,7 @@ class _Lines:
 
 @dataclass
 class _Aside:
-    """What was found from aside: rates with errors, and failing points with what they are worth."""
+    """What the widened check found: rates with errors, and failing points with weights."""
 
     rates: list[tuple[str, float, float]] = field(default_factory=list)
     failures: list[FailingPoints] = field(default_factory=list)
@@ -300,7 +300,7 @@ def _look_aside(
     if worth >= _FEW:
         mean = float(weights.mean())
         error = float(weights.std(ddof=1)) / math.sqrt(len(weights)) / mean
-        aside.rates.append(("points drawn from aside give", mean, error))
+        aside.rates.append(("widened points give", mean, error))
         chosen = rng.choice(
             len(points), min(_CHECKED_FAILURES, round(worth)), p=weights / weights.sum()
         )
@@ -352,14 +352,14 @@ def _look_aside(
 def _judged(
     state: CountedFailure, final: list[_Lines], aside: _Aside, rng: np.random.Generator
 ) -> LineEstimate:
-    """The rate with its interval, and what was found from aside against it."""
+    """The rate with its interval, and what the widened check found against it."""
     value, deviation, largest = _estimated(final)
     doubts = []
     heavy, looked = _heavy(state, final, aside, value)
     missed = float(beta.ppf(0.95, heavy + 1, max(looked - heavy, 1e-9))) if looked else 1.0
     if heavy >= 2 and heavy > 0.04 * looked:
         doubts.append(
-            f"{heavy} of {looked} failures found from aside lie where the lines hardly look"
+            f"{heavy} of {looked} failures of the widened check lie where the lines hardly look"
         )
     if largest > 2 * _HEAVY:
         doubts.append(f"{100 * largest:.0f} % of it hang on one line")
@@ -385,7 +385,7 @@ def _judged(
 def _heavy(
     state: CountedFailure, final: list[_Lines], aside: _Aside, value: float
 ) -> tuple[int, int]:
-    """Of the failures found from aside, those whose line would carry too much; and all."""
+    """Of the widened check's failures, those whose line would carry too much; and all."""
     kinds = len({lines.families.variant for lines in final})
     heavy = looked = 0
     for part in aside.failures:

@@ -1,4 +1,4 @@
-"""The report: every result of a folder on one page, section by section as the stages have them."""
+"""The report: the results of a folder on a page, section by section as the stages have them."""
 
 import hashlib
 import json
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["REPORT", "WrittenReport", "write_report"]
 
 PAGE = Page(
-    name="report.html", schema="rramsim report 1", holds="every result on one page", result=False
+    name="report.html",
+    schema="rramsim report 1",
+    holds="the answer, figures and provenance",
+    result=False,
 )
 
 
@@ -273,7 +276,7 @@ def _run(work: Work) -> WrittenReport:
 REPORT = Stage(
     name="report",
     title="What was run",
-    answers="Every result and figure of the folder, on one page that needs no network.",
+    answers="What do the results of the folder say? One page that needs no network.",
     run=_run,
     unit="page",
     files=(PAGE, NOMINAL),

@@ -123,7 +123,7 @@ def test_a_wrong_parameter_is_one_line(ask, change, message):
 
 def test_a_parameter_that_stands_there_twice_is_refused(ask):
     status, body, _ = ask(f"/answer?{urlencode(GOOD)}&vdd_v=1.1")
-    assert (status, body) == (422, "a parameter stands there twice")
+    assert (status, body) == (422, "a parameter is given twice")
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])

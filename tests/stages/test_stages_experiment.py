@@ -31,7 +31,7 @@ def test_numbers_read_as_spice_writes_them_and_a_list_is_an_axis(tmp_path):
         ("[sense]\nvdd_v = 0", "vdd_v = 0: must lie between 0.1 and 100 V"),
         ("[sense]\nvdd_v = nan", r"\[sense\] vdd_v.* = nan: must be a finite number"),
         ("[sense]\nvdd_v = []", r"\[sense\] vdd_v = \[\]"),
-        ("[sense]\nvdd_v = [1.2, 1.2]", "a value stands there twice"),
+        ("[sense]\nvdd_v = [1.2, 1.2]", "a value is given twice"),
         ("[sense]\nvdd_v = true", "must be a number"),
         ("[sense]\nvdd_v = 'high'", "'high': must be a number, such as 1.2"),
         ("[sense]\nnetlist = 'none.spice'", "none.spice: cannot read a netlist"),

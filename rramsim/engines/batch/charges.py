@@ -124,7 +124,7 @@ def _check_loop(
     apart = float(np.abs(table - ramp).max() / np.abs(charge[:, 0]).max())
     if apart > _LOOP:
         raise InputError(
-            f"{kind.kind} card: its charges depend on the way by {100 * apart:.1f} % of the "
+            f"{kind.kind} card: its charges depend on the path by {100 * apart:.1f} % of the "
             "gate's, so its model conserves none (Meyer's capacitances, levels 1 to 6, do not); "
             "use ngspice, or a card of a charge-based model such as BSIM4 (level 54)"
         )

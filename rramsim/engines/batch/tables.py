@@ -40,7 +40,7 @@ class TransistorKind:
     """What determines a table: card, instance, temperature, and the voltages to cover.
 
     `varying` lists what deviates move of the card, its mismatch and global variation; `tied` tells
-    that the source hangs on the bulk, which leaves two voltages of three.
+    that the source is tied to the bulk, which leaves two voltages of three.
     """
 
     kind: str

@@ -8,7 +8,7 @@ some hundred instructions ahead, so the chains of several groups must stand clos
 Arrays are those of `layout.py`. Cell numbers are kept inside the tables: no voltage reads
 outside of them. Results go to `found[k]`, rows of four numbers: the current and its derivatives
 over (vgs, vds, vsb); charges of (gate, drain, source, -); their derivatives over vgs; over vds;
-over vsb. Where the source hangs on the bulk there is no vsb.
+over vsb. Where the source is tied to the bulk there is no vsb.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs

@@ -33,7 +33,7 @@ class Wear:
 
     @property
     def mean_writes(self) -> float:
-        """Writes of a device in the mean."""
+        """Mean writes of a device."""
         return (self.sets + self.resets) / self.devices
 
     @property
