@@ -1,8 +1,8 @@
 """The only reader of user configuration: an experiment file, checked and made into values.
 
 Every key is checked here; what comes out are the frozen values of the packages below. Numbers
-may be written as SPICE writes them ("50n", "10k"), and a list is a sweep axis wherever one is allowed.
-A section of the file is a class; `Experiment` holds them all.
+may be written as SPICE writes them ("50n", "10k"), and a list is a sweep axis wherever one is
+allowed. A section of the file is a class; `Experiment` holds them all.
 """
 
 from typing import TYPE_CHECKING
