@@ -17,12 +17,15 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 import torch
+from scipy import stats
 
 from benchmarks._records import (
     add_training_options,
@@ -47,9 +50,16 @@ from rramsim.learning import (
     load_images,
     train,
 )
-from rramsim.networks import ActivationKind, WeightKind, errors_of_type, set_weight_errors
+from rramsim.networks import (
+    RECIPES,
+    ActivationKind,
+    Recipe,
+    WeightKind,
+    errors_of_type,
+    set_weight_errors,
+)
 
-__all__ = ["main", "run"]
+__all__ = ["gains", "main", "run"]
 
 # (weights, activations, accuracy in % of a plain loop of 8 epochs at width 16, one seed).
 CONFIGURATIONS: tuple[tuple[WeightKind, ActivationKind, float], ...] = (
@@ -57,6 +67,8 @@ CONFIGURATIONS: tuple[tuple[WeightKind, ActivationKind, float], ...] = (
     ("binary", "binary", 65.9),
     ("ternary", "full", 80.1),
 )
+_ADDED = ("recipe", "cutout_pixels", "average", "distillation")
+"""Columns that came later; rows of before have none of them."""
 RESULTS = Path(__file__).parent / "results" / "training_cifar10.csv"
 
 
@@ -71,6 +83,9 @@ def run(
     batch: int = TrainingSettings.batch,
     device: str = TrainingSettings.device,
     kinds: Sequence[str] = (),
+    recipes: Sequence[Recipe] = ("published",),
+    images: int = 0,
+    more: Mapping[str, Any] = MappingProxyType({}),
     out: Path | None = None,
     curves: Path | None = None,
     tolerance: Path | None = None,
@@ -79,18 +94,23 @@ def run(
 ) -> dict[str, Any]:
     """Train every configuration with every seed; return rows, and mean and spread in %.
 
-    `kinds` names the configurations ("ternary-full"), all of them if empty. Adds a row to `out`
-    (CSV) after each training and skips those that it finds there, so that an interrupted run goes
-    on; `state` is a folder for the checkpoint of the training under way. `curves` and `tolerance`
-    are CSV files for each epoch's figures and for tests of each network under errors of each type.
+    `kinds` names the configurations ("ternary-full"), all of them if empty. Every one is trained by
+    each of `recipes` (`rramsim.networks.RECIPES`) from the same weights on the same batches of
+    `images` training images, drawn from seed 0 (0: all), and tested on all test images. Adds a row
+    to `out` (CSV) after each training and skips those that it finds there, so that an interrupted
+    run goes on; `state` is a folder for the checkpoint of the training under way. `curves` and
+    `tolerance` are CSV files for each epoch's figures and for tests of each network under errors of
+    each type. `more`: other settings of `TrainingSettings`, a column each.
     """
     kept = kept_rows(out)
     if state is not None:
         output_folder(state)
     chosen = [c for c in CONFIGURATIONS if not kinds or f"{c[0]}-{c[1]}" in kinds]
     rows: list[dict[str, Any]] = []
+    if images:
+        data = data.subset(train=images, test=len(data.test_labels))
     for seed in seeds:
-        for weights, activations, _ in chosen:
+        for (weights, activations, _), recipe in product(chosen, recipes):
             settings = TrainingSettings(
                 epochs=epochs,
                 seed=seed,
@@ -98,6 +118,7 @@ def run(
                 second_moment=second_moment,
                 batch=batch,
                 device=device,
+                **more,
             )
             spec = NetworkSpec(
                 weights=weights,
@@ -105,9 +126,11 @@ def run(
                 width=width,
                 input_shape=data.input_shape,
                 classes=len(data.classes),
+                **RECIPES[recipe],
             )
             identity = {
                 "network": spec.name,
+                "recipe": recipe,
                 "data": data.label,
                 "seed": seed,
                 "epochs": epochs,
@@ -118,13 +141,14 @@ def run(
                 "warmup": settings.warmup,
                 "second_moment": second_moment,
                 "bfloat16": bfloat16,
+                **{key: getattr(settings, key) for key in _ADDED[1:]},
             }
-            done = [row for row in kept if {key: row[key] for key in identity} == identity]
+            done = [row for row in kept if _is(row, identity)]
             if done:
                 rows.append(done[-1])
                 continue
             processor = time.process_time()
-            checkpoint = None if state is None else state / f"{spec.name}-seed{seed}.pt"
+            checkpoint = None if state is None else state / f"{_name(identity)}.pt"
             result = train(
                 spec,
                 data,
@@ -158,6 +182,21 @@ def run(
                 kept.append(rows[-1])
                 append_rows(out, [rows[-1]])
     return {"rows": rows, "summary": _summary(rows, width)}
+
+
+def _is(row: dict[str, Any], identity: dict[str, Any]) -> bool:
+    """Whether a row is this training; rows of before a column came are the published recipe's."""
+    before = {"recipe": "published", **{k: getattr(TrainingSettings, k) for k in _ADDED[1:]}}
+    return all(
+        (before[k] if k in before and pd.isna(row.get(k)) else row[k]) == wanted
+        for k, wanted in identity.items()
+    )
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    """What a training differs in from the other rows, seeds included."""
+    more = [f"{k} {row[k]:g}" for k in _ADDED[1:] if row[k]]
+    return ", ".join([str(row["network"]), str(row["recipe"]), *more, f"seed {row['seed']}"])
 
 
 def _tested(result: TrainingResult, data: ImageData, *, draws: int = 2) -> list[dict[str, Any]]:
@@ -198,14 +237,19 @@ def _tested(result: TrainingResult, data: ImageData, *, draws: int = 2) -> list[
 def _summary(rows: list[dict[str, Any]], width: int) -> list[dict[str, Any]]:
     table = []
     frame = pd.DataFrame(rows)
-    for weights, activations, plain in CONFIGURATIONS:
-        mine = frame[frame["network"].str.endswith(f"-{weights}-{activations}")]
+    recipes = sorted(set(frame["recipe"].fillna("published")), reverse=True)
+    for (weights, activations, plain), recipe in product(CONFIGURATIONS, recipes):
+        mine = frame[
+            frame["network"].str.endswith(f"-{weights}-{activations}")
+            & (frame["recipe"].fillna("published") == recipe)
+        ]
         if mine.empty:
             continue
         values = [100.0 * float(value) for value in mine["test_accuracy"]]
         table.append(
             {
                 "network": str(mine["network"].iloc[0]),
+                "recipe": recipe,
                 "seeds": len(values),
                 "mean_percent": statistics.mean(values),
                 "deviation_percent": statistics.stdev(values) if len(values) > 1 else None,
@@ -215,6 +259,26 @@ def _summary(rows: list[dict[str, Any]], width: int) -> list[dict[str, Any]]:
             }
         )
     return table
+
+
+def gains(rows: pd.DataFrame) -> pd.DataFrame:
+    """What "tuned" gains over "published", in points, paired by seed, with Student's interval.
+
+    `rows`: of a results file; those with cutout and the like are left out. Columns: network, seeds,
+    gain, low, high (NaN for a single seed).
+    """
+    table = []
+    plain = (rows[list(_ADDED[1:])] == 0).all(axis=1)
+    for network, mine in rows[plain].groupby("network", sort=False):
+        by_seed = mine.pivot(index="seed", columns="recipe", values="test_accuracy")
+        if not {"tuned", "published"} <= set(by_seed):
+            continue
+        each = 100 * (by_seed["tuned"] - by_seed["published"]).dropna()
+        low, high = stats.t.interval(0.95, len(each) - 1, each.mean(), each.sem())
+        table.append(
+            {"network": network, "seeds": len(each), "gain": each.mean(), "low": low, "high": high}
+        )
+    return pd.DataFrame(table)
 
 
 def _steps(options: argparse.Namespace) -> dict[str, Any]:
@@ -255,6 +319,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data", type=Path, default=os.environ.get("RRAMSIM_DATA"))
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch)
     parser.add_argument("--second-moment", type=float, default=TrainingSettings.second_moment)
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=["published"])
+    parser.add_argument("--images", type=int, default=0, help="training images; 0 for all")
+    for key in _ADDED[1:]:
+        default = getattr(TrainingSettings, key)
+        parser.add_argument(
+            f"--{key.replace('_', '-')}", type=type(default), default=default,
+            help="as the key of [training]",
+        )  # fmt: skip
     parser.add_argument("--curves", type=Path, help="CSV file for the figures of every epoch")
     parser.add_argument("--tolerance", type=Path, help="CSV file for tests under errors")
     parser.add_argument("--plot", type=Path, help="draw what --out holds against width, and end")
@@ -283,6 +355,9 @@ def main(argv: list[str]) -> int:
                 bfloat16=options.bfloat16,
                 second_moment=options.second_moment,
                 kinds=options.kinds,
+                recipes=options.recipes,
+                images=options.images,
+                more={key: getattr(options, key) for key in _ADDED[1:]},
                 out=options.out,
                 curves=options.curves,
                 tolerance=options.tolerance,
@@ -299,7 +374,7 @@ def main(argv: list[str]) -> int:
         for row in result["summary"]:
             spread = row["deviation_percent"]
             print(
-                f"{row['network']:24} {row['mean_percent']:.2f} % "
+                f"{row['network']:24} {row['recipe']:9} {row['mean_percent']:.2f} % "
                 f"+- {'?' if spread is None else f'{spread:.2f}'} "
                 f"({row['seeds']} seeds, lowest {row['lowest_percent']:.2f}; plain loop "
                 f"{row['plain_loop_percent']}), at most {row['longest_s']:.0f} s"

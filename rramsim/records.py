@@ -305,6 +305,9 @@ class ChipsRecord(Record):
     data: str
     images: Count
     conditions: str
+    adaptation_images: Annotated[
+        Count, Field(description="inferences with which each chip was adapted to first")
+    ] = 0
     arrays: dict[str, int] = {}
     ensembles: Annotated[list[EnsembleRecord], Field(min_length=1)]
 
@@ -416,6 +419,12 @@ class TradeoffRow(Conditions, _Tested):
     ]
     energy_per_use_low_j: float
     energy_per_use_high_j: float
+    adaptation_images: Annotated[
+        Count, Field(description="inferences with which each chip was adapted to first")
+    ] = 0
+    adaptation_j: Annotated[
+        float, Field(description="their weight reads, again for every use; once in a chip's life")
+    ] = 0.0
 
 
 class CostRow(Conditions, _OfNetwork):

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from rramsim.chips.contents import ArrayContents
     from rramsim.chips.mapping import ArrayShape, LayerMapping, Tile, WeightMapping
     from rramsim.chips.programming import Programmed, Verify, program_layer
-    from rramsim.chips.surface import ReadSurface
-    from rramsim.chips.surface_fit import fit_surface
+    from rramsim.chips.surface import EngineReads, ReadSurface
+    from rramsim.chips.surface_fit import fit_surface, read_decision
 else:
     __getattr__ = names_on_demand(__name__)
 
@@ -20,6 +20,7 @@ __all__ = [
     "Chip",
     "ChipModel",
     "ChipRead",
+    "EngineReads",
     "LayerMapping",
     "Programmed",
     "ReadSurface",
@@ -28,4 +29,5 @@ __all__ = [
     "WeightMapping",
     "fit_surface",
     "program_layer",
+    "read_decision",
 ]

@@ -9,7 +9,7 @@ independent errors have not (see `ChipModel`).
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,15 +18,20 @@ from numpy.typing import NDArray
 
 from rramsim.chips.mapping import ArrayShape, LayerMapping, WeightMapping
 from rramsim.chips.programming import Verify, program_layer
-from rramsim.chips.surface import ReadSurface, decide
+from rramsim.chips.surface import EngineReads, ReadSurface, decide
 from rramsim.circuits import SenseCircuit
 from rramsim.counting import ErrorStatistics
 from rramsim.devices import DeviceStatistics, Retention
+from rramsim.engines import SenseSamples
 from rramsim.exceptions import InputError
 
 __all__ = ["Chip", "ChipModel", "ChipRead"]
 
 Weights = Mapping[str, NDArray[np.int8]]
+
+_SENSES_AT_ONCE = 20_000
+_UNCONVERGED = 2
+"""Stands in a layer's reads for a sense whose waveform was not found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,12 +165,15 @@ class Chip:
                 self.failed += programmed.failed
         return devices[0], devices[1]
 
-    def read(self, surface: ReadSurface, *, number: int = 0, age_s: float = 0.0) -> ChipRead:
-        """Read every weight once through the sense decision of `surface`.
+    def read(
+        self, surface: ReadSurface | EngineReads, *, number: int = 0, age_s: float = 0.0
+    ) -> ChipRead:
+        """Read every weight once through the sense decision of `surface`, or of the engine itself.
 
         `number` names the read: the same number gives the same noise. `age_s` since programming.
+        A sense whose waveform the engine did not find is counted so, and its weight read as 0.
         """
-        if surface.gains.shape[0] != len(self.sites):
+        if isinstance(surface, ReadSurface) and surface.gains.shape[0] != len(self.sites):
             raise InputError(
                 f"the surface has {surface.gains.shape[0]} varying parameters, the chip's circuit "
                 f"{len(self.sites)}"
@@ -174,8 +182,9 @@ class Chip:
         weights = {}
         for layer in self._layers:
             read = self._read_layer(layer, surface, number, age_s)
-            pair = 3 * (layer.written.astype(np.int64) + 1) + read + 1
-            counts[:, :3] += np.bincount(pair.ravel(), minlength=9).reshape(3, 3)
+            pair = 4 * (layer.written.astype(np.int64) + 1) + read + 1
+            counts += np.bincount(pair.ravel(), minlength=12).reshape(3, 4)
+            read[read == _UNCONVERGED] = 0
             name = layer.mapping.name
             if name in self._binary:
                 open_ = np.flatnonzero(read.ravel() == 0)
@@ -198,17 +207,25 @@ class Chip:
         others are filled with deviates here, so that an engine can check that they do not matter.
         """
         layer = next(found for found in self._layers if found.mapping.name == name)
+        return np.concatenate([part for _, part in self._mismatch(layer)])
+
+    def _mismatch(self, layer: _Layer) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """`mismatch`, some outputs at a time: that of all would fill the memory."""
+        outputs, inputs = layer.written.shape
         rows = 1 if self.model.amplifiers == "own" else self.model.array.rows
-        block = np.arange(layer.mapping.inputs) // rows
-        full = self._rng(name, 4).standard_normal(
-            (*layer.written.shape, len(self.sites)), dtype=np.float32
-        )
-        full[..., self._columns] = layer.amplifiers[:, block]
-        if self.model.amplifiers == "none":
-            full[:] = 0.0
-        for number, site in enumerate(self._access_sites()):
-            full[..., site] = layer.access[number]
-        return full
+        block = np.arange(inputs) // rows
+        rng = self._rng(layer.mapping.name, 4)
+        step = max(1, _SENSES_AT_ONCE // inputs)
+        for start in range(0, outputs, step):
+            some = slice(start, min(start + step, outputs))
+            shape = (some.stop - start, inputs, len(self.sites))
+            full = rng.standard_normal(shape, dtype=np.float32)
+            full[..., self._columns] = layer.amplifiers[some][:, block]
+            if self.model.amplifiers == "none":
+                full[:] = 0.0
+            for number, site in enumerate(self._access_sites()):
+                full[..., site] = layer.access[number, some]
+            yield some, full
 
     def _access_sites(self) -> list[int]:
         """For each access transistor the site that the surface uses: its oxide, drawn first."""
@@ -243,16 +260,28 @@ class Chip:
         return bl, blb
 
     def _read_layer(
-        self, layer: _Layer, surface: ReadSurface, number: int, age_s: float
+        self, layer: _Layer, surface: ReadSurface | EngineReads, number: int, age_s: float
     ) -> NDArray[np.int8]:
         bl, blb = self._resistances(layer, number, age_s)
+        read = np.empty(layer.written.shape, dtype=np.int8)
+        if isinstance(surface, EngineReads):
+            for some, mismatch in self._mismatch(layer):
+                outcome = surface.sense(
+                    SenseSamples(
+                        r_bl_ohm=np.exp(bl[some].ravel().astype(float)),
+                        r_blb_ohm=np.exp(blb[some].ravel().astype(float)),
+                        mismatch=mismatch.reshape(-1, len(self.sites)).astype(float),
+                    )
+                )
+                found = np.where(outcome.converged, outcome.read, _UNCONVERGED)
+                read[some] = found.reshape(read[some].shape)
+            return read
         gains = surface.gains[self._columns]
         mirrored = surface.gains[surface.mirror[self._columns]]
         own = other = np.zeros(surface.gains.shape[1])
         access = self._access_sites()
         if access:
             own, other = surface.gains[access[0]], surface.gains[access[1]]
-        read = np.empty(layer.written.shape, dtype=np.int8)
         decide(
             bl, blb, 1 if self.model.amplifiers == "own" else self.model.array.rows,
             layer.amplifiers @ gains, layer.amplifiers @ mirrored, own, other, layer.access,

@@ -24,11 +24,34 @@ from numpy.typing import NDArray
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.circuits.symmetry import mirrored_transistors
 from rramsim.compiled import compiled
+from rramsim.engines import SenseEngine, SenseOutcome, SenseSamples, reads_of
 from rramsim.exceptions import InputError
 
-__all__ = ["ReadSurface", "decide"]
+__all__ = ["EngineReads", "NoSurface", "ReadSurface", "decide"]
 
 Floats = NDArray[np.float64]
+
+
+class NoSurface(InputError):
+    """No surface holds what this circuit decides under these conditions."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EngineReads:
+    """The engine itself in place of a surface: a sense for every synapse; `why` no surface serves.
+
+    Exact, whatever the circuit and the supply; some 10,000 synapses a second and core with the
+    batch engine.
+    """
+
+    engine: SenseEngine
+    circuit: SenseCircuit
+    conditions: SenseConditions
+    why: str
+
+    def sense(self, samples: SenseSamples) -> SenseOutcome:
+        """The reads of samples."""
+        return reads_of(self.engine).sense(self.circuit, self.conditions, samples)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +61,8 @@ class ReadSurface:
     `nominal`, `square`, `cube`: (points,); `shapes`: (points, shapes), the splines of g; `gains`:
     (sites, shapes), so that g_j(y) = shapes(y) . gains[j]. `mirror`: (sites,), the site that a site
     becomes when the bit lines change places. `residual_ln`: standard deviation on fresh points;
-    `senses`: engine runs spent. Below `low_ln` the boundary follows y, as a tie does.
+    `senses`: engine runs spent; `otherwise`: share of fresh reads that it takes otherwise than the
+    engine (NaN: not checked). Below `low_ln` the boundary follows y, as a tie does.
     """
 
     low_ln: float
@@ -51,6 +75,7 @@ class ReadSurface:
     mirror: NDArray[np.int64]
     residual_ln: float
     senses: int
+    otherwise: float = math.nan
 
     @property
     def table(self) -> Floats:
@@ -134,15 +159,15 @@ def decide(
 def mirror_of(circuit: SenseCircuit, conditions: SenseConditions) -> tuple[NDArray[np.int64], bool]:
     """The site that each site becomes when BL and BLB change places, and if that is exact.
 
-    It is not where the two sides differ in sizes or parasitic capacitors. Raises `InputError` for a
+    It is not where the two sides differ in sizes or parasitic capacitors. Raises `NoSurface` for a
     circuit whose sides are wired differently.
     """
     image = mirrored_transistors(circuit, conditions)
     exact = image is not None
     image = image or mirrored_transistors(circuit, conditions, exact=False)
     if image is None:
-        raise InputError(
-            f"{circuit.name}: the circuit's two sides are wired differently; chips need an "
+        raise NoSurface(
+            f"{circuit.name}: the circuit's two sides are wired differently; a surface needs an "
             "amplifier that is its own mirror image"
         )
     sites = circuit.mismatch_sites(conditions.corner)

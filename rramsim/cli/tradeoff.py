@@ -144,7 +144,7 @@ def _print(answer: "SupplyAnswer") -> None:
     shown = Table(title="the lowest supply of each network, or its nearest", title_justify="left")
     for name in (
         "network", "VDD", "window", "meets it at", "worst at", "loss (95 %), points", "upper bound",
-        "accuracy", "reads, per use",
+        "accuracy", "reads, per use", "adapting, once",
     ):  # fmt: skip
         shown.add_column(name, justify="right")
     for met, design in answer.networks:
@@ -165,6 +165,7 @@ def _cells(met: bool, design: "Design") -> tuple[str, ...]:
         f"{100 * design.bound:.2f}",
         f"{100 * design.accuracy:.1f} %",
         f"{design.energy_j * 1e6:.4g} µJ",
+        f"{design.adaptation_j * 1e6:.4g} µJ" if design.adaptation_j else "none",
     )
 
 

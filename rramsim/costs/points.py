@@ -97,6 +97,7 @@ def tradeoff_tables(
     draws: int | Callable[[TestedNetwork, SenseConditions], int],
     seed: int,
     found: Callable[[SenseConditions], Mapping[str, FoundRate]] = lambda conditions: {},
+    adapted_with: int = 0,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The trade-off of networks under every set of conditions, and its costs part by part.
@@ -105,7 +106,8 @@ def tradeoff_tables(
     draw draws the error rates from what the counts leave open, then the errors: so the spread
     between draws holds what is not known of the rates. `found` gives the rates of error types that
     counting saw too little of; without it an error never seen is drawn from its prior. `draws`
-    may differ from point to point. `report` gets the tests done and in all.
+    may differ from point to point. `adapted_with`: inferences that `right` spends on adapting to
+    each draw. `report` gets the tests done and in all.
     """
     from rramsim.networks import errors_of_statistics
 
@@ -144,6 +146,7 @@ def tradeoff_tables(
                 census=census,
                 clean=clean,
                 noisy=np.array(noisy),
+                adapted_with=adapted_with,
             )
             rows.append(row)
             costs += cost_rows(row, census, sense, circuit=circuit, gates=gates)
@@ -165,13 +168,15 @@ def tradeoff_row(
     census: "Sequence[LayerCensus]",
     clean: NDArray[np.bool_],
     noisy: NDArray[np.bool_],
+    adapted_with: int = 0,
 ) -> dict[str, Any]:
     """A row of `TradeoffRow`.
 
     `clean`, shape (images,): which images are right without read errors; `noisy`, shape (draws,
     images): with each draw of them. `data` names the images, `engine` what counted the
-    `statistics`, `trained_with` the supply whose errors were injected in training ("none"). Raises
-    `InputError` for shapes that do not fit.
+    `statistics`, `trained_with` the supply whose errors were injected in training ("none"),
+    `adapted_with` the inferences spent on each chip before. Raises `InputError` for shapes that do
+    not fit.
     """
     draws, images = noisy.shape
     mean = mean_accuracy([int(right.sum()) for right in noisy], images=images)
@@ -206,6 +211,8 @@ def tradeoff_row(
         row[f"energy_{flow}_j"] = energy.value_j
         row[f"energy_{flow}_low_j"] = energy.low_j
         row[f"energy_{flow}_high_j"] = energy.high_j
+    row["adaptation_images"] = adapted_with
+    row["adaptation_j"] = adapted_with * row["energy_per_use_j"]
     return row
 
 

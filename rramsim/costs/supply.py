@@ -73,7 +73,8 @@ class Design:
     """A network at a supply with a window, and its evidence: the worst environment asked for.
 
     Losses and accuracies are shares; `bound` is what is held against the target, `energy_j` the
-    weight reads of one image, each for every use. `supplies_v`: where this network and window meet
+    weight reads of one image, each for every use, `adaptation_j` those with which the chip was
+    adapted to first. `supplies_v`: where this network and window meet
     the target (a ternary network can fail again at a higher supply).
     """
 
@@ -90,6 +91,7 @@ class Design:
     accuracy: float
     energy_j: float
     draws: int
+    adaptation_j: float = 0.0
     supplies_v: tuple[float, ...] = ()
     fails: bool = False
 
@@ -217,5 +219,6 @@ def _design(rows: pd.DataFrame, target: SupplyTarget) -> Design:
         accuracy=float(worst.accuracy),
         energy_j=float(worst.energy_per_use_j),
         draws=int(worst.draws),
+        adaptation_j=float(worst.get("adaptation_j", 0.0)),
         fails=bool((rows.least > target.max_loss).any()),
     )

@@ -36,7 +36,14 @@ def _verifies(experiment: "Experiment") -> bool:
 _TIES = (
     _Tie(
         section="network",
-        keys=("architecture", "width", "activations", "recipe"),
+        keys=(
+            "architecture",
+            "width",
+            "activations",
+            "recipe",
+            "weight_threshold",
+            "activation_threshold",
+        ),
         holds=lambda x: x.network.module is None,
         needs="no module beside it",
     ),
@@ -78,9 +85,40 @@ _TIES = (
     ),
     _Tie(
         section="training",
-        keys=("min_steps", "bfloat16"),
+        keys=(
+            "min_steps",
+            "bfloat16",
+            "schedule",
+            "warmup",
+            "weight_decay",
+            "label_smoothing",
+            "cutout_pixels",
+            "average",
+            "distillation",
+        ),
         holds=lambda x: x.training.rule == "backprop",
         needs="rule = 'backprop'",
+    ),
+    _Tie(
+        section="training",
+        keys=("distillation_temperature",),
+        holds=lambda x: x.training.rule == "backprop" and x.training.distillation > 0,
+        needs="distillation above 0",
+    ),
+    _Tie(
+        section="network",
+        keys=("weight_threshold",),
+        holds=lambda x: "ternary" in x.network.weights,
+        needs="weights = 'ternary'",
+    ),
+    _Tie(
+        section="network",
+        keys=("activation_threshold",),
+        holds=lambda x: (
+            "ternary" in x.network.activations
+            or ("ternary" in x.network.weights and "same" in x.network.activations)
+        ),
+        needs="activations = 'ternary'",
     ),
     _Tie(
         section="training",

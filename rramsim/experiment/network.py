@@ -1,12 +1,12 @@
 """[network], [training] and [test]: which networks, how they learn, how they are tested."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from rramsim.experiment.values import ListOf, Quantity, Section, Seed, setting
 from rramsim.learning.equilibrium.settings import DescentSettings, EquilibriumTraining
-from rramsim.learning.settings import TrainingSettings
+from rramsim.learning.settings import Adaptation, Schedule, TrainingSettings
 
 __all__ = ["NetworkSection", "TestSection", "TrainingSection"]
 
@@ -30,6 +30,24 @@ class NetworkSection(Section):
     """Finished weights of the module (.safetensors, .npz, .pt), beside this file; no training."""
     pixels: Literal["standardised", "unit", "bytes"] = "standardised"
     """What the module takes: mean 0 and deviation 1 in each channel, 0 to 1, or 0 to 255."""
+    weight_threshold: Quantity | Literal["twn"] | None = None
+    """Ternary weights nearer to zero are 0; "twn" for 0.7 times their mean size (Li and Liu 2016,
+    arXiv 1605.04711). Left out: the recipe's."""
+    activation_threshold: Quantity | None = None
+    """Ternary activations nearer to zero, after batch-norm, are 0. Left out: the recipe's."""
+
+    def thresholds(self, weights: str, activations: str) -> dict[str, Any]:
+        """Those of a network with such weights and activations, as `NetworkSpec` takes them."""
+        if "ternary" not in (weights, activations):
+            return {}
+        # PyTorch takes two seconds to load: only those who build a network wait for it.
+        from rramsim.networks import RECIPES
+
+        own = {
+            "weight_threshold": self.weight_threshold,
+            "activation_threshold": self.activation_threshold,
+        }
+        return RECIPES[self.recipe] | {k: v for k, v in own.items() if v is not None}
 
 
 class TrainingSection(Section):
@@ -57,6 +75,14 @@ class TrainingSection(Section):
     seed: Seed = setting(TrainingSettings, "seed")
     bfloat16: bool = setting(TrainingSettings, "bfloat16")
     device: str = setting(TrainingSettings, "device")
+    schedule: Schedule = setting(TrainingSettings, "schedule")
+    warmup: Quantity = setting(TrainingSettings, "warmup")
+    weight_decay: Quantity = setting(TrainingSettings, "weight_decay")
+    label_smoothing: Quantity = setting(TrainingSettings, "label_smoothing")
+    cutout_pixels: int = setting(TrainingSettings, "cutout_pixels")
+    average: Quantity = setting(TrainingSettings, "average")
+    distillation: Quantity = setting(TrainingSettings, "distillation")
+    distillation_temperature: Quantity = setting(TrainingSettings, "distillation_temperature")
     errors_vdd_v: ListOf[Quantity | Literal["none"]] = ["none"]
     """Train with the read errors of this supply (one of [sense] vdd_v), or "none"."""
 
@@ -68,7 +94,12 @@ class TestSection(Section):
     """Draws of the read errors at every point."""
     images: int = Field(default=0, ge=0)
     """Test images used, as many of each class as can be; 0 for all."""
-    recalibrate: int = Field(default=0, ge=0)
-    """Training images, unlabelled, on which each chip measures batch-norm anew; 0 for none."""
+    recalibrate: int = setting(Adaptation, "recalibrate", ge=0)
+    fine_tune: int = setting(Adaptation, "fine_tune", ge=0, le=100_000)
     seed: Seed = 0
     """Of the read errors that are drawn."""
+
+    @property
+    def adaptation(self) -> Adaptation:
+        """What a network does on each chip, of the trade-off and of [chips], before it is used."""
+        return Adaptation(recalibrate=self.recalibrate, fine_tune=self.fine_tune)

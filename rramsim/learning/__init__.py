@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
+    from rramsim.learning.adaptation import adapted, fine_tune, recalibrate, recalibrated
     from rramsim.learning.checkpoints import load_network, save_network
     from rramsim.learning.data_sets import DATA_SETS, load_images
     from rramsim.learning.download import CIFAR10_URL, download_cifar10
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from rramsim.learning.image_data import ImageData
     from rramsim.learning.progress import EpochMetrics, bfloat16_remark, has_bfloat16
     from rramsim.learning.published import images_of
-    from rramsim.learning.recalibration import recalibrate, recalibrated
-    from rramsim.learning.settings import TrainingSettings
+    from rramsim.learning.settings import Adaptation, TrainingSettings
     from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
     from rramsim.learning.training import TrainingResult, finished, train, training_step
     from rramsim.networks import NetworkSpec
@@ -25,6 +25,7 @@ __all__ = [
     "CIFAR10_URL",
     "DATA_SETS",
     "Accuracy",
+    "Adaptation",
     "EnsembleAccuracy",
     "EpochMetrics",
     "Factor",
@@ -33,10 +34,12 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "accuracy",
+    "adapted",
     "bfloat16_remark",
     "classified_right",
     "download_cifar10",
     "ensemble_accuracy",
+    "fine_tune",
     "finished",
     "has_bfloat16",
     "images_of",

@@ -1,4 +1,4 @@
-"""Batches of training images, shifted and mirrored together rather than one by one."""
+"""Batches of training images, shifted, mirrored and cut out together rather than one by one."""
 
 from collections.abc import Iterator
 
@@ -16,12 +16,22 @@ class BatchSource:
     copying the batch costs.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, *, crop_pixels: int, flip: bool) -> None:
-        """Take uint8 images (N, C, H, W) and labels (N,) that lie on the device to train on."""
+    def __init__(
+        self, images: Tensor, labels: Tensor, *, crop_pixels: int, flip: bool,
+        cutout_pixels: int = 0,
+    ) -> None:  # fmt: skip
+        """Take uint8 images (N, C, H, W) and labels (N,) that lie on the device to train on.
+
+        `cutout_pixels`: side of a square around a random pixel of each image (what lies outside is
+        lost) that takes the mean colour of all images, as a byte: what `Standardise` makes zero.
+        """
         self._size = (images.shape[2], images.shape[3])
         self._crop = crop_pixels
         self._flip = flip
         self._labels = labels
+        self._cutout = cutout_pixels
+        mean = images.double().mean(dim=(0, 2, 3))
+        self._mean = (mean if images.is_floating_point() else mean.round()).to(images.dtype)
         self._images = _edge_padded(images.permute(0, 2, 3, 1), crop_pixels).contiguous()
 
     def __len__(self) -> int:
@@ -38,6 +48,11 @@ class BatchSource:
         shifts = torch.randint(0, 2 * self._crop + 1, (count, 2), generator=generator)
         mirrored = torch.rand(count, generator=generator) < (0.5 if self._flip else 0.0)
         device = self._images.device
+        if self._cutout:
+            corners = torch.stack(
+                [torch.randint(0, side, (count,), generator=generator) for side in self._size]
+            )
+            corners = (corners - self._cutout // 2).to(device)
         order, shifts, mirrored = (t.to(device) for t in (order, shifts, mirrored))
         height, width = self._size
         rows = torch.arange(height, device=device)
@@ -51,6 +66,12 @@ class BatchSource:
             row = shift[:, :1] + rows
             column = shift[:, 1:] + torch.where(mirror, width - 1 - columns, columns)
             images = self._images[chosen[:, None, None], row[:, :, None], column[:, None, :]]
+            if self._cutout:
+                top, left = (corner[start : start + batch, None] for corner in corners)
+                hole_rows = (rows >= top) & (rows < top + self._cutout)
+                hole_columns = (columns >= left) & (columns < left + self._cutout)
+                hole = hole_rows[:, :, None] & hole_columns[:, None, :]
+                images = torch.where(hole[..., None], self._mean, images)
             yield images.permute(0, 3, 1, 2), self._labels[chosen]
 
 

@@ -1,6 +1,5 @@
 """The accuracy of a network, with its interval."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,9 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
+from rramsim.learning.adaptation import adapted
 from rramsim.learning.image_data import ImageData
-from rramsim.learning.recalibration import recalibrated
+from rramsim.learning.settings import Adaptation
 from rramsim.networks import WeightErrors, set_weight_errors
 
 __all__ = ["Accuracy", "accuracy", "classified_right", "right_with_errors"]
@@ -69,20 +69,19 @@ def accuracy(
 
 def right_with_errors(
     network: nn.Module, data: ImageData, errors: WeightErrors | None, *, images: int, seed: int,
-    draw: int, recalibrate: int = 0,
+    draw: int, adaptation: Adaptation | None = None,
 ) -> NDArray[np.bool_]:  # fmt: skip
     """Which of `images` test images are right, (images,), with one draw of read errors.
 
     The images are drawn by `ImageData.test_part`. The errors are drawn once and stay for all images
-    (a programmed array); None: no errors. `recalibrate`: training images, without their labels, on
-    which batch-norm is measured with these errors first (`recalibrated`); 0 for none.
+    (a programmed array); None: no errors. With errors the network first adapts to them on
+    training images, as `adaptation` says; without, it stays as it was trained.
     """
     tested = data.test_part(images)
     set_weight_errors(network, errors, seed=seed * 1_000_003 + draw, mode="frozen")
+    wanted = Adaptation() if errors is None or adaptation is None else adaptation
     try:
-        with (
-            recalibrated(network, data.train_images[:recalibrate]) if recalibrate else nullcontext()
-        ):
+        with adapted(network, wanted, data.train_images, data.train_labels, seed=draw):
             return classified_right(network, tested.test_images, tested.test_labels)
     finally:
         set_weight_errors(network, None)

@@ -14,6 +14,7 @@ from rramsim.learning.augmentation import BatchSource
 from rramsim.learning.checkpoints import read_tensors, write_tensors
 from rramsim.learning.evaluation import Accuracy
 from rramsim.learning.image_data import ImageData
+from rramsim.learning.settings import deciding
 from rramsim.networks import WeightErrors
 
 __all__ = [
@@ -100,29 +101,31 @@ def bfloat16_remark(*, bfloat16: bool, device: str) -> str:
     )
 
 
-def batch_source(data: ImageData, *, augment: bool, device: torch.device) -> BatchSource:
+def batch_source(
+    data: ImageData, *, augment: bool, device: torch.device, cutout_pixels: int = 0
+) -> BatchSource:
     """Put all training images on the device, to be served in batches."""
     return BatchSource(
         torch.from_numpy(data.train_images).to(device),
         torch.from_numpy(data.train_labels).to(device),
         crop_pixels=data.crop_pixels if augment else 0,
         flip=data.flip and augment,
+        cutout_pixels=cutout_pixels,
     )
 
 
 def run_identity(spec: Any, data: ImageData, settings: Any, errors: WeightErrors | None) -> str:
     """All that decides a training's result, as text; `spec` and `settings` are dataclasses.
 
-    The device is left out: a run may move.
+    Of the settings those that decide (`deciding`).
     """
-    chosen = {key: value for key, value in asdict(settings).items() if key != "device"}
     digest = hashlib.sha256()
     for values in (data.train_images, data.train_labels, data.test_images, data.test_labels):
         digest.update(np.ascontiguousarray(values).data)
     return json.dumps(
         {
             "network": asdict(spec),
-            "settings": chosen,
+            "settings": deciding(settings),
             "data": digest.hexdigest(),
             "errors": None if errors is None else errors.describe(),
         },

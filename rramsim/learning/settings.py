@@ -1,11 +1,19 @@
 """How a network is trained."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from rramsim.exceptions import InputError
 
-__all__ = ["TrainingSettings"]
+__all__ = ["TUNING_BATCH", "Adaptation", "Schedule", "TrainingSettings", "deciding"]
+
+Schedule = Literal["cosine", "linear", "constant"]
+
+TUNING_BATCH = 64
+"""Images of a step of fine-tuning on a chip."""
+_MOST_TUNING_IMAGES = 6400
+_LATER = {"later": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +21,7 @@ class TrainingSettings:
     """Settings of one training run.
 
     AdamW whose learning rate rises linearly over `warmup` (a share of all steps) to
-    `learning_rate` and falls along a cosine to zero. `weight_decay` is the normalised decay of
-    Laborieux et al. 2020 (released code): AdamW's own decay is
+    `learning_rate` and then falls as `schedule` says. AdamW's own decay is
     weight_decay * sqrt(batch / (training images * epochs)).
     `second_moment` is the decay rate of AdamW's second moment. A channel whose few non-zero weights
     give it almost no variance in a batch gets, through batch-norm, a gradient hundreds of times the
@@ -35,8 +42,26 @@ class TrainingSettings:
     batch: int = 64
     learning_rate: float = 0.01
     warmup: float = 0.2
+    """Share of the steps in which the learning rate rises (Goyal et al. 2017, arXiv 1706.02677)."""
+    schedule: Schedule = field(default="cosine", metadata=_LATER)
+    """How the learning rate then falls to zero: cosine (Loshchilov and Hutter 2017, arXiv
+    1608.03983), linear (Li et al. 2020, arXiv 1905.04753), or constant: not at all."""
     weight_decay: float = 2.0
+    """Normalised weight decay, as in the released code of Laborieux et al. 2020 (arXiv
+    2005.01973): AdamW decays by it times the root of batch / (images * epochs)."""
     label_smoothing: float = 0.1
+    """Share of the target spread over all classes (Szegedy et al. 2016, arXiv 1512.00567)."""
+    cutout_pixels: int = field(default=0, metadata=_LATER)
+    """Side of a square, anywhere on each training image, that takes the set's mean colour (DeVries
+    and Taylor 2017, arXiv 1708.04552); 0 for none."""
+    average: float = field(default=0.0, metadata=_LATER)
+    """Share of the past in a running mean of latent weights over steps, which is what is tested
+    and saved (Polyak and Juditsky 1992; exponential as in arXiv 1703.01780); 0 for none."""
+    distillation: float = field(default=0.0, metadata=_LATER)
+    """Share of the loss that follows a full-precision network of the same form, trained first in
+    the same way (Hinton et al. 2015, arXiv 1503.02531); 0 for none."""
+    distillation_temperature: float = field(default=4.0, metadata=_LATER)
+    """By which the scores of both are divided for that share."""
     second_moment: float = 0.99
     norm_momentum: float = 0.1
     augment: bool = True
@@ -55,6 +80,13 @@ class TrainingSettings:
         _number("warmup", self.warmup, 0.0, 1.0)
         _number("weight_decay", self.weight_decay, 0.0, 1e6)
         _number("label_smoothing", self.label_smoothing, 0.0, 0.9)
+        if self.schedule not in get_args(Schedule):
+            names = ", ".join(repr(name) for name in get_args(Schedule))
+            raise InputError(f"schedule = {self.schedule!r}: must be one of {names}")
+        _whole("cutout_pixels", self.cutout_pixels, 0, 4096)
+        _number("average", self.average, 0.0, 0.9999999)
+        _number("distillation", self.distillation, 0.0, 1.0)
+        _number("distillation_temperature", self.distillation_temperature, 0.1, 100.0)
         _number("second_moment", self.second_moment, 0.0, 0.9999999)
         _number("norm_momentum", self.norm_momentum, 0.0, 1.0, above=True)
 
@@ -68,7 +100,53 @@ class TrainingSettings:
         if step < rising:
             return self.learning_rate * (step + 1) / (rising + 1)
         done = (step - rising) / max(1.0, steps - rising)
-        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+        left = {"cosine": 0.5 * (1.0 + math.cos(math.pi * done)), "linear": 1.0 - done}
+        return self.learning_rate * left.get(self.schedule, 1.0)
+
+
+def deciding(settings: Any) -> dict[str, Any]:
+    """The settings (a dataclass) that decide a training's result, as its identity holds them.
+
+    The device is left out, since a run may move; so are settings that came later and are as before
+    they came, which keeps the identity of older runs.
+    """
+    values: dict[str, Any] = asdict(settings)
+    values.pop("device", None)
+    for one in fields(settings):
+        if one.metadata.get("later") and values[one.name] == one.default:
+            del values[one.name]
+    return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptation:
+    """What a network does on each chip before it is used there.
+
+    >>> Adaptation(recalibrate=1000, fine_tune=20).inferences
+    2280
+    """
+
+    recalibrate: int = 0
+    """Training images, unlabelled, on which each chip measures batch-norm anew; 0 for none."""
+    fine_tune: int = 0
+    """Steps of fine-tuning each chip's batch-norm by gradient on 64 labelled training images."""
+
+    def __post_init__(self) -> None:
+        _whole("recalibrate", self.recalibrate, 0, 2**31)
+        _whole("fine_tune", self.fine_tune, 0, 100_000)
+
+    def __bool__(self) -> bool:
+        return bool(self.recalibrate or self.fine_tune)
+
+    @property
+    def inferences(self) -> int:
+        """Forward passes on the chip that it costs, an image each."""
+        return self.recalibrate + TUNING_BATCH * self.fine_tune
+
+    @property
+    def images(self) -> int:
+        """Training images that it takes; many steps of fine-tuning see theirs again."""
+        return max(self.recalibrate, min(TUNING_BATCH * self.fine_tune, _MOST_TUNING_IMAGES))
 
 
 def _whole(key: str, value: int, low: int, high: int) -> None:

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,15 @@ def train(
     """
     require_images(network_spec, data)
     device = torch_device(settings.device)
+    teacher = _teacher(network_spec, data, settings, checkpoint)
     network = network_spec.build(seed=settings.seed)
     _set_statistics(network, data, settings.norm_momentum)
     network.to(device)
     set_weight_errors(network, errors, seed=settings.seed)
     optimiser = _optimiser(network, settings, len(data.train_labels), device)
-    source = batch_source(data, augment=settings.augment, device=device)
+    source = batch_source(
+        data, augment=settings.augment, device=device, cutout_pixels=settings.cutout_pixels
+    )
     test_images = torch.from_numpy(data.test_images).to(device)
     test_labels = torch.from_numpy(data.test_labels).to(device)
     identity = run_identity(network_spec, data, settings, errors)
@@ -104,19 +108,24 @@ def train(
         optimiser,
         label_smoothing=settings.label_smoothing,
         bfloat16=settings.bfloat16,
+        teacher=teacher,
+        distillation=settings.distillation,
+        temperature=settings.distillation_temperature,
     )
+    average = _Average(network, settings.average) if settings.average else None
     if device.type == "cuda":
         step = GraphedStep(step, network)
     rows: list[EpochMetrics] = []
     test: Accuracy | None = None
     if checkpoint is not None and Path(checkpoint).exists():
         found = read_progress(Path(checkpoint), kind=_FORMAT, identity=identity)
-        _resume(Path(checkpoint), found.state, network, optimiser)
+        _resume(Path(checkpoint), found.state, network, optimiser, average)
         rows, test = list(found.rows), found.test
     for epoch in range(len(rows) + 1, settings.epochs + 1):
         started = time.perf_counter()
-        loss, share = _epoch(network, optimiser, step, source, settings, errors, epoch)
-        test = accuracy(network, test_images, test_labels)
+        loss, share = _epoch(network, optimiser, step, source, settings, errors, epoch, average)
+        with average.used() if average else nullcontext():
+            test = accuracy(network, test_images, test_labels)
         row = EpochMetrics(
             epoch=epoch,
             train_loss=loss,
@@ -128,12 +137,16 @@ def train(
         rows.append(row)
         if checkpoint is not None:
             state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
+            if average:
+                state["average"] = average.values
             done = Progress(rows=tuple(rows), test=test, state=state)
             write_progress(Path(checkpoint), done, kind=_FORMAT, identity=identity)
         if progress is not None:
             progress(row)
     assert test is not None
     set_weight_errors(network, None)
+    if average:
+        average.exchange()
     return TrainingResult(
         spec=network_spec,
         settings=settings,
@@ -165,6 +178,59 @@ def finished(
     return network.eval(), row
 
 
+class _Average:
+    """A running mean of a network's weights and statistics.
+
+    The share of the past starts at a tenth and grows with the steps to `most`, so that the first
+    weights are forgotten in a short training too.
+    """
+
+    def __init__(self, network: nn.Module, most: float) -> None:
+        self._most = most
+        self._live = {k: v for k, v in network.state_dict().items() if v.is_floating_point()}
+        self.values = {k: v.clone() for k, v in self._live.items()}
+
+    def update(self, step: int) -> None:
+        """Take in the weights after a step (0, 1, ...)."""
+        past = min(self._most, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.values.values()), list(self._live.values()), 1 - past)
+
+    def exchange(self) -> None:
+        """Put the mean into the network, and what the network held into the mean."""
+        for name, live in self._live.items():
+            kept = live.clone()
+            live.copy_(self.values[name])
+            self.values[name].copy_(kept)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Inside the block the network holds the mean."""
+        self.exchange()
+        try:
+            yield
+        finally:
+            self.exchange()
+
+
+def _teacher(
+    spec: NetworkSpec | ModuleSpec, data: ImageData, settings: TrainingSettings,
+    checkpoint: Path | None,
+) -> nn.Module | None:  # fmt: skip
+    """The full-precision network that is followed, trained first (or found in its checkpoint)."""
+    if not settings.distillation:
+        return None
+    if not isinstance(spec, NetworkSpec):
+        raise InputError(
+            f"distillation = {settings.distillation:g}: goes with a built-in network, whose "
+            f"full-precision form it follows; {spec.name} must have 0"
+        )
+    path = None if checkpoint is None else Path(f"{checkpoint}.teacher")
+    return train(
+        replace(spec, weights="full", activations="full"), data,
+        replace(settings, distillation=0.0), checkpoint=path,
+    ).network  # fmt: skip
+
+
 def training_step(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -173,15 +239,26 @@ def training_step(
     *,
     label_smoothing: float = 0.0,
     bfloat16: bool = False,
+    teacher: nn.Module | None = None,
+    distillation: float = 0.0,
+    temperature: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Take one step on a batch; return the mean loss and the number of right answers.
 
-    Both stay on the device, detached.
+    Both stay on the device, detached. With a `teacher` the share `distillation` of the loss is the
+    divergence of the scores from the teacher's, both divided by `temperature`, times its square,
+    so that gradients of both shares are of one size (Hinton et al. 2015, arXiv 1503.02531).
     """
     with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bfloat16):
         scores = network(images)
     scores = scores if scores.dtype == torch.float64 else scores.float()
     loss = nn.functional.cross_entropy(scores, labels, label_smoothing=label_smoothing)
+    if teacher is not None:
+        with torch.no_grad():
+            taught = nn.functional.log_softmax(teacher(images) / temperature, dim=1)
+        learnt = nn.functional.log_softmax(scores / temperature, dim=1)
+        apart = nn.functional.kl_div(learnt, taught, reduction="batchmean", log_target=True)
+        loss = (1 - distillation) * loss + distillation * temperature**2 * apart
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     optimiser.step()
@@ -197,6 +274,7 @@ def _epoch(
     settings: TrainingSettings,
     errors: WeightErrors | None,
     epoch: int,
+    average: "_Average | None",
 ) -> tuple[float, float]:
     """Train for one epoch; return the mean loss and the share of right answers."""
     # Every generator starts anew from (seed, epoch): an epoch is the same resumed or not.
@@ -218,6 +296,8 @@ def _epoch(
             else:
                 group["lr"] = rate
         loss, correct = step(images, labels)
+        if average is not None:
+            average.update((epoch - 1) * per_epoch + index)
         losses.append(loss)
         right.append(correct)
         seen += len(labels)
@@ -268,10 +348,14 @@ def _optimiser(
 
 
 def _resume(
-    path: Path, state: dict[str, Any], network: nn.Module, optimiser: torch.optim.Optimizer
-) -> None:
+    path: Path, state: dict[str, Any], network: nn.Module, optimiser: torch.optim.Optimizer,
+    average: "_Average | None",
+) -> None:  # fmt: skip
     load_state(network, state.get("network"), path)
     try:
+        if average is not None:
+            for name, value in average.values.items():
+                value.copy_(state["average"][name])
         # A run may move between devices: how the optimiser is set up here stays as it is.
         own = [dict(group) for group in optimiser.param_groups]
         optimiser.load_state_dict(state["optimiser"])
@@ -279,5 +363,5 @@ def _resume(
             group.update({key: kept[key] for key in ("lr", "capturable", "fused")})
         for moments in optimiser.state.values():
             moments["step"] = moments["step"].to(next(network.parameters()).device)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: not a whole rramsim checkpoint ({error})") from error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.learning import Accuracy, accuracy, recalibrate, recalibrated
+    from rramsim.learning import Accuracy, accuracy, fine_tune, recalibrate, recalibrated
     from rramsim.networks import (
         AbsMean,
         Binary,
@@ -78,6 +78,7 @@ __all__ = [
     "accuracy",
     "convert",
     "costs",
+    "fine_tune",
     "layer_census",
     "load_onnx",
     "load_weights",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from rramsim.chips import Chip, ChipModel, ChipRead, ReadSurface, fit_surface
+from rramsim.chips import Chip, ChipModel, ChipRead, EngineReads, ReadSurface, read_decision
 from rramsim.circuits import SenseConditions, sense_circuit
 from rramsim.devices import DeviceStatistics, ResistanceModel
 from rramsim.engines import BatchEngine
@@ -24,16 +24,17 @@ class ProgrammedChip:
 
     def __init__(self, model: nn.Module, chip: Chip, *, points: int) -> None:
         self._model, self.chip, self._points = model, chip, points
-        self._surfaces: dict[SenseConditions, ReadSurface] = {}
+        self._surfaces: dict[SenseConditions, ReadSurface | EngineReads] = {}
 
     def read(self, *, vdd_v: float, number: int = 0, age_s: float = 0.0) -> ChipRead:
         """Every weight as the chip reads it at a supply; `number` names the read."""
         conditions = SenseConditions(vdd_v=vdd_v)
         if conditions not in self._surfaces:
-            circuit = self.chip.model.circuit
-            self._surfaces[conditions] = fit_surface(
-                BatchEngine(), circuit, conditions, points=self._points
-            )
+            model = self.chip.model
+            self._surfaces[conditions] = read_decision(
+                BatchEngine(), model.circuit, conditions, model.statistics.resistances,
+                points=self._points,
+            )  # fmt: skip
         return self.chip.read(self._surfaces[conditions], number=number, age_s=age_s)
 
     @contextmanager
@@ -51,7 +52,8 @@ def program(
 
     `chips` says what chips have in common; None: the shipped amplifier, the default devices
     (`ResistanceModel`), arrays of 32 x 32, no verify. `points`: resistances that each supply's
-    read surface is fitted to, about 12 senses each.
+    read surface is fitted to, about 12 senses each; near the lowest supply, where none serves,
+    every synapse is sensed (`rramsim.chips.read_decision`).
     """
     if chips is None:
         chips = ChipModel(

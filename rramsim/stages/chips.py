@@ -3,7 +3,7 @@
 import logging
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from rramsim.durable import Job, RowFile, Say
@@ -12,19 +12,22 @@ from rramsim.identity import identity
 from rramsim.records import ChipRow, ChipsRecord
 from rramsim.stages.evaluations import network_digest, network_version, tested_images
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.plans import TrainedNetwork
 from rramsim.stages.rates import ERROR_TYPES, FOUND, rate_cells, solved_cells
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Document, Rows, Table
 from rramsim.stages.stage import Stage, Work
 from rramsim.stages.tradeoff import only_backprop
-from rramsim.stages.train import TRAINING, TrainedNetwork, trained_networks
+from rramsim.stages.train import TRAINING, trained_networks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    from rramsim.chips import ChipModel, ReadSurface
+    from rramsim.chips import ChipModel, EngineReads, ReadSurface
     from rramsim.circuits import SenseConditions
     from rramsim.counting import ErrorStatistics
     from rramsim.engines import SenseEngine
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from rramsim.figures import Chart
     from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
-    from rramsim.learning import ImageData
+    from rramsim.learning import Adaptation, ImageData
     from rramsim.networks import IntegerNetwork
 
 __all__ = ["CHIPS", "DISTRIBUTIONS", "VIRTUAL_CHIPS"]
@@ -69,35 +72,41 @@ def _run(work: Work) -> None:
     section = experiment.chips
     assert section is not None
     networks = work.kept.get("train") or trained_networks(experiment, folder, data)
-    tests = _Tests(experiment, data)
+    tests = _Tests(experiment, data, work.notice)
     kinds = ["chip", *(kind for kind in ("own", "iid") if kind in section.compare)]
     total, done = len(networks) * (1 + len(kinds) * section.count), 0
-    rows: list[dict[str, Any]] = []
-    read = ErrorStatistics(counts=np.zeros((3, 4), dtype=np.int64))
+
+    def tell(before: int, have: int, _: int, note: str) -> None:
+        work.report(before + have, total, note)
+
+    found: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    pooled: dict[int, NDArray[np.int64]] = {}
     with RowFile(ROWS.path(folder), parse=_checked) as known:
-
-        def gathered(jobs: list[Job]) -> list[dict[str, Any]]:
-            nonlocal done
-            before = done
-            found = work.runner.gather(
-                jobs, known, safe=True,
-                report=lambda have, _, note: work.report(before + have, total, note),
-            )  # fmt: skip
+        # Independent errors have the mean rates of the chips: they can be drawn only after them.
+        for together in (["clean", *(k for k in kinds if k != "iid")], ["iid"][: "iid" in kinds]):
+            asked = {
+                (number, kind): tests.jobs(
+                    one, kind, 1 if kind == "clean" else section.count, known,
+                    pooled=pooled.get(number),
+                )
+                for number, one in enumerate(networks)
+                for kind in together
+            }  # fmt: skip
+            jobs = [job for mine in asked.values() for job in mine]
+            values = work.runner.gather(jobs, known, safe=True, report=partial(tell, done))
             done += len(jobs)
-            return [found[job.key] for job in jobs]
-
-        for trained in networks:
-            (clean,) = gathered(tests.jobs(trained, "clean", 1, known))
-            pooled = ErrorStatistics(counts=np.zeros((3, 4), dtype=np.int64))
-            for kind in kinds:
-                jobs = tests.jobs(trained, kind, section.count, known, pooled=pooled.counts)
-                for index, found in enumerate(gathered(jobs)):
-                    if kind == "chip":
-                        pooled += ErrorStatistics(counts=np.array(found["counts"]))
-                        read += ErrorStatistics(counts=np.array(found["counts"]))
-                    rows.append(
-                        _row(trained, data, tests.images, kind, index, found, clean["correct"])
-                    )
+            found |= {of: [values[job.key] for job in mine] for of, mine in asked.items()}
+            pooled = {
+                number: np.sum([chip["counts"] for chip in found[number, "chip"]], axis=0)
+                for number in range(len(networks))
+            }
+    rows = [
+        _row(trained, data, tests.images, kind, index, one, found[number, "clean"][0]["correct"])
+        for number, trained in enumerate(networks)
+        for kind in kinds
+        for index, one in enumerate(found[number, kind])
+    ]
+    read = ErrorStatistics(counts=np.sum(list(pooled.values()), axis=0))
     table = pd.DataFrame(rows)
     CHIPS.write(folder, rows)
     conditions = experiment.make_chip_conditions()
@@ -108,6 +117,7 @@ def _run(work: Work) -> None:
         "conditions": conditions.label,
         "surface": tests.surface_record(),
         "rates": _rates(work, conditions, read),
+        "adaptation_images": tests.adaptation.inferences,
         "arrays": {
             one.plan.spec.name: WeightMapping.of(written_weights(one.network), array=array).arrays
             for one in networks
@@ -224,9 +234,10 @@ class _Bench:
     kind: str
     seed: int
     model: "ChipModel | None"
-    surface: "ReadSurface | None"
+    surface: "ReadSurface | EngineReads | None"
     age_s: float
     pooled: "NDArray[np.int64] | None"
+    adaptation: "Adaptation"
 
     @cached_property
     def packed(self) -> "IntegerNetwork":
@@ -235,20 +246,37 @@ class _Bench:
 
         return IntegerNetwork.of(self.network)
 
-    def right(self, weights: "dict[str, Any]") -> "NDArray[np.bool_]":
-        """Which images are right with these digits: in integers, a user's own module in floats."""
-        from rramsim.learning import classified_right
-        from rramsim.networks import ModuleSpec, set_read_weights, set_weight_errors
+    def _right(self, weights: dict[str, Any], index: int) -> "NDArray[np.bool_]":
+        """Which images are right with these digits: in integers, a user's own module in floats.
 
-        images, labels = self.data.test_images, self.data.test_labels
-        if not isinstance(self.spec, ModuleSpec):
-            found: NDArray[np.bool_] = self.packed.with_weights(weights).predict(images) == labels
-            return found
-        set_read_weights(self.network, weights)
-        try:
-            return classified_right(self.network, images, labels)
-        finally:
-            set_weight_errors(self.network, None)
+        The network adapts to them first, if it is to; in integers that moves its thresholds.
+        """
+        from rramsim.learning import Adaptation, adapted, classified_right
+        from rramsim.networks import (
+            IntegerNetwork,
+            ModuleSpec,
+            set_read_weights,
+            set_weight_errors,
+        )
+
+        data, own = self.data, isinstance(self.spec, ModuleSpec)
+        images, labels = data.test_images, data.test_labels
+        wanted = Adaptation() if self.kind == "clean" else self.adaptation
+        if not own and not wanted:
+            packed = self.packed
+        else:
+            set_read_weights(self.network, weights)
+            try:
+                with adapted(
+                    self.network, wanted, data.train_images, data.train_labels, seed=index
+                ):
+                    if own:
+                        return classified_right(self.network, images, labels)
+                    packed = IntegerNetwork.of(self.network)
+            finally:
+                set_weight_errors(self.network, None)
+        found: NDArray[np.bool_] = packed.with_weights(weights).predict(images) == labels
+        return found
 
     def do(self, part: int, say: Say) -> dict[str, Any]:
         """Test the chip, or the draw, of this number."""
@@ -261,7 +289,7 @@ class _Bench:
             weights, found = self._independent(part)
         else:
             weights, found = self._chip(part)
-        right = self.right(weights)
+        right = self._right(weights, part)
         return {"correct": int(right.sum()), "images": len(right)} | found
 
     def _chip(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -311,17 +339,24 @@ class _Bench:
 class _Tests:
     """The jobs of testing chips; the surface is fitted when a chip first needs it."""
 
-    def __init__(self, experiment: "Experiment", data: "ImageData") -> None:
+    def __init__(
+        self, experiment: "Experiment", data: "ImageData", notice: "Callable[[str], None]"
+    ) -> None:
         assert experiment.chips is not None
         self._section = experiment.chips
-        self._data = tested_images(data, self._section.images or 0, "[chips] images")
+        self.adaptation = experiment.test.adaptation
+        self._data = tested_images(
+            data, self._section.images or 0, "[chips] images", self.adaptation
+        )
+        self._resistances = experiment.make_resistances()
+        self._notice = notice
         self._engine = _engine(experiment)
         self._conditions = experiment.make_chip_conditions()
         self._models = {
             "chip": experiment.make_chip_model(),
             "own": experiment.make_chip_model(amplifiers="own"),
         }
-        self._surface: ReadSurface | None = None
+        self._surface: ReadSurface | EngineReads | None = None
 
     @property
     def images(self) -> int:
@@ -345,8 +380,10 @@ class _Tests:
             }  # fmt: skip
         elif kind == "iid":
             setting = {"pooled": pooled}
+        if self.adaptation and kind != "clean":
+            setting["adaptation"] = self.adaptation
         of = identity(
-            "tested chips", 1, network=network_digest(trained), data=self._data.label,
+            "tested chips", 2, network=network_digest(trained), data=self._data.label,
             source=self._data.source, images=self.images, kind=kind, seed=section.seed, **setting,
         )  # fmt: skip
         keys = [identity("chip", 1, of=of, index=index) for index in range(count)]
@@ -356,7 +393,7 @@ class _Tests:
             id=of, version=f"{network_version()}, {self._engine.name}", network=trained.network,
             spec=trained.plan.spec, data=self._data, kind=kind,
             seed=section.seed, model=model, surface=self._surface, age_s=section.age_s,
-            pooled=pooled,
+            pooled=pooled, adaptation=self.adaptation,
         )  # fmt: skip
         return [
             Job(
@@ -367,27 +404,35 @@ class _Tests:
         ]  # fmt: skip
 
     def surface_record(self) -> dict[str, Any]:
-        """How the surface was fitted, or None's where every chip was known already."""
-        surface = self._surface
+        """How the reads were decided, or None's where every chip was known already."""
+        from rramsim.chips import EngineReads, ReadSurface
+
+        reads = self._surface
+        surface = reads if isinstance(reads, ReadSurface) else None
         return {
             "engine": self._engine.name,
             "points": self._section.surface_points,
             "residual_ln": surface.residual_ln if surface else None,
+            "otherwise": surface.otherwise if surface else None,
             "senses": surface.senses if surface else None,
+            "none_because": reads.why if isinstance(reads, EngineReads) else None,
         }
 
     def _fit(self) -> None:
-        from rramsim.chips import fit_surface
+        from rramsim.chips import EngineReads, read_decision
 
         if self._surface is None:
             _log.debug("read surface: fitted to %d points", self._section.surface_points)
-            self._surface = fit_surface(
+            self._surface = read_decision(
                 self._engine,
                 self._models["chip"].circuit,
                 self._conditions,
+                self._resistances,
                 points=self._section.surface_points,
                 seed=self._section.seed,
             )
+            if isinstance(self._surface, EngineReads):
+                self._notice(f"{self._surface.why}; so every synapse is sensed, which takes longer")
 
 
 def _engine(experiment: "Experiment") -> "SenseEngine":

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rramsim.experiment import Experiment
-    from rramsim.learning import ImageData
+    from rramsim.learning import Adaptation, ImageData
     from rramsim.networks import WeightErrors
-    from rramsim.stages.train import TrainedNetwork
+    from rramsim.stages.plans import TrainedNetwork
 
 __all__ = [
     "EVALUATIONS",
@@ -56,22 +56,25 @@ def network_version() -> str:
     return f"rramsim {__version__}, torch {torch.__version__}"
 
 
-def tested_images(data: "ImageData", wanted: int, key: str, *, recalibrate: int = 0) -> "ImageData":
+def tested_images(
+    data: "ImageData", wanted: int, key: str, adaptation: "Adaptation"
+) -> "ImageData":
     """The images that are tested, as many of each class as can be, with hardly any for training.
 
-    `recalibrate`: so many training images are kept, drawn by a seed. Raises `InputError` for more
-    than there are.
+    As many training images are kept, drawn by a seed, as an adaptation takes. Raises `InputError`
+    for more than there are.
     """
     import numpy as np
 
     if wanted > len(data.test_labels):
         raise InputError(f"{key} = {wanted}: {data.label} has {len(data.test_labels)} test images")
-    if recalibrate > len(data.train_labels):
+    if adaptation.recalibrate > len(data.train_labels):
         raise InputError(
-            f"[test] recalibrate = {recalibrate}: {data.label} has {len(data.train_labels)} "
-            "training images"
+            f"[test] recalibrate = {adaptation.recalibrate}: {data.label} has "
+            f"{len(data.train_labels)} training images"
         )
-    kept = np.random.default_rng(0x2CA1).permutation(len(data.train_labels))[: recalibrate or 1]
+    order = np.random.default_rng(0x2CA1).permutation(len(data.train_labels))
+    kept = order[: adaptation.images or 1]
     return replace(
         data.test_part(wanted),
         train_images=data.train_images[kept],
@@ -89,7 +92,7 @@ class _Tested:
     data: "ImageData"
     seed: int
     version: str
-    recalibrate: int = 0
+    adaptation: "Adaptation"
 
     def do(self, part: "tuple[WeightErrors | None, int]", say: Say) -> dict[str, Any]:
         """Test it with the errors of one draw; a bit each image."""
@@ -101,7 +104,7 @@ class _Tested:
         right = right_with_errors(
             self.network.to(self.device), self.data, errors,
             images=len(self.data.test_labels), seed=self.seed, draw=draw,
-            recalibrate=self.recalibrate,
+            adaptation=self.adaptation,
         )  # fmt: skip
         packed = base64.b64encode(np.packbits(right).tobytes()).decode()
         return {"correct": int(right.sum()), "right": packed}
@@ -126,9 +129,9 @@ class Evaluations:
         self, folder: RunFolder, data: "ImageData", experiment: "Experiment", runner: Runner
     ) -> None:
         self._path, self._seed = EVALUATIONS.path(folder), experiment.test.seed
-        self._recalibrate = experiment.test.recalibrate
+        self.adaptation = experiment.test.adaptation
         self._data = tested_images(
-            data, experiment.test.images or 0, "[test] images", recalibrate=self._recalibrate
+            data, experiment.test.images or 0, "[test] images", self.adaptation
         )
         self._runner = runner
         self._tested: dict[str, _Tested] = {}
@@ -180,12 +183,12 @@ class Evaluations:
         name = trained.plan.name
         if name not in self._tested:
             digest = network_digest(trained)
-            more = {"recalibrate": self._recalibrate} if self._recalibrate else {}
+            more = {"adaptation": self.adaptation} if self.adaptation else {}
             self._tested[name] = _Tested(
                 id=identity("tested network", 1, network=digest, data=self._data.label,
                             source=self._data.source, images=self.images, seed=self._seed, **more),
                 network=trained.network, device=trained.plan.settings.device, data=self._data,
-                seed=self._seed, version=network_version(), recalibrate=self._recalibrate,
+                seed=self._seed, version=network_version(), adaptation=self.adaptation,
             )  # fmt: skip
         shared = self._tested[name]
         described = None if errors is None else errors.describe()

@@ -168,13 +168,17 @@ class Table(ResultFile[tuple[R, ...]]):
     record: type[R]
 
     def write(self, folder: "RunFolder", rows: Iterable[Mapping[Any, Any]]) -> None:
-        """Write rows, whole or not at all; empty fields stand for None and NaN."""
+        """Write rows, whole or not at all; empty fields stand for None and NaN.
+
+        What a row leaves out is the field's default, or empty where it has none.
+        """
         names = list(self.record.model_fields)
+        empty = {name: None for name, f in self.record.model_fields.items() if f.is_required()}
         with StringIO() as text:
             writer = csv.DictWriter(text, names, lineterminator="\n")
             writer.writeheader()
             for row in rows:
-                checked = self.record.model_validate(dict.fromkeys(names) | dict(row))
+                checked = self.record.model_validate(empty | dict(row))
                 assert row.keys() <= set(names), row.keys() - set(names)
                 writer.writerow({name: getattr(checked, name) for name in names})
             with atomic_path(self.path(folder)) as temporary:

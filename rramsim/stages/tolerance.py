@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from rramsim.records import ToleranceRow, ToleratedRow
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations, Right
 from rramsim.stages.folder import RunFolder
+from rramsim.stages.plans import NetworkPlan, Plan, TrainedNetwork, network_plans
 from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Table
 from rramsim.stages.stage import Stage, Work
 from rramsim.stages.tradeoff import only_backprop
-from rramsim.stages.train import NetworkPlan, Plan, TrainedNetwork, network_plans, train_plans
+from rramsim.stages.train import train_plans
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -88,6 +88,7 @@ def _tables(
             draws=draws,
             seed=experiment.test.seed,
             found=lambda conditions: found[conditions],
+            adapted_with=tests.adaptation.inferences,
         ),
         report=work.report,
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from rramsim.learning import ImageData, TrainingResult
+    from rramsim.learning import Adaptation, ImageData, TrainingResult
 
 __all__ = ["Tradeoff", "inference_costs", "tradeoff"]
 
@@ -73,13 +73,15 @@ def tradeoff(
     draws: int = 3,
     test_images: int = 0,
     seed: int = 0,
+    adaptation: "Adaptation | None" = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tradeoff:
     """Test networks with the read errors of every condition of a sweep, and count their energy.
 
     `circuit`: the one that was swept. Each of `draws` draws the error rates from what the counts
-    leave open, then the errors. `test_images`: 0 for all. Raises `InputError` for networks that do
-    not take these images.
+    leave open, then the errors. `test_images`: 0 for all. `adaptation`: what a network does on each
+    draw before it is tested (`rramsim.learning.Adaptation`), None for nothing. Raises `InputError`
+    for networks that do not take these images.
 
     >>> import rramsim as rs
     >>> circuit, data = rs.circuit(), rs.images()
@@ -96,7 +98,9 @@ def tradeoff(
     tested = min(test_images or len(data.test_labels), len(data.test_labels))
 
     def right(one: TestedNetwork, errors: Any, draw: int) -> Any:
-        return right_with_errors(one.network, data, errors, images=tested, seed=seed, draw=draw)
+        return right_with_errors(
+            one.network, data, errors, images=tested, seed=seed, draw=draw, adaptation=adaptation
+        )
 
     table, costs = tradeoff_tables(
         [TestedNetwork(spec=one.spec, network=one.network) for one in several],
@@ -106,6 +110,7 @@ def tradeoff(
         right=right,
         draws=draws,
         seed=seed,
+        adapted_with=adaptation.inferences if adaptation else 0,
         report=report,
     )
     return Tradeoff(table=table, costs=costs)

@@ -10,6 +10,7 @@ EXPERIMENT = """
 vdd_v = 1.2
 [errors]
 engine = "batch"
+workers = 1
 [network]
 architecture = "mlp"
 weights = ["ternary", "binary"]
@@ -50,6 +51,27 @@ def test_chips_and_independent_errors_have_one_mean_rate(tmp_path):
     run_stages(experiment, folder, ["chips"])
     assert ROWS.path(folder).read_text() == tested
     assert DISTRIBUTIONS.told(folder)["ensembles"] == value["ensembles"]
+
+
+def test_chips_near_the_lowest_supply_are_sensed_and_adapted_to(tmp_path):
+    """0.97 V: no surface serves; the same chips, read alike, adapted to or not."""
+    text = EXPERIMENT.replace("vdd_v = 1.2", "vdd_v = 0.97").replace('["iid", "own"]', "[]")
+    text = text.replace('["ternary", "binary"]', '"ternary"').replace("width = 16", "width = 32")
+    folder = RunFolder.create(tmp_path / "out")
+    tables, told = [], []
+    for more in ("", "[test]\nrecalibrate = 300\nfine_tune = 10\n"):
+        experiment = load_experiment(experiment_file(tmp_path, text + more))
+        run_stages(experiment, folder, ("chips",) if more else ("train", "chips"))
+        tables.append(CHIPS.frame(folder))
+        told.append(DISTRIBUTIONS.told(folder))
+    plain, adapted = tables
+    assert "otherwise than the engine" in told[0]["surface"]["none_because"] or (
+        "resolve nothing" in told[0]["surface"]["none_because"]
+    )
+    assert 0.04 < plain.type2.mean() < 0.12 and (plain.type2 == adapted.type2).all()
+    assert (plain.accuracy_without_errors == adapted.accuracy_without_errors).all()
+    assert adapted.accuracy.mean() > plain.accuracy.mean() + 0.01
+    assert [one["adaptation_images"] for one in told] == [0, 300 + 10 * 64]
 
 
 @pytest.mark.parametrize(

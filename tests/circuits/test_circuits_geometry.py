@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from rramsim.chips.surface import mirror_of
-from rramsim.chips.surface_fit import fit_surface
+from rramsim.chips.surface import EngineReads, mirror_of
+from rramsim.chips.surface_fit import fit_surface, read_decision
 from rramsim.circuits import ReadOut, SenseConditions, sense_circuit
 from rramsim.circuits.symmetry import mirrored_transistors
 from rramsim.costs.sense_parts import amplifier_area_m2, synapse_area_m2
+from rramsim.devices import ResistanceModel
 from rramsim.engines import BatchEngine
 from rramsim.exceptions import InputError
 from rramsim.figures.report.schematic import is_shipped_topology
@@ -76,8 +77,10 @@ def test_chips_measure_whether_the_two_sides_read_alike(sky130, tmp_path):
         tmp_path,
         PCSA.replace("mn1   q  qb  bl  vss nch w=2u", "mn1 q qb bl vss nch w=2.6u"),
     )
-    with pytest.raises(InputError, match=r"differ by up to \d+.\d % .*chips need less than 3 %"):
+    with pytest.raises(InputError, match=r"differ by up to \d+.\d % .*it needs less than 3 %"):
         fit_surface(BatchEngine(), wider, AT, points=350)
+    reads = read_decision(BatchEngine(), wider, AT, ResistanceModel(), points=350)
+    assert isinstance(reads, EngineReads) and "sides are not alike" in reads.why
 
 
 @pytest.mark.parametrize(

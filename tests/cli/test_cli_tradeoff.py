@@ -20,7 +20,8 @@ def folder(tmp_path):
             "network": "net", "trained_with_errors": "none", "vdd_v": vdd_v, "temperature_c": 85.0,
             "corner": "tt", "window_s": 50e-9, "accuracy": 0.7 - loss, "loss": loss,
             "loss_low": loss, "loss_high": loss, "draws": 4, "energy_per_use_j": 1e-6 * vdd_v**2,
-            "limited_by_samples": False, "images": 1000,
+            "limited_by_samples": False, "images": 1000, "adaptation_images": 100,
+            "adaptation_j": 1e-4 * vdd_v**2,
         }  # fmt: skip
         rows.append(row)
     pd.DataFrame(rows).to_csv(tmp_path / "tradeoff.csv", index=False)
@@ -30,10 +31,12 @@ def folder(tmp_path):
 def test_the_answer_in_words_and_as_json(rramsim, folder):
     status, out, _ = rramsim("tradeoff", folder, "--max-loss", "2", "--temperature", "85")
     assert status == 0 and out.startswith("1.1 V is the lowest simulated supply")
+    assert "adapting, once" in out and "121 µJ" in out
     status, out, _ = rramsim("tradeoff", folder, "--max-loss", "0.2", "--json")
     value = json.loads(out)
     assert status == 0 and value["met"] and value["best"]["vdd_v"] == 1.2
     assert value["best"]["bound"] == pytest.approx(0.001)
+    assert value["best"]["adaptation_j"] == pytest.approx(1.44e-4)
 
 
 def test_the_report_answers_for_the_loss_that_it_is_asked(rramsim, folder):

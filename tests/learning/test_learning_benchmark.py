@@ -56,6 +56,41 @@ def test_step_times_compare_every_rate_with_none_and_the_plain_scheme():
     assert result["speedup"] > 0.0
 
 
+def test_the_tuned_recipe_gains_four_points_over_three_seeds():
+    """The published result file, and the paired interval recomputed by hand."""
+    rows = pd.read_csv(training.RESULTS.with_name("recipe_cifar10.csv"))
+    (gain,) = training.gains(rows).itertuples()
+    each = np.array([64.95 - 59.99, 65.72 - 61.51, 63.40 - 60.24])
+    assert gain.seeds == 3 and gain.gain == pytest.approx(each.mean()) and gain.gain > 4
+    half = 4.302653 * each.std(ddof=1) / 3**0.5  # Student, two degrees of freedom
+    assert (gain.low, gain.high) == pytest.approx((each.mean() - half, each.mean() + half))
+
+
+def test_recipes_are_trained_on_the_same_batches_and_not_twice(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 10
+    data = ImageData(
+        train_images=rng.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), train_labels=labels,
+        test_images=rng.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), test_labels=labels,
+        classes=tuple("0123456789"), label="noise",
+    )  # fmt: skip
+    out = tmp_path / "rows.csv"
+    given = {
+        "data": data, "epochs": 1, "width": 1, "out": out, "progress": False, "images": 40,
+        "kinds": ["ternary-ternary", "binary-binary"], "recipes": ["tuned", "published"],
+    }  # fmt: skip
+    training.run([0], **given)
+    rows = pd.read_csv(out)
+    assert len(rows) == 4 and set(rows.recipe) == {"tuned", "published"}
+    assert set(rows.data) == {"noise, 40 + 60 images"}
+    binary = rows[rows.network == "vgg1-binary-binary"]
+    assert binary.test_accuracy.nunique() == 1  # it has no threshold
+    training.run([0], **given)
+    assert len(pd.read_csv(out)) == 4
+    training.run([0], **given, more={"cutout_pixels": 2})
+    assert len(pd.read_csv(out)) == 8
+
+
 def test_the_figure_of_widths_shows_every_training():
     table = pd.read_csv(training.RESULTS)
     (panel,) = width_figure(table).panels

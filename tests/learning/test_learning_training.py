@@ -14,9 +14,12 @@ from rramsim.learning import (
     load_network,
     save_network,
     train,
+    training_step,
 )
 from rramsim.learning.augmentation import BatchSource
+from rramsim.learning.settings import deciding
 from rramsim.networks import (
+    RECIPES,
     BinaryFlips,
     ScalarErrors,
     TransitionErrors,
@@ -259,11 +262,16 @@ def test_data_of_another_shape_and_devices_that_are_not_there(small):
         ("weight_decay", -1.0),
         ("label_smoothing", 1.0),
         ("norm_momentum", 0.0),
+        ("schedule", "step"),
+        ("cutout_pixels", -1),
+        ("average", 1.0),
+        ("distillation", 1.5),
+        ("distillation_temperature", 0.0),
         ("seed", -1),
     ],
 )
 def test_settings_out_of_range_are_refused(key, value):
-    with pytest.raises(InputError, match=f"^{key} = {value}: must be"):
+    with pytest.raises(InputError, match=f"^{key} = {value!r}: must be"):
         TrainingSettings(**{key: value})
 
 
@@ -281,6 +289,127 @@ def test_the_learning_rate_rises_then_falls_to_zero():
     assert 0 < rates[0] < 0.001 and 0 < rates[-1] < 1e-4
     flat = TrainingSettings(learning_rate=0.01, warmup=1.0)
     assert all(0 < flat.learning_rate_at(step, 10) <= 0.01 for step in range(10))
+    falls = dataclasses.replace(settings, schedule="linear")
+    assert falls.learning_rate_at(62, 100) == pytest.approx(0.01 * 38 / 75)
+    assert [falls.learning_rate_at(s, 100) for s in range(25)] == rates[:25]
+    held = dataclasses.replace(settings, schedule="constant")
+    assert {held.learning_rate_at(step, 100) for step in range(25, 100)} == {0.01}
+
+
+def test_cutout_gives_one_square_of_each_image_the_mean_colour():
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(0, 256, (300, 2, 9, 11), dtype=np.uint8))
+    mean = images.double().mean(dim=(0, 2, 3)).round()
+    source = BatchSource(images, torch.arange(300), crop_pixels=0, flip=False, cutout_pixels=4)
+    seen, rows = [], []
+    for batch, labels in source.epoch(64, generator=torch.Generator().manual_seed(3)):
+        for one, label in zip(batch, labels, strict=True):
+            hole = (one == mean[:, None, None]).all(dim=0)
+            changed = (one != images[label]).any(dim=0)
+            assert not (changed & ~hole).any()
+            row, column = np.flatnonzero(changed.any(dim=1)), np.flatnonzero(changed.any(dim=0))
+            # A square of 4 x 4, cut by the edge; a pixel of the mean colour itself cannot be told.
+            assert np.ptp(row) < 4 and np.ptp(column) < 4
+            seen.append(hole)
+            rows.append(int(row.min()))
+    share = torch.stack(seen).float().mean(dim=0)
+    assert share.min() > 0.02 and 0.1 < share[4, 5] < 0.25  # 16 of 99 centres reach the middle
+    assert len(set(rows)) > 5
+    # The order and the shifts are those of the same seed without cutout.
+    plain = BatchSource(images, torch.arange(300), crop_pixels=0, flip=False)
+    order = [
+        torch.cat([labels for _, labels in s.epoch(64, generator=torch.Generator().manual_seed(3))])
+        for s in (source, plain)
+    ]
+    assert torch.equal(*order)
+
+
+def test_the_saved_network_is_the_running_mean_of_the_weights(small, monkeypatch):
+    """Recomputed in float64 from the weights after every step."""
+    steps = []
+
+    def noted(network, *arguments, **named):
+        found = training_step(network, *arguments, **named)
+        steps.append({k: v.clone() for k, v in network.state_dict().items()})
+        return found
+
+    monkeypatch.setattr("rramsim.learning.training.training_step", noted)
+    settings = TrainingSettings(epochs=3, batch=64, average=0.8, augment=False)
+    network = train(digit_net(width=4), small, settings).network
+    start = digit_net(width=4).build(seed=0).state_dict()
+    for name, value in network.state_dict().items():
+        if not value.is_floating_point() or name.startswith("standardise"):
+            continue
+        mean = start[name].double()
+        for index, state in enumerate(steps):
+            past = min(0.8, (1 + index) / (10 + index))
+            mean = past * mean + (1 - past) * state[name].double()
+        assert torch.allclose(value.double(), mean, atol=1e-5), name
+        assert not torch.allclose(value, steps[-1][name], atol=1e-4)
+    assert len(steps) == 12
+
+
+def test_distillation_has_the_gradient_of_its_formula():
+    """(1 - a)(softmax(s) - y) + a T (softmax(s / T) - softmax(t / T)), over the batch."""
+    torch.manual_seed(0)
+    scores, taught = torch.randn(7, 5, dtype=torch.double), torch.randn(7, 5, dtype=torch.double)
+    labels = torch.randint(0, 5, (7,))
+    student = torch.nn.Linear(7, 5, bias=False).double()
+    with torch.no_grad():
+        student.weight.copy_(scores.T)
+
+    class Teacher(torch.nn.Module):
+        def forward(self, images):
+            return taught
+
+    optimiser = torch.optim.SGD(student.parameters(), lr=1.0)
+    before = student.weight.detach().clone()
+    images = torch.eye(7, dtype=torch.double)  # each image asks for its own scores
+    training_step(
+        student, optimiser, images, labels, teacher=Teacher(), distillation=0.3, temperature=2.5
+    )
+    found = (before - student.weight.detach()).T
+    wanted = 0.7 * (scores.softmax(1) - torch.nn.functional.one_hot(labels, 5)) + 0.3 * 2.5 * (
+        (scores / 2.5).softmax(1) - (taught / 2.5).softmax(1)
+    )
+    assert torch.allclose(found, wanted / 7, atol=1e-12)
+
+
+def test_a_distilled_training_resumes_and_follows_its_teacher(tmp_path, small):
+    settings = TrainingSettings(epochs=3, batch=64, distillation=1.0, average=0.5, cutout_pixels=2)
+    spec, path = digit_net(width=8), tmp_path / "a.pt"
+    whole = train(spec, small, settings)
+
+    class StopError(Exception):
+        pass
+
+    def stop(row):
+        raise StopError
+
+    with pytest.raises(StopError):
+        train(spec, small, settings, checkpoint=path, progress=stop)
+    assert (tmp_path / "a.pt.teacher").exists()
+    assert same(whole.network, train(spec, small, settings, checkpoint=path).network)
+    hotter = dataclasses.replace(settings, distillation_temperature=1.0)
+    assert not same(whole.network, train(spec, small, hotter).network)
+
+
+def test_settings_that_came_later_leave_older_runs_what_they_were():
+    """The names of networks and checkpoints of runs before 2027 stay."""
+    assert set(deciding(TrainingSettings())) == {
+        "epochs", "batch", "learning_rate", "warmup", "weight_decay", "label_smoothing",
+        "second_moment", "norm_momentum", "augment", "bfloat16", "seed",
+    }  # fmt: skip
+    assert deciding(TrainingSettings(cutout_pixels=3))["cutout_pixels"] == 3
+
+
+def test_recipes_are_one_recipe_for_binary_networks():
+    """No threshold of either recipe touches binary weights and activations: same network."""
+    one, other = (
+        digit_net(weights="binary", activations="binary", **recipe) for recipe in RECIPES.values()
+    )
+    images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8)
+    assert torch.equal(one.build(seed=1)(images), other.build(seed=1)(images))
 
 
 def test_batches_hold_every_image_once_shifted_with_its_edge_and_mirrored():

@@ -15,9 +15,9 @@ from rramsim.experiment.template import _section_of, _toml
 from rramsim.stages import RunFolder, choose_data, run_stages
 from rramsim.stages.boundary import BOUNDARY
 from rramsim.stages.chips import DISTRIBUTIONS
+from rramsim.stages.plans import equilibrium_plans, network_plans
 from rramsim.stages.sweep import CERTIFICATION, SENSE, steepest_supply, sweep_tasks
 from rramsim.stages.tradeoff import TRADEOFF
-from rramsim.stages.train import equilibrium_plans, network_plans
 
 STEERING = {
     "errors.workers": "how many processes sense",
@@ -101,6 +101,8 @@ TRAINED: dict[str, Any] = {
     "network.weights": ["ternary"],
     "network.activations": "full",
     "network.recipe": "published",
+    "network.weight_threshold": 0.02,
+    "network.activation_threshold": 0.3,
     "training.rule": "ep",
     "training.data": "cifar10",
     "training.epochs": 3,
@@ -109,6 +111,14 @@ TRAINED: dict[str, Any] = {
     "training.learning_rate": 0.02,
     "training.seed": 1,
     "training.bfloat16": True,
+    "training.schedule": "linear",
+    "training.warmup": 0.3,
+    "training.weight_decay": 1.0,
+    "training.label_smoothing": 0.0,
+    "training.cutout_pixels": 4,
+    "training.average": 0.9,
+    "training.distillation": 0.5,
+    "training.distillation_temperature": 2.0,
     "training.errors_vdd_v": 1.0,
 }
 CONVOLUTION = {"channels": [4], "loss": "cross-entropy"}
@@ -143,7 +153,7 @@ SETTLED: dict[str, tuple[str, dict[str, Any], Any]] = {
     "endurance_writes": ("ternary-ep", {}, 1e5),
 }
 TESTED: dict[str, Any] = {
-    "test.draws": 3, "test.images": 60, "test.recalibrate": 50, "test.seed": 5,
+    "test.draws": 3, "test.images": 60, "test.recalibrate": 50, "test.fine_tune": 3, "test.seed": 5,
 }  # fmt: skip
 CHIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "count": ({}, 3),
@@ -432,6 +442,8 @@ IDLE = {
 IDLE_SETTLED = {
     "training.min_steps": (100, "rule = 'backprop'"),
     "training.bfloat16": (True, "rule = 'backprop'"),
+    "training.cutout_pixels": (4, "rule = 'backprop'"),
+    "training.distillation_temperature": (2, "distillation above 0"),
     "equilibrium.paddings": ([1], "channels"),
     "equilibrium.points": (4, "holomorphic"),
     "equilibrium.periods": (4, "continuous"),

@@ -18,7 +18,8 @@ from rramsim.explore.loading import load_subject
 from rramsim.learning import load_network
 from rramsim.stages import RunFolder, choose_data, run_stages, verify_folder
 from rramsim.stages.chips import CHIPS
-from rramsim.stages.train import TRAINING, network_plans
+from rramsim.stages.plans import network_plans
+from rramsim.stages.train import TRAINING
 
 MODULE = """
 from pathlib import Path

@@ -8,7 +8,7 @@ import pandas as pd
 from rramsim.costs import Design, SupplyTarget, lowest_supply
 from rramsim.exceptions import InputError
 from rramsim.figures.chart import Table
-from rramsim.figures.numbers import engineering_interval, percent, points_interval
+from rramsim.figures.numbers import engineering, engineering_interval, percent, points_interval
 from rramsim.figures.report.page import Section
 from rramsim.figures.tradeoffs import network_label
 from rramsim.records import TradeoffRow
@@ -32,6 +32,11 @@ def answer_section(rows: Sequence[TradeoffRow], target: SupplyTarget) -> Section
             f"{best.vdd_v:g} V is the lowest simulated supply with {target.text}: {what}. It loses "
             f"{_loss(best)} points and takes {_energy(table, best)} of weight reads an image."
         )
+        if best.adaptation_j:
+            text += (
+                f" Each chip is adapted to first, which takes {engineering(best.adaptation_j, 'J')}"
+                " once."
+            )
     else:
         text = (
             f"No simulated supply shows {target.text}. The nearest is {what}: it loses "
