@@ -60,7 +60,7 @@ def test_sides_that_differ_have_no_mirror(sky130, tmp_path, change):
     circuit = own(sky130, tmp_path, PCSA.replace(*change, 1))
     assert mirrored_transistors(circuit, AT) is None
     if "r1" in change[1]:
-        with pytest.raises(InputError, match="two sides are wired otherwise"):
+        with pytest.raises(InputError, match="two sides are wired differently"):
             mirror_of(circuit, AT)
     else:
         # Chips may go on if the reads are alike, which is measured.
