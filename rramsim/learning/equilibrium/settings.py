@@ -226,8 +226,8 @@ class FlipRule:
 
     `averaging` is the weight of a new gradient in the moving average m. A weight moves when |m|
     exceeds threshold * sqrt(averaging) * g, with g the root mean square of its layer's gradients so
-    far: gradients that are pure noise leave m at an SD of g * sqrt(averaging / 2). After a write the
-    average of that weight starts anew: what it gathered spoke of the weight that was.
+    far: gradients that are pure noise leave m at an SD of g * sqrt(averaging / 2). After a write
+    the average of that weight starts anew: what it gathered spoke of the weight that was.
     Of those that would move, at most the share `most_moves` of the layer's weights does so in one
     update, those with the largest m first: neurons are never negative, so the weights of a neuron
     tend to ask for the same move together, and all of them at once would overshoot.
