@@ -43,6 +43,7 @@ format: .venv/installed        ## let ruff mend style
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
 	  { echo "python's venv module is missing: apt install python3-venv" >&2; exit 2; }
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m compileall -q rramsim  # an installed package is; some shells forbid it later
 	@touch $@
 
 # ngspice's shared library: installed where that is allowed, else its packages are named.

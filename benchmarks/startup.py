@@ -88,6 +88,8 @@ def processor_time(arguments: tuple[str, ...], folder: Path) -> float:
     # What PySpice needs to be told to load ngspice at all, and not to be slowed by OpenMP.
     library = ctypes.util.find_library("ngspice") or "libngspice.so.0"
     environment = {"NGSPICE_LIBRARY_PATH": library, "OMP_THREAD_LIMIT": "1", **os.environ}
+    # Packages are compiled when they are installed; a checkout is at its first run, if it may.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True

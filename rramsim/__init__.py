@@ -43,7 +43,6 @@ if TYPE_CHECKING:
         training_figure,
         waveform_figure,
     )
-    from rramsim.figures.draw_matplotlib import COLOURS, legend, new_figure, note
     from rramsim.learning import (
         EnsembleAccuracy,
         ImageData,
@@ -66,7 +65,6 @@ if TYPE_CHECKING:
     from rramsim.processes.process import netlists_folder
     from rramsim.stages import RunFolder, run_stages
     from rramsim.stages.boundary import boundary_rows
-    from rramsim.stages.tradeoff import COSTS, TRADEOFF
     from rramsim.verbs.campaigns import error_rates, error_statistics, rate, sweep
     from rramsim.verbs.networks import evaluate, images, train, weight_errors
     from rramsim.verbs.plots import (
@@ -82,9 +80,6 @@ else:
     __getattr__ = names_on_demand(__name__)
 
 __all__ = [
-    "COLOURS",
-    "COSTS",
-    "TRADEOFF",
     "ArrayContents",
     "ArrayShape",
     "BatchEngine",
@@ -141,14 +136,11 @@ __all__ = [
     "gradient_bias_figure",
     "images",
     "inference_costs",
-    "legend",
     "load_experiment",
     "load_process",
     "lowest_supply",
     "netlists_folder",
-    "new_figure",
     "noise_robustness_figure",
-    "note",
     "one_hot",
     "plot_costs",
     "plot_error_rates",

@@ -3,14 +3,30 @@
 `spice_number` reads what stands in SPICE text, with SPICE's suffixes in either case. `quantity`
 reads a value of an experiment file or an option, whose unit the key knows: there "50ns", "10kohm"
 and "10min" are taken, a unit that is not the key's is refused, and so is what people and SPICE read
-differently, such as 1M.
+differently, such as 1M. `limited` says at a field of a dataclass what it may be, and
+`check_limits` holds it to that.
 """
 
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, field, fields
 from decimal import Decimal
+from typing import Any, NamedTuple, get_args
 
-__all__ = ["LARGEST_SEED", "quantity", "spice_number", "unit_of", "unit_scale"]
+from rramsim.exceptions import InputError
+
+__all__ = [
+    "LARGEST_SEED",
+    "Interval",
+    "check_limits",
+    "limited",
+    "limits_of",
+    "quantity",
+    "spice_number",
+    "unit_of",
+    "unit_scale",
+]
 
 LARGEST_SEED = 2**63 - 1
 """The largest seed: tables and netCDF keep whole numbers of 64 bits."""
@@ -146,6 +162,70 @@ def _celsius(value: float, ending: str, text: str) -> float:
     known = {"K": value - 273.15, "F": fahrenheit, "\N{DEGREE SIGN}F": fahrenheit}
     meant = f"; {text.strip()} is {known[ending]:.6g}" if ending in known else ""
     raise ValueError(f"must be in degrees Celsius{meant}; write the number alone, such as 85")
+
+
+class Interval(NamedTuple):
+    """What a number may be: from `low` (or above it) to `high` (or below it), and why."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+    why: str = ""
+
+    def __contains__(self, value: object) -> bool:
+        assert isinstance(value, int | float)
+        low = self.low < value if self.above else self.low <= value
+        high = value < self.high if self.below else value <= self.high
+        return math.isfinite(value) and low and high
+
+    def __str__(self) -> str:
+        low, high = (f"{x}" if isinstance(x, int) else f"{x:.15g}" for x in self[:2])
+        if not (self.above or self.below) and math.inf not in (-self.low, self.high):
+            return f"between {low} and {high}"
+        floor = f"{'above' if self.above else 'at least'} {low}"
+        ceiling = f"{'below' if self.below else 'at most'} {high}"
+        return " and ".join([floor] * (self.low > -math.inf) + [ceiling] * (self.high < math.inf))
+
+
+def limited(
+    default: Any = MISSING, *, marks: Mapping[str, Any] | None = None, **limits: Any
+) -> Any:
+    """A field of a dataclass that must lie in `Interval(**limits)`; whole where its type is int.
+
+    `marks` are further metadata of the field.
+    """
+    return field(default=default, metadata={"limits": Interval(**limits), **(marks or {})})
+
+
+def limits_of(field: "Field[Any]") -> Interval | None:
+    """What `limited` said of a field."""
+    return field.metadata.get("limits")
+
+
+def check_limits(value: Any) -> None:
+    """Raise `InputError` of one line for the first field of a dataclass that `limited` refuses.
+
+    None passes: what is left out is for its owner to refuse. Floats become plain ones: the repr of
+    a numpy number is no number to a simulator.
+    """
+    for each in fields(value):
+        limits, found = limits_of(each), getattr(value, each.name)
+        if limits is None or found is None:
+            continue
+        if whole := int in (each.type, *get_args(each.type)):
+            right = isinstance(found, int) and not isinstance(found, bool) and found in limits
+        else:
+            object.__setattr__(value, each.name, found := float(found))
+            right = found in limits
+        if not right:
+            shown = repr(found) if whole else f"{found:.15g}"
+            unit = (unit_of(each.name) or "").replace("degree", "degrees")
+            why = f" ({limits.why})" if limits.why else ""
+            kind = "a whole number " if whole else ""
+            raise InputError(
+                f"{each.name} = {shown}: must be {kind}{f'{limits} {unit}'.strip()}{why}"
+            )
 
 
 def unit_scale(text: str, *, unit: str) -> float | None:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.chips.chip import Chip, ChipModel, ChipRead
+    from rramsim.chips.chip import Chip, ChipRead
     from rramsim.chips.contents import ArrayContents
     from rramsim.chips.mapping import ArrayShape, LayerMapping, Tile, WeightMapping
-    from rramsim.chips.programming import Programmed, Verify, program_layer
+    from rramsim.chips.programming import ChipModel, Programmed, Verify, program_layer
     from rramsim.chips.surface import EngineReads, ReadSurface
     from rramsim.chips.surface_fit import fit_surface, read_decision
 else:

@@ -8,20 +8,16 @@ independent errors have not (see `ChipModel`).
 """
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.chips.mapping import ArrayShape, LayerMapping, WeightMapping
-from rramsim.chips.programming import Verify, program_layer
+from rramsim.chips.mapping import LayerMapping, WeightMapping
+from rramsim.chips.programming import ChipModel, program_layer
 from rramsim.chips.surface import EngineReads, ReadSurface, decide
-from rramsim.circuits import SenseCircuit
 from rramsim.counting import ErrorStatistics
-from rramsim.devices import DeviceStatistics, Retention
 from rramsim.engines import SenseSamples
 from rramsim.exceptions import InputError
 
@@ -32,41 +28,6 @@ Weights = Mapping[str, NDArray[np.int8]]
 _SENSES_AT_ONCE = 20_000
 _UNCONVERGED = 2
 """Stands in a layer's reads for a sense whose waveform was not found."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChipModel:
-    """What chips have in common.
-
-    `devices`: "frozen", or "redrawn" at every read. `amplifiers`: one "shared" by the rows of a
-    column, a mismatch of its "own" for every synapse, or "none" (nominal transistors).
-    `read_noise_ln`: SD of ln R from one read to the next, of each device on its own.
-    `verify`: program again what lies outside its band.
-    """
-
-    circuit: SenseCircuit
-    statistics: DeviceStatistics
-    array: ArrayShape = field(default_factory=ArrayShape)
-    devices: Literal["frozen", "redrawn"] = "frozen"
-    amplifiers: Literal["shared", "own", "none"] = "shared"
-    read_noise_ln: float = 0.0
-    retention: Retention | None = None
-    verify: Verify | None = None
-
-    def __post_init__(self) -> None:
-        if self.devices not in ("frozen", "redrawn"):
-            raise InputError(f"devices = {self.devices!r}: must be 'frozen' or 'redrawn'")
-        if self.amplifiers not in ("shared", "own", "none"):
-            raise InputError(f"amplifiers = {self.amplifiers!r}: must be 'shared', 'own' or 'none'")
-        if not (math.isfinite(self.read_noise_ln) and 0 <= self.read_noise_ln <= 5):
-            raise InputError(
-                f"read_noise_ln = {self.read_noise_ln:g}: must be between 0 and 5 (of ln R)"
-            )
-        if self.array.rows != self.circuit.column.rows:
-            raise InputError(
-                f"rows = {self.array.rows} of an array: the circuit's column has "
-                f"{self.circuit.column.rows} rows, which load its bit lines"
-            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

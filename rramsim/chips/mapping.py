@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
 __all__ = ["ArrayShape", "LayerMapping", "Tile", "WeightMapping"]
 
@@ -25,14 +26,13 @@ class ArrayShape:
     1024
     """
 
-    rows: int = 32
-    columns: int = 32
+    rows: int = limited(32, low=1, high=4096)
+    """Synapses of a column."""
+    columns: int = limited(32, low=1, high=4096)
+    """Columns of an array, each with an amplifier: how many arrays a network takes."""
 
     def __post_init__(self) -> None:
-        for name in ("rows", "columns"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4096:
-                raise InputError(f"{name} = {value!r}: an array has 1 to 4096 {name}")
+        check_limits(self)
 
     @property
     def synapses(self) -> int:

@@ -6,15 +6,19 @@ and that is what verify meets here.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.devices import DeviceStatistics
+from rramsim.chips.mapping import ArrayShape
+from rramsim.circuits import SenseCircuit
+from rramsim.devices import DeviceStatistics, Retention
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
-__all__ = ["Programmed", "Verify", "program_layer"]
+__all__ = ["ChipModel", "Programmed", "Verify", "program_layer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,8 @@ class Verify:
 
     lrs_max_ohm: float
     hrs_min_ohm: float
-    max_writes: int = 10
+    max_writes: int = limited(10, low=1, high=1000)
+    """Give up verifying after this many writes."""
 
     def __post_init__(self) -> None:
         if not 0 < self.lrs_max_ohm <= self.hrs_min_ohm:
@@ -31,8 +36,40 @@ class Verify:
                 f"verify: lrs_max_ohm = {self.lrs_max_ohm:g} must lie above 0 and not above "
                 f"hrs_min_ohm = {self.hrs_min_ohm:g}"
             )
-        if not 1 <= self.max_writes <= 1000:
-            raise InputError(f"verify: max_writes = {self.max_writes}: must be 1 to 1000")
+        check_limits(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipModel:
+    """What chips have in common.
+
+    `devices`: "frozen", or "redrawn" at every read. `amplifiers`: one "shared" by the rows of a
+    column, a mismatch of its "own" for every synapse, or "none" (nominal transistors).
+    `read_noise_ln`: SD of ln R from one read to the next, of each device on its own.
+    `verify`: program again what lies outside its band.
+    """
+
+    circuit: SenseCircuit
+    statistics: DeviceStatistics
+    array: ArrayShape = field(default_factory=ArrayShape)
+    devices: Literal["frozen", "redrawn"] = "frozen"
+    amplifiers: Literal["shared", "own", "none"] = "shared"
+    read_noise_ln: float = limited(0.0, low=0, high=5)
+    """SD of ln R from read to read."""
+    retention: Retention | None = None
+    verify: Verify | None = None
+
+    def __post_init__(self) -> None:
+        if self.devices not in ("frozen", "redrawn"):
+            raise InputError(f"devices = {self.devices!r}: must be 'frozen' or 'redrawn'")
+        if self.amplifiers not in ("shared", "own", "none"):
+            raise InputError(f"amplifiers = {self.amplifiers!r}: must be 'shared', 'own' or 'none'")
+        check_limits(self)
+        if self.array.rows != self.circuit.column.rows:
+            raise InputError(
+                f"rows = {self.array.rows} of an array: the circuit's column has "
+                f"{self.circuit.column.rows} rows, which load its bit lines"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,9 +1,9 @@
 """The column that a synapse sits in: what loads its bit lines, and the clocking of a read."""
 
-import math
 from dataclasses import asdict, dataclass
 
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
 __all__ = ["Column"]
 
@@ -25,54 +25,39 @@ class Column:
     400
     """
 
-    rows: int = 32
+    rows: int = limited(32, low=1, high=4096)
     """Synapses on a pair of bit lines."""
-    c_row_f: float = 2.5e-15
+    c_row_f: float = limited(2.5e-15, low=0, above=True)
     """Capacitance that each row adds to a bit line."""
-    c_periphery_f: float = 320e-15
+    c_periphery_f: float = limited(320e-15, low=0, above=True)
     """Capacitance of write drivers and multiplexer on a bit line."""
-    c_source_line_f: float = 1e-15
+    c_source_line_f: float = limited(1e-15, low=0, above=True)
     """Capacitance that each row adds to the source line."""
-    c_out_f: float = 60e-15
+    c_out_f: float = limited(60e-15, low=0, above=True)
     """Load of each output of the amplifier."""
-    precharge_s: float = 300e-9
+    precharge_s: float = limited(300e-9, low=0, above=True)
     """Precharge before a sense, and recharge after it."""
-    edge_s: float = 0.1e-9
+    edge_s: float = limited(0.1e-9, low=0, above=True)
     """Rise and fall of SEN and of the word line."""
-    wl_setup_s: float = 2e-9
+    wl_setup_s: float = limited(2e-9, low=0, above=True)
     """How long the word line is on before SEN."""
-    threshold: float = 0.5
+    threshold: float = limited(0.5, low=0, high=1, above=True, below=True)
     """Where the gates behind the outputs switch, as a share of the supply."""
-    r_row_ohm: float = 0.0
+    r_row_ohm: float = limited(0.0, low=0, high=1e4)
     """Wire resistance of one row's piece of bit line; 0 for none."""
     selected_row: int | None = None
     """The row that is read, 1 next to the amplifier. Left out: the last."""
     leakage: bool = False
     """Whether the other rows' access transistors leak."""
-    neighbour_ohm: float = 10e3
+    neighbour_ohm: float = limited(10e3, low=0, above=True)
     """Resistance of the other rows' devices; the LRS is the worst."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.rows <= 4096:
-            raise InputError(f"rows = {self.rows}: a column has 1 to 4096 rows")
-        if not 0 < self.threshold < 1:
-            raise InputError(
-                f"threshold = {self.threshold:g}: must lie between 0 and 1 (share of the supply)"
-            )
+        check_limits(self)
         if self.selected_row is not None and not 1 <= self.selected_row <= self.rows:
             raise InputError(
                 f"selected_row = {self.selected_row}: the column has rows 1 to {self.rows}"
             )
-        if not (math.isfinite(self.r_row_ohm) and 0 <= self.r_row_ohm <= 1e4):
-            raise InputError(f"r_row_ohm = {self.r_row_ohm:g}: must be between 0 and 10k ohm")
-        for name, value in asdict(self).items():
-            if isinstance(value, float):  # a plain one: a numpy number's repr is none in a deck
-                object.__setattr__(self, name, float(value))
-            if name in ("r_row_ohm", "selected_row", "leakage"):
-                continue
-            if not (math.isfinite(value) and value > 0):
-                unit = {"f": "F", "s": "s", "ohm": "ohm"}.get(name.rsplit("_", 1)[-1], "")
-                raise InputError(f"{name} = {value:g}: must be above 0 {unit}".rstrip())
         if self.precharge_s < 10 * self.wl_setup_s:
             raise InputError(
                 f"precharge_s = {self.precharge_s:g}: must be at least ten times "

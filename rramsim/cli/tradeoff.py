@@ -104,6 +104,7 @@ def _made(folder: Path, data: Path | None) -> "RunFolder":
     """The folder, with a trade-off that is there and not older than the errors."""
     from rramsim.cli.run import show_stages
     from rramsim.stages import RunFolder, chosen_stages
+    from rramsim.stages.provenance import refuse_changed
     from rramsim.stages.sweep import SENSE
     from rramsim.stages.tradeoff import TRADEOFF
 
@@ -117,6 +118,7 @@ def _made(folder: Path, data: Path | None) -> "RunFolder":
         except InputError as error:
             raise InputError(f"{folder}: {error}") from error
         show_stages(experiment, where, stages, data=data)
+    refuse_changed(where, (TRADEOFF,))
     return where
 
 

@@ -5,7 +5,6 @@ count does not depend on the number of workers, nor on how often the campaign wa
 """
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rramsim.counting.tally import SenseTally
 from rramsim.counting.task import CHUNK_SAMPLES, SenseTask
 from rramsim.durable import Failed, Job, RowFile, Runner
 from rramsim.exceptions import InputError, MachineError
+from rramsim.numbers import check_limits, limited
 
 __all__ = ["CampaignProgress", "CampaignResult", "FailedTask", "StopRule", "run_campaign"]
 
@@ -23,8 +23,6 @@ _log = logging.getLogger(__name__)
 
 _MOST_FAILED = 3
 """Failed chunks after which a task is given up: each may have cost the limit several times."""
-_MOST_SAMPLES = 10**9
-"""Weeks of the fastest engine, and more rows than a disk's worth."""
 
 _Rows = Mapping[str, SenseTally | Failed]
 
@@ -38,19 +36,16 @@ class StopRule:
     1000
     """
 
-    relative_error: float = 0.1
-    """A rate is counted until its 95 % interval is this share of it to either side,"""
-    max_samples: int = 1000
-    """or until this many senses of each written weight."""
+    relative_error: float = limited(0.1, low=0, above=True)
+    """A rate is counted until its 95 % interval is this share of it to either side."""
+    # A thousand million: weeks of the fastest engine, and more rows than a disk's worth.
+    max_samples: int = limited(
+        1000, low=1, high=10**9, why="'rramsim rate' finds rates that are too small to count"
+    )
+    """Senses of each written weight, at most."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.relative_error) and self.relative_error > 0):
-            raise InputError(f"relative_error = {self.relative_error}: must be above 0")
-        if not 1 <= self.max_samples <= _MOST_SAMPLES:
-            raise InputError(
-                f"max_samples = {self.max_samples}: must be at least 1 and at most "
-                f"{_MOST_SAMPLES}; 'rramsim rate' finds rates that are too small to count"
-            )
+        check_limits(self)
 
     def enough(self, tally: SenseTally, written: int) -> bool:
         """Tell whether a task needs no further chunk."""

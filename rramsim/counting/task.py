@@ -14,7 +14,7 @@ from rramsim.durable import Job, Say
 from rramsim.engines import SenseEngine, SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.identity import identity
-from rramsim.numbers import LARGEST_SEED
+from rramsim.numbers import LARGEST_SEED, check_limits, limited
 
 __all__ = [
     "CHUNK_SAMPLES",
@@ -44,16 +44,13 @@ class Spread:
 
     global_variation: bool = False
     """Whether every sense draws a die of its own, as the PDK's foundry spreads them around tt."""
-    vdd_sigma_v: float = 0.0
+    vdd_sigma_v: float = limited(0.0, low=0)
     """Standard deviation of the supply from sense to sense; normal, in five steps."""
-    temperature_sigma_c: float = 0.0
+    temperature_sigma_c: float = limited(0.0, low=0)
     """Standard deviation of the temperature from sense to sense; normal, in five steps."""
 
     def __post_init__(self) -> None:
-        for name in ("vdd_sigma_v", "temperature_sigma_c"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
-                raise InputError(f"{name} = {value:g}: a standard deviation is 0 or above")
+        check_limits(self)
 
     def draw(
         self, conditions: SenseConditions, samples: int, rng: np.random.Generator
@@ -96,7 +93,7 @@ class SenseTask:
     resistances: ResistanceModel
     written: int
     engine: SenseEngine
-    seed: int = 1
+    seed: int = limited(1, low=0, high=LARGEST_SEED)
     """Of the devices, mismatch and noise that are drawn."""
     mismatch: bool = True
     noise: bool = False
@@ -105,8 +102,7 @@ class SenseTask:
     def __post_init__(self) -> None:
         if self.written not in WRITTEN:
             raise InputError(f"written = {self.written}: a weight is -1, 0 or +1")
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise InputError(f"seed = {self.seed}: must be a whole number from 0 to {LARGEST_SEED}")
+        check_limits(self)
 
     @cached_property
     def id(self) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rramsim.devices.marginals import Empirical, LogNormal, Marginal
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
 __all__ = ["REFERENCE_C", "Retention", "filament_drift_m"]
 
@@ -42,20 +43,16 @@ class Retention:
     0.19
     """
 
-    relaxation_ln: float = 0.1
+    relaxation_ln: float = limited(0.1, low=0)
     """SD of ln R that relaxation adds per root decade of time."""
     drift_ln: float = 0.0
-    onset_s: float = 1.0
-    activation_ev: float = 1.5
+    onset_s: float = limited(1.0, low=0, above=True)
+    activation_ev: float = limited(1.5, low=0, above=True)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.relaxation_ln) and self.relaxation_ln >= 0):
-            raise InputError(f"relaxation_ln = {self.relaxation_ln:g}: must be 0 or more")
+        check_limits(self)
         if not math.isfinite(self.drift_ln):
             raise InputError(f"drift_ln = {self.drift_ln:g}: must be a number")
-        for name in ("onset_s", "activation_ev"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise InputError(f"{name} = {getattr(self, name):g}: must be above 0")
 
     def decades(self, *, age_s: float, temperature_c: float = REFERENCE_C) -> float:
         """The decades d of equivalent time that an age at a temperature spans."""

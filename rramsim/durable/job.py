@@ -5,7 +5,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from rramsim.exceptions import InputError, MachineError
+from rramsim.exceptions import MachineError
+from rramsim.numbers import check_limits, limited
 
 __all__ = [
     "Failed",
@@ -84,20 +85,13 @@ class Limits:
     3
     """
 
-    job_s: float = 600.0
+    chunk_limit_s: float = limited(600.0, low=0, high=7 * 86400, above=True)
     """How long a worker may take for a piece of work before it is taken for hung."""
-    attempts: int = 3
-    memory_bytes: int | None = None
+    attempts: int = limited(3, low=1)
+    memory_bytes: int | None = limited(None, low=2**28)
 
     def __post_init__(self) -> None:
-        if not 0 < self.job_s <= 7 * 86400:
-            raise InputError(
-                f"chunk_limit_s = {self.job_s:g}: must be above 0 s and at most a week"
-            )
-        if self.attempts < 1:
-            raise InputError(f"attempts = {self.attempts}: must be at least 1")
-        if self.memory_bytes is not None and self.memory_bytes < 2**28:
-            raise InputError(f"memory_bytes = {self.memory_bytes}: must be at least 256 MiB")
+        check_limits(self)
 
 
 class Pool(Protocol):

@@ -10,7 +10,8 @@ from rramsim.durable.dask import DaskPool
 from rramsim.durable.here import LocalPool, ThisProcess
 from rramsim.durable.job import Failed, Job, Limits, Pool
 from rramsim.durable.rows import RowFile
-from rramsim.exceptions import InputError, MachineError
+from rramsim.exceptions import MachineError
+from rramsim.numbers import check_limits, limited
 
 __all__ = ["Runner", "available_workers"]
 
@@ -36,7 +37,7 @@ class Runner:
     3
     """
 
-    workers: int | None = None
+    workers: int | None = limited(None, low=1, high=_MOST_WORKERS)
     """Worker processes. Left out: one for each core."""
     scheduler: str | None = None
     """Address of a dask scheduler, tcp://HOST:PORT. Left out: this machine's cores."""
@@ -44,10 +45,7 @@ class Runner:
     stop_at_s: float = float("inf")
 
     def __post_init__(self) -> None:
-        if self.workers is not None and not 1 <= self.workers <= _MOST_WORKERS:
-            raise InputError(
-                f"workers = {self.workers}: must be at least 1 and at most {_MOST_WORKERS}"
-            )
+        check_limits(self)
         self.pool()
 
     def pool(self, *, most: int = _MOST_WORKERS, threads: int | None = None) -> Pool:

@@ -72,7 +72,7 @@ class Order:
         """The order of a job; `packed` holds what was packed before."""
         if job.shared.id not in packed:
             packed[job.shared.id] = Packed.of(job.shared)
-        limit_s = limits.job_s if job.limit_s is None else job.limit_s
+        limit_s = limits.chunk_limit_s if job.limit_s is None else job.limit_s
         return Order(shared=packed[job.shared.id], part=job.part, limit_s=limit_s)
 
 

@@ -18,7 +18,7 @@ from rramsim.engines.ngspice_library import (
 from rramsim.engines.protocol import SenseOutcome, SenseSamples, Waveforms
 from rramsim.engines.refusals import explained
 from rramsim.engines.variation import variation_of
-from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 from rramsim.processes import moved
 from rramsim.spice import Circuit, Element, Names, circuit_lines
 
@@ -37,18 +37,14 @@ class NgspiceEngine:
     (tests/engines); `extra_options` is passed to ngspice's .options line.
     """
 
-    max_step_s: float = 2e-9
+    max_step_s: float = limited(2e-9, low=0, above=True)
     """Largest time step of ngspice."""
-    reltol: float = 1e-4
-    trtol: float = 1.0
+    reltol: float = limited(1e-4, low=0, above=True)
+    trtol: float = limited(1.0, low=0, above=True)
     extra_options: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("max_step_s", "reltol", "trtol"):
-            value = float(getattr(self, name))
-            object.__setattr__(self, name, value)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name} = {value:g}: must be above 0")
+        check_limits(self)
 
     @property
     def name(self) -> str:

@@ -1,14 +1,12 @@
 """[chips]: virtual chips that hold the networks."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from rramsim.chips import ArrayShape, ChipModel, Verify
 from rramsim.devices import Retention
 from rramsim.experiment.values import Quantity, Section, Seed, setting
-
-if TYPE_CHECKING:
-    from rramsim.chips import Verify
 
 __all__ = ["ChipsSection"]
 
@@ -23,12 +21,10 @@ class ChipsSection(Section):
     """Chips of each kind."""
     vdd_v: Quantity | None = None
     """Supply at which they are read, one of [sense]. Left out: its first."""
-    columns: int = Field(default=32, ge=1, le=4096)
-    """Columns of an array, each with an amplifier: how many arrays a network takes."""
+    columns: int = setting(ArrayShape, "columns")
     compare: list[Literal["iid", "own"]] = ["iid"]
     """Also test independent errors ("iid"), and an amplifier for each synapse ("own")."""
-    read_noise_ln: Quantity = 0.0
-    """SD of ln R from read to read."""
+    read_noise_ln: Quantity = setting(ChipModel, "read_noise_ln")
     age_s: Quantity = 0.0
     """Time since programming."""
     relaxation_ln: Quantity = setting(Retention, "relaxation_ln")
@@ -38,8 +34,7 @@ class ChipsSection(Section):
     """Write an LRS again until it is below this. Left out: no verify."""
     verify_hrs_min_ohm: Quantity | None = None
     """Write an HRS again until it is above this. Left out: no verify."""
-    verify_max_writes: int = 10
-    """Give up verifying after this many writes."""
+    verify_max_writes: int = setting(Verify, "max_writes")
     surface_points: int = Field(default=1600, ge=350, le=1_000_000)
     """Pairs of resistances that the read surface is fitted to."""
     images: int = Field(default=0, ge=0)
@@ -47,11 +42,8 @@ class ChipsSection(Section):
     seed: Seed = 0
     """Of the devices and amplifiers that are drawn."""
 
-    def make_verify(self) -> "Verify | None":
+    def make_verify(self) -> Verify | None:
         """The limits that programming verifies against, if any is given."""
-        # Chips need numba, which takes a second to import: only those who use them wait for it.
-        from rramsim.chips import Verify
-
         low, high = self.verify_lrs_max_ohm, self.verify_hrs_min_ohm
         if low is None and high is None:
             return None

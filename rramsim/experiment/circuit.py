@@ -130,8 +130,7 @@ class SenseSection(Section):
     """The read-out: the amplifier alone, with XNOR, with GXNOR behind it, or below 32 rows."""
     netlist: str | None = None
     """A SPICE file with a .subckt of your own amplifier (pins q qb bl blb sl sen vdd vss)."""
-    vdd_v: ListOf[Quantity] = [1.2]
-    """Supply."""
+    vdd_v: ListOf[Quantity] = setting(SenseConditions, "vdd_v", default=[1.2])
     temperature_c: ListOf[Quantity] = setting(
         SenseConditions, "temperature_c", default=[SenseConditions.temperature_c]
     )

@@ -65,14 +65,8 @@ class EquilibriumSection(Section):
     def make(
         self, training: TrainingSection, input_shape: tuple[int, int, int], classes: int
     ) -> tuple[EquilibriumSpec, EquilibriumTraining]:
-        """The energy-based network and its training, for images of this shape.
-
-        Raises `InputError` for keys that go with another rule.
-        """
+        """The energy-based network and its training, for images of this shape."""
         flips = self.given(FlipRule)
-        changed = [name for name in flips if getattr(self, name) != getattr(FlipRule, name)]
-        if training.rule != "ternary-ep" and changed:
-            raise InputError(f"[equilibrium] {changed[0]}: goes with rule = 'ternary-ep'")
         holomorphic = training.rule == "holomorphic-ep"
         estimator = self.estimator or ("holomorphic" if holomorphic else "symmetric")
         if holomorphic != (estimator in ("holomorphic", "continuous")):

@@ -27,7 +27,7 @@ class ErrorsSection(Section):
     """Mismatch draws at each set of conditions, for the boundary between 0 and ±1."""
     workers: int | None = setting(Runner, "workers")
     scheduler: str | None = setting(Runner, "scheduler")
-    chunk_limit_s: Quantity = setting(Limits, "job_s")
+    chunk_limit_s: Quantity = setting(Limits, "chunk_limit_s")
     seed: Seed = setting(SenseTask, "seed")
 
     def make_engine(self) -> SenseEngine:
@@ -46,6 +46,6 @@ class ErrorsSection(Section):
         return Runner(
             workers=self.workers,
             scheduler=self.scheduler,
-            limits=Limits(job_s=self.chunk_limit_s),
+            limits=Limits(chunk_limit_s=self.chunk_limit_s),
             stop_at_s=stop_at_s,
         )

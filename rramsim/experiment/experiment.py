@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, PrivateAttr
 
+from rramsim.chips import ArrayShape, ChipModel
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import DeviceStatistics, Persistence, ResistanceModel, Retention
 from rramsim.exceptions import InputError
@@ -21,7 +22,6 @@ from rramsim.experiment.values import Section
 from rramsim.processes import Process
 
 if TYPE_CHECKING:
-    from rramsim.chips import ChipModel
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
     from rramsim.networks import ModuleSpec
 
@@ -73,11 +73,8 @@ class Experiment(Section):
         first = self.make_conditions()[0]
         return replace(first, vdd_v=self.chips.vdd_v or first.vdd_v)
 
-    def make_chip_model(self, *, amplifiers: Literal["shared", "own"] = "shared") -> "ChipModel":
+    def make_chip_model(self, *, amplifiers: Literal["shared", "own"] = "shared") -> ChipModel:
         """What the chips have in common."""
-        # Chips need numba, which takes a second to import: only those who use them wait for it.
-        from rramsim.chips import ArrayShape, ChipModel
-
         section = self.chips
         assert section is not None
         self.sense.refuse_spread("a chip")
@@ -168,8 +165,7 @@ class Experiment(Section):
         self.errors.make_stop_rule()
         self.errors.make_runner()
         if self.training.rule == "backprop":
-            if self.equilibrium != EquilibriumSection():
-                raise InputError("[equilibrium]: goes with a [training] rule other than 'backprop'")
+            self.training.make_settings()
         else:
             if "network" in self.model_fields_set:
                 raise InputError(

@@ -1,15 +1,18 @@
 """Keys that would do nothing beside the others, and are refused instead of ignored."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
+from rramsim.experiment.equilibrium import EquilibriumSection
+from rramsim.experiment.values import Section
+from rramsim.learning.equilibrium.settings import FlipRule
 
 if TYPE_CHECKING:
     from rramsim.experiment.experiment import Experiment
 
-__all__ = ["refuse_ineffective_keys"]
+__all__ = ["acts", "needs", "refuse_ineffective_keys"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,8 @@ def _verifies(experiment: "Experiment") -> bool:
     chips = experiment.chips
     return chips.verify_lrs_max_ohm is not None or chips.verify_hrs_min_ohm is not None
 
+
+_OF_EQUILIBRIUM = tuple(EquilibriumSection.model_fields)
 
 _TIES = (
     _Tie(
@@ -79,7 +84,7 @@ _TIES = (
     ),
     _Tie(
         section="errors",
-        keys=("tolerance_v",),
+        keys=("tolerance_v", "certify_samples"),
         holds=lambda x: x.errors.engine == "batch",
         needs="engine = 'batch'",
     ),
@@ -125,6 +130,18 @@ _TIES = (
         keys=("learning_rate",),
         holds=lambda x: x.equilibrium.learning_rates is None,
         needs="no [equilibrium] learning_rates beside it",
+    ),
+    _Tie(
+        section="equilibrium",
+        keys=_OF_EQUILIBRIUM,
+        holds=lambda x: x.training.rule != "backprop",
+        needs="a [training] rule other than 'backprop'",
+    ),
+    _Tie(
+        section="equilibrium",
+        keys=tuple(field.name for field in fields(FlipRule)),
+        holds=lambda x: x.training.rule == "ternary-ep",
+        needs="[training] rule = 'ternary-ep'",
     ),
     _Tie(
         section="equilibrium",
@@ -177,16 +194,32 @@ _TIES = (
 )
 
 
+def _unmet(experiment: "Experiment", section: str, key: str) -> str:
+    """What a key lacks to act beside the others; empty if it acts."""
+    if getattr(experiment, section) is None:
+        return ""
+    ties = (t for t in _TIES if t.section == section and key in t.keys)
+    return next((tie.needs for tie in ties if not tie.holds(experiment)), "")
+
+
+def acts(experiment: "Experiment", section: str, key: str) -> bool:
+    """Whether a key of a section, if it is written, changes anything."""
+    return not _unmet(experiment, section, key)
+
+
+def needs(section: str, key: str) -> str:
+    """What a key acts with alone, in words; empty if it acts wherever its section does."""
+    ties = (t for t in _TIES if t.section == section and key in t.keys)
+    return "; needs ".join(tie.needs for tie in ties if tie.keys != _OF_EQUILIBRIUM)
+
+
 def refuse_ineffective_keys(experiment: "Experiment") -> None:
-    """Raise `InputError` for a key that is not at its default and does nothing here."""
-    for tie in _TIES:
-        section = getattr(experiment, tie.section)
-        for key in tie.keys:
-            if section is None or key not in section.model_fields_set:
-                continue
-            value = getattr(section, key)
-            if value == type(section).model_fields[key].default or tie.holds(experiment):
-                continue
-            raise InputError(
-                f"[{tie.section}] {key} = {value!r}: does nothing here; it needs {tie.needs}"
-            )
+    """Raise `InputError` for a key that was written, at its default or not, and does nothing."""
+    for name in type(experiment).model_fields:
+        section = getattr(experiment, name)
+        if not isinstance(section, Section):
+            continue
+        for key in type(section).model_fields:
+            if key in section.model_fields_set and (lacks := _unmet(experiment, name, key)):
+                value = getattr(section, key)
+                raise InputError(f"[{name}] {key} = {value!r}: does nothing here; it needs {lacks}")

@@ -1,5 +1,6 @@
 """[network], [training] and [test]: which networks, how they learn, how they are tested."""
 
+from dataclasses import fields
 from typing import Any, Literal
 
 from pydantic import Field
@@ -86,6 +87,12 @@ class TrainingSection(Section):
     errors_vdd_v: ListOf[Quantity | Literal["none"]] = ["none"]
     """Train with the read errors of this supply (one of [sense] vdd_v), or "none"."""
 
+    def make_settings(self) -> TrainingSettings:
+        """How a network is trained by back-propagation."""
+        names = {field.name for field in fields(TrainingSettings)} & type(self).model_fields.keys()
+        chosen = {name: getattr(self, name) for name in names}
+        return TrainingSettings(**{k: v for k, v in chosen.items() if v is not None})
+
 
 class TestSection(Section):
     """[test]: how the networks are tested."""
@@ -94,8 +101,8 @@ class TestSection(Section):
     """Draws of the read errors at every point."""
     images: int = Field(default=0, ge=0)
     """Test images used, as many of each class as can be; 0 for all."""
-    recalibrate: int = setting(Adaptation, "recalibrate", ge=0)
-    fine_tune: int = setting(Adaptation, "fine_tune", ge=0, le=100_000)
+    recalibrate: int = setting(Adaptation, "recalibrate")
+    fine_tune: int = setting(Adaptation, "fine_tune")
     seed: Seed = 0
     """Of the read errors that are drawn."""
 

@@ -1,6 +1,7 @@
 """An experiment file with every key: its default, unit and meaning, out of the sections."""
 
 import json
+import math
 import textwrap
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -9,7 +10,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rramsim.experiment.experiment import Experiment
+from rramsim.experiment.ineffective_keys import acts, needs
 from rramsim.experiment.values import ListOf, Section
+from rramsim.numbers import Interval
 
 __all__ = ["experiment_keys", "experiment_template"]
 
@@ -22,17 +25,17 @@ _HEAD = """\
 #
 #   rramsim run THIS.toml --out runs/mine
 #
-# In brackets: the unit, the words that may stand, and "list" where a list may stand, whose values
-# are an axis of the sweep. Numbers may be written as SPICE writes them: "50n", "10k". A line that
-# begins with "# key =" has no default.
+# In brackets: the unit, the limits, the words that may stand, and "list" where a list may stand,
+# whose values are an axis of the sweep. Numbers may be written as SPICE writes them: "50n", "10k".
+# A line that begins with "# key =" has no default, or does nothing beside the others.
 """
 
 
 def experiment_template() -> str:
     """The text of an experiment file that says what it says by default, every key explained.
 
-    Sections that are off by default ([chips], and [equilibrium], which goes with other training
-    rules) are commented out.
+    Sections that are off by default ([chips], [tolerance]) are commented out, and so is every key
+    that does nothing beside the others' defaults, such as all of [equilibrium].
 
     >>> print(experiment_template().split("[test]")[1].splitlines()[2])
     draws = 3
@@ -42,11 +45,10 @@ def experiment_template() -> str:
         section = _section_of(info)
         if section is None:
             continue
-        active = info.default is not None and any(
-            field.default is not None for field in section.model_fields.values()
-        )
-        default = info.default if active else section()
-        parts.append(_section(name, section, default, active=active))
+        off = info.default is None
+        active = {key for key in section.model_fields if not off and acts(Experiment(), name, key)}
+        default = section() if off else info.default
+        parts.append(_section(name, section, default, active))
     return "\n".join(parts)
 
 
@@ -61,7 +63,7 @@ def experiment_keys() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
         for key, field in section.model_fields.items():
             default = field.get_default(call_default_factory=True)
             shown = "" if field.is_required() or default in (None, []) else _toml(default)
-            keys.append((key, shown, _meaning(key, field)))
+            keys.append((key, shown, _meaning(name, key, field)))
         title = " ".join((section.__doc__ or "").split()).removeprefix(f"[{name}]: ")
         found.append((name, title[:1].upper() + title[1:], keys))
     return found
@@ -74,17 +76,17 @@ def _section_of(info: FieldInfo) -> type[Section] | None:
     return None
 
 
-def _section(name: str, section: type[Section], default: Section, *, active: bool) -> str:
+def _section(name: str, section: type[Section], default: Section, active: set[str]) -> str:
     title = " ".join((section.__doc__ or "").split("\n\n")[0].split())
     title = title.removeprefix(f"[{name}]: ").replace("`", "'")
-    off = "" if active else "# "
+    off = "" if any(getattr(default, key) not in (None, []) for key in active) else "# "
     lines = [*_comment(title[:1].upper() + title[1:]), f"{off}[{name}]"]
     for key, info in section.model_fields.items():
         value = getattr(default, key)
-        lines += _comment(_meaning(key, info))
+        lines += _comment(_meaning(name, key, info))
         if value is None:
             lines.append(f"# {key} = {_placeholder(info)}")
-        elif not active or value == []:
+        elif key not in active or value == []:
             shown = [_example(info)] if value == [] else value
             lines.append(f"# {key} = {_toml(shown)}")
         else:
@@ -96,15 +98,33 @@ def _comment(text: str) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2)]
 
 
-def _meaning(key: str, info: FieldInfo) -> str:
+def _meaning(section: str, key: str, info: FieldInfo) -> str:
     unit = _UNITS.get(key.rsplit("_", 1)[-1]) if "_" in key else None
     notes = [unit] if unit else []
+    notes += _limits(info)
     if choices := _choices(info.annotation):
         notes.append(", ".join(choices))
     if _is_axis(info):
         notes.append("list")
+    if with_what := needs(section, key):
+        notes.append(f"needs {with_what}")
     told = f" ({'; '.join(notes)})" if notes else ""
     return f"{info.description}{told}"
+
+
+def _limits(info: FieldInfo) -> list[str]:
+    """What numbers a key may take: as its owner says, or as stands beside it."""
+    if isinstance(info.json_schema_extra, dict):
+        return [str(info.json_schema_extra["limits"])]
+    ends = {}
+    for mark in (*info.metadata, *get_args(info.annotation)[1:]):
+        for kind in ("ge", "gt", "le", "lt"):
+            if isinstance(end := getattr(mark, kind, None), int | float):
+                ends[kind] = end
+    if not ends:
+        return []
+    low, high = ends.get("ge", ends.get("gt", -math.inf)), ends.get("le", ends.get("lt", math.inf))
+    return [str(Interval(low=low, high=high, above="gt" in ends, below="lt" in ends))]
 
 
 def _choices(annotation: Any) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from rramsim.numbers import LARGEST_SEED, quantity, unit_of
+from rramsim.numbers import LARGEST_SEED, limits_of, quantity, unit_of
 
 __all__ = ["ListOf", "Quantity", "Section", "Seed", "setting"]
 
@@ -43,15 +43,17 @@ ListOf = Annotated[list[T], BeforeValidator(_list), Field(min_length=1)]
 
 
 def setting(owner: type, name: str, **changed: Any) -> Any:
-    """The key that sets a field of a dataclass: its default and its text are that field's.
+    """The key that sets a field of a dataclass: default, text and limits are that field's.
 
     The text is what stands below the field. What the key says otherwise goes into `changed`; the
-    dataclass itself refuses values out of its limits.
+    dataclass itself refuses values out of its limits (`limited`).
     """
     (field,) = (field for field in fields(owner) if field.name == name)
     if field.default is not MISSING:
         changed.setdefault("default", field.default)
     changed.setdefault("description", _texts(owner)[name])
+    if limits := limits_of(field):
+        changed["json_schema_extra"] = {"limits": str(limits)}
     return Field(**changed)
 
 

@@ -10,6 +10,7 @@ from rramsim.explore.accuracy import AccuracyTable
 from rramsim.explore.controls import Setting, make_controls
 from rramsim.explore.explorer import Explorer
 from rramsim.stages import RunFolder
+from rramsim.stages.provenance import refuse_changed
 from rramsim.stages.rates import rate_cells
 from rramsim.stages.sweep import SENSE
 from rramsim.stages.tradeoff import TRADEOFF
@@ -79,6 +80,7 @@ def _accuracy(folder: RunFolder | None, explorer: Explorer) -> tuple[AccuracyTab
             "Not there: rramsim run EXPERIMENT.toml --out DIR makes tradeoff.csv, which has the "
             "accuracies; explore DIR then."
         )
+    refuse_changed(folder, (TRADEOFF, SENSE))
     sense = SENSE.read(folder)
     if sense is not None and sense.attrs.get("circuit_sha256") != explorer.circuit.sha256:
         return None, (

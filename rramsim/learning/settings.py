@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from rramsim.exceptions import InputError
+from rramsim.numbers import LARGEST_SEED, check_limits, limited
 
 __all__ = ["TUNING_BATCH", "Adaptation", "Schedule", "TrainingSettings", "deciding"]
 
@@ -37,58 +38,46 @@ class TrainingSettings:
     0.01012
     """
 
-    epochs: int = 10
+    epochs: int = limited(10, low=1, high=100_000)
     """Passes over the training images."""
-    batch: int = 64
-    learning_rate: float = 0.01
-    warmup: float = 0.2
+    batch: int = limited(64, low=2, high=1_000_000)
+    learning_rate: float = limited(0.01, low=0, high=10, above=True)
+    warmup: float = limited(0.2, low=0, high=1)
     """Share of the steps in which the learning rate rises (Goyal et al. 2017, arXiv 1706.02677)."""
     schedule: Schedule = field(default="cosine", metadata=_LATER)
     """How the learning rate then falls to zero: cosine (Loshchilov and Hutter 2017, arXiv
     1608.03983), linear (Li et al. 2020, arXiv 1905.04753), or constant: not at all."""
-    weight_decay: float = 2.0
+    weight_decay: float = limited(2.0, low=0, high=1e6)
     """Normalised weight decay, as in the released code of Laborieux et al. 2020 (arXiv
     2005.01973): AdamW decays by it times the root of batch / (images * epochs)."""
-    label_smoothing: float = 0.1
+    label_smoothing: float = limited(0.1, low=0, high=0.9)
     """Share of the target spread over all classes (Szegedy et al. 2016, arXiv 1512.00567)."""
-    cutout_pixels: int = field(default=0, metadata=_LATER)
+    cutout_pixels: int = limited(0, low=0, high=4096, marks=_LATER)
     """Side of a square, anywhere on each training image, that takes the set's mean colour (DeVries
     and Taylor 2017, arXiv 1708.04552); 0 for none."""
-    average: float = field(default=0.0, metadata=_LATER)
+    average: float = limited(0.0, low=0, high=0.9999999, marks=_LATER)
     """Share of the past in a running mean of latent weights over steps, which is what is tested
     and saved (Polyak and Juditsky 1992; exponential as in arXiv 1703.01780); 0 for none."""
-    distillation: float = field(default=0.0, metadata=_LATER)
+    distillation: float = limited(0.0, low=0, high=1, marks=_LATER)
     """Share of the loss that follows a full-precision network of the same form, trained first in
     the same way (Hinton et al. 2015, arXiv 1503.02531); 0 for none."""
-    distillation_temperature: float = field(default=4.0, metadata=_LATER)
+    distillation_temperature: float = limited(4.0, low=0.1, high=100, marks=_LATER)
     """By which the scores of both are divided for that share."""
-    second_moment: float = 0.99
-    norm_momentum: float = 0.1
+    second_moment: float = limited(0.99, low=0, high=0.9999999)
+    norm_momentum: float = limited(0.1, low=0, high=1, above=True)
     augment: bool = True
     bfloat16: bool = False
     """Whether to train in bfloat16; 9 times slower on a processor without its instructions."""
     device: str = "cpu"
     """PyTorch's device, such as cpu or cuda."""
-    seed: int = 0
+    seed: int = limited(0, low=0, high=LARGEST_SEED)
     """Of the weights' start and the order of images."""
 
     def __post_init__(self) -> None:
-        _whole("epochs", self.epochs, 1, 100_000)
-        _whole("batch", self.batch, 2, 1_000_000)
-        _whole("seed", self.seed, 0, 2**63 - 1)
-        _number("learning_rate", self.learning_rate, 0.0, 10.0, above=True)
-        _number("warmup", self.warmup, 0.0, 1.0)
-        _number("weight_decay", self.weight_decay, 0.0, 1e6)
-        _number("label_smoothing", self.label_smoothing, 0.0, 0.9)
+        check_limits(self)
         if self.schedule not in get_args(Schedule):
             names = ", ".join(repr(name) for name in get_args(Schedule))
             raise InputError(f"schedule = {self.schedule!r}: must be one of {names}")
-        _whole("cutout_pixels", self.cutout_pixels, 0, 4096)
-        _number("average", self.average, 0.0, 0.9999999)
-        _number("distillation", self.distillation, 0.0, 1.0)
-        _number("distillation_temperature", self.distillation_temperature, 0.1, 100.0)
-        _number("second_moment", self.second_moment, 0.0, 0.9999999)
-        _number("norm_momentum", self.norm_momentum, 0.0, 1.0, above=True)
 
     def adamw_decay(self, train_images: int) -> float:
         """Return AdamW's weight decay for this many training images."""
@@ -126,14 +115,13 @@ class Adaptation:
     2280
     """
 
-    recalibrate: int = 0
+    recalibrate: int = limited(0, low=0, high=2**31)
     """Training images, unlabelled, on which each chip measures batch-norm anew; 0 for none."""
-    fine_tune: int = 0
+    fine_tune: int = limited(0, low=0, high=100_000)
     """Steps of fine-tuning each chip's batch-norm by gradient on 64 labelled training images."""
 
     def __post_init__(self) -> None:
-        _whole("recalibrate", self.recalibrate, 0, 2**31)
-        _whole("fine_tune", self.fine_tune, 0, 100_000)
+        check_limits(self)
 
     def __bool__(self) -> bool:
         return bool(self.recalibrate or self.fine_tune)
@@ -147,15 +135,3 @@ class Adaptation:
     def images(self) -> int:
         """Training images that it takes; many steps of fine-tuning see theirs again."""
         return max(self.recalibrate, min(TUNING_BATCH * self.fine_tune, _MOST_TUNING_IMAGES))
-
-
-def _whole(key: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{key} = {value!r}: must be a whole number from {low} to {high}")
-
-
-def _number(key: str, value: float, low: float, high: float, *, above: bool = False) -> None:
-    inside = math.isfinite(value) and (low < value if above else low <= value) and value <= high
-    if not inside:
-        floor = f"above {low:g}" if above else f"at least {low:g}"
-        raise InputError(f"{key} = {value!r}: must be {floor} and at most {high:g}")

@@ -29,13 +29,6 @@ __all__ = [
     "plans_of",
 ]
 
-_SETTINGS = (
-    "epochs", "batch", "learning_rate", "seed", "bfloat16", "device", "schedule", "warmup",
-    "weight_decay", "label_smoothing", "cutout_pixels", "average", "distillation",
-    "distillation_temperature",
-)  # fmt: skip
-"""Keys of [training] that are settings of back-propagation."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -195,12 +188,10 @@ def network_plans(
     experiment: "Experiment", folder: RunFolder, data: "ImageData"
 ) -> tuple[NetworkPlan, ...]:
     """Every network of the experiment's axes, in their order; rule "backprop"."""
-    from rramsim.learning import TrainingSettings
     from rramsim.networks import NetworkSpec
 
     section, training = experiment.network, experiment.training
-    chosen = {name: getattr(training, name) for name in _SETTINGS}
-    settings = TrainingSettings(**{k: v for k, v in chosen.items() if v is not None})
+    settings = training.make_settings()
     steps_per_epoch = math.ceil(len(data.train_labels) / settings.batch)
     least = math.ceil(training.min_steps / steps_per_epoch)
     settings = replace(settings, epochs=max(settings.epochs, least))

@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,13 +13,21 @@ from typing import TYPE_CHECKING, Any
 from rramsim.exceptions import InputError
 from rramsim.records import ProvenanceRecord
 from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
-from rramsim.stages.result_files import ResultFile
+from rramsim.stages.result_files import ResultFile, Rows, check_schema
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
-__all__ = ["file_hashes", "known_files", "present_machine", "present_versions", "write_provenance"]
+__all__ = [
+    "file_hashes",
+    "known_files",
+    "present_machine",
+    "present_versions",
+    "refuse_changed",
+    "refuse_newer",
+    "write_provenance",
+]
 
 _PACKAGES = ("rramsim", "numpy", "scipy", "torch", "xarray", "PySpice", "pandas", "matplotlib")
 
@@ -42,15 +51,41 @@ def known_files() -> dict[str, ResultFile[Any]]:
     return {file.name: file for file in files}
 
 
+def refuse_newer(folder: RunFolder) -> None:
+    """Raise `InputError` if a newer rramsim wrote the folder or a file of it."""
+    EXPERIMENT.read(folder)
+    known, before = known_files(), PROVENANCE.read(folder)
+    for name, schema in (before.schemas if before else {}).items():
+        if name in known:
+            check_schema(schema, known[name].schema, folder.path / name)
+
+
+def refuse_changed(folder: RunFolder, files: "Iterable[ResultFile[Any]]") -> None:
+    """Raise `InputError` for a file that another hand changed since its stage made it."""
+    before = PROVENANCE.read(folder)
+    listed = before.files if before else {}
+    for file in files:
+        path = file.path(folder)
+        if file.name in listed and path.is_file() and listed[file.name] != _sha256(path):
+            raise InputError(
+                f"{path}: changed since it was made; make it again with {file.made_by(folder)}"
+            )
+
+
 def write_provenance(
-    folder: RunFolder, experiment: "Experiment", *, data: "ImageData | None" = None
+    folder: RunFolder,
+    experiment: "Experiment",
+    *,
+    made: "Iterable[ResultFile[Any]]" = (),
+    data: "ImageData | None" = None,
 ) -> None:
     """Write `provenance.json` about the files that the folder holds now.
 
-    Every stage that leaves results does so at its end. The commands before it stay listed, and
-    what they said of the images, if this one used none.
+    Every stage that leaves results does so at its end; `made` are its own. What other stages made
+    stays listed as they left it, so that a change by another hand is not signed here. The commands
+    before it stay listed, and what they said of the images, if this one used none.
     """
-    before = _before(folder)
+    before = PROVENANCE.read(folder)
     circuit = experiment.make_circuit()
     command = [os.path.basename(sys.argv[0]), *sys.argv[1:]]  # noqa: PTH119
     commands = [c for c in (before.commands if before else []) if c != command]
@@ -78,6 +113,11 @@ def write_provenance(
     if data is not None or (before and before.remarks):
         value["remarks"] = [_THREADS]
     known = known_files()
+    # Rows have checksums of their own; other files are made by more than one stage.
+    mine = (EXPERIMENT, *made)
+    others = {n for n, f in known.items() if not isinstance(f, Rows) and f not in mine}
+    listed = before.files if before else {}
+    value["files"] |= {n: listed[n] for n in others & listed.keys() & value["files"].keys()}
     value["schemas"] = {name: known[name].schema for name in value["files"] if name in known}
     PROVENANCE.write(folder, value)
 
@@ -86,7 +126,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
     """The SHA-256 of every result file of a folder, by its path from there."""
     left_out = {name for name, file in known_files().items() if not file.result}
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): _sha256(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in left_out and not path.name.startswith(".")
     }
@@ -128,11 +168,8 @@ def _module(experiment: "Experiment", before: ProvenanceRecord | None) -> dict[s
     return {"name": module, "file": file.name, "sha256": file_digest(file, "sha256")}
 
 
-def _before(folder: RunFolder) -> ProvenanceRecord | None:
-    try:
-        return PROVENANCE.read(folder)
-    except InputError:
-        return None  # it is written anew, whole
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _version(name: str) -> str:

@@ -158,7 +158,7 @@ def solved_cells(work: Work, cells: Sequence[RateCell], path: Path) -> list[dict
     jobs = [
         Job(
             key=cell.id, name=cell.failure.label, shared=cell, part=None,
-            limit_s=_CHUNKS * work.runner.limits.job_s,
+            limit_s=_CHUNKS * work.runner.limits.chunk_limit_s,
         )
         for cell in cells
     ]  # fmt: skip

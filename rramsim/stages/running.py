@@ -11,7 +11,7 @@ from rramsim.exceptions import InputError
 from rramsim.extras import require_package
 from rramsim.files import folder_lock
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.provenance import write_provenance
+from rramsim.stages.provenance import refuse_changed, refuse_newer, write_provenance
 from rramsim.stages.stage import Progress, Stage, Work
 
 if TYPE_CHECKING:
@@ -72,8 +72,9 @@ def run_stages(
     `images` loads the images when a stage first needs them (left out: those of the experiment);
     `progress` opens what a stage reports to. What the folder holds is not done again.
 
-    Raises `InputError` if another run is writing in the folder or a package is not installed, and
-    `Stopped` once `stop_after_s` are over.
+    Raises `InputError` if another run is writing in the folder, a newer rramsim wrote it, what a
+    stage needs was changed since it was made or a package is not installed, and `Stopped` once
+    `stop_after_s` are over.
     """
     from rramsim.figures import save_figure
     from rramsim.stages import stage_named
@@ -90,9 +91,11 @@ def run_stages(
             for spec in experiment.make_own_networks(data.input_shape, len(data.classes)):
                 spec.build(seed=0)
     with folder_lock(folder.path):
+        refuse_newer(folder)
         for stage in chosen:
             for file in stage.needs:
                 file.need(folder)
+            refuse_changed(folder, stage.needs)
             if stage.name != "report":
                 folder.save_experiment(experiment)
             with progress(stage) as report:
@@ -111,7 +114,7 @@ def run_stages(
                     save_figure(figure, folder.path, name)
             if stage.made:
                 used = loaded() if stage.images else None
-                write_provenance(folder, experiment, data=used)
+                write_provenance(folder, experiment, made=stage.files, data=used)
     return kept
 
 

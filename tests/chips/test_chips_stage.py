@@ -13,7 +13,7 @@ engine = "batch"
 workers = 1
 [network]
 architecture = "mlp"
-weights = ["ternary", "binary"]
+weights = "ternary"
 width = 16
 [training]
 data = "digits"
@@ -21,7 +21,7 @@ epochs = 4
 [chips]
 count = 4
 compare = ["iid", "own"]
-surface_points = 400
+surface_points = 350
 images = 150
 """
 
@@ -38,8 +38,8 @@ def test_chips_and_independent_errors_have_one_mean_rate(tmp_path):
     run_stages(experiment, folder, ("train", "chips"))
     value = DISTRIBUTIONS.told(folder)
     table = CHIPS.frame(folder)
-    assert len(table) == 2 * 3 * 4 and (tmp_path / "out" / "chips.png").is_file()
-    assert len(value["ensembles"]) == 6
+    assert len(table) == 3 * 4 and (tmp_path / "out" / "chips.png").is_file()
+    assert len(value["ensembles"]) == 3
     mlp = table[table.network == "mlp16-ternary-ternary"].groupby("kind")
     rates = mlp.type3.mean()
     assert rates.chip > 0.05

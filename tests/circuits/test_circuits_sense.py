@@ -48,7 +48,7 @@ def test_the_bit_line_follows_from_the_rows():
 @pytest.mark.parametrize(
     ("values", "names"),
     [
-        ({"rows": 0}, "1 to 4096 rows"),
+        ({"rows": 0}, "rows = 0: must be a whole number between 1 and 4096"),
         ({"c_row_f": -1e-15}, "c_row_f = -1e-15: must be above 0 F"),
         ({"precharge_s": float("nan")}, "precharge_s = nan"),
         ({"precharge_s": 1e-9}, "at least ten times"),
@@ -62,7 +62,7 @@ def test_an_impossible_column_is_refused(values, names):
 @pytest.mark.parametrize(
     ("values", "names"),
     [
-        ({"vdd_v": 0.0}, "vdd_v = 0: must lie between 0.1 and 100 V"),
+        ({"vdd_v": 0.0}, "vdd_v = 0: must be between 0.1 and 100 V"),
         ({"vdd_v": float("nan")}, "vdd_v = nan"),
         ({"vdd_v": 1.2, "temperature_c": 400.0}, "temperature_c = 400"),
         ({"vdd_v": 1.2, "window_s": 0.0}, "window_s = 0"),

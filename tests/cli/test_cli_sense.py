@@ -38,7 +38,7 @@ def test_a_plot_is_drawn(rramsim, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        ((*SENSE[:2], "0", *SENSE[3:]), "vdd_v = 0: must lie between 0.1 and 100 V"),
+        ((*SENSE[:2], "0", *SENSE[3:]), "vdd_v = 0: must be between 0.1 and 100 V"),
         ((*SENSE[:2], "nan", *SENSE[3:]), "--vdd nan: must be a number"),
         ((*SENSE[:4], "-10k", *SENSE[5:]), "r_bl_ohm = -10000: a resistance is above 0 ohm"),
         ((*SENSE, "--corner", "best"), "process sky130-5v has tt, ss, ff, sf, fs"),

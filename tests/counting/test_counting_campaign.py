@@ -55,7 +55,7 @@ def test_a_chunk_that_always_hangs_is_recorded_by_name_and_the_rest_is_counted(t
         tasks,
         rows_path=tmp_path / "rows",
         stop=EVERY,
-        runner=Runner(workers=2, limits=Limits(job_s=1, attempts=2)),
+        runner=Runner(workers=2, limits=Limits(chunk_limit_s=1, attempts=2)),
         report=reports.append,
     )
     (failed,) = result.failed
@@ -180,7 +180,7 @@ def test_senses_of_which_none_converges_are_no_result(tmp_path):
 
 @pytest.mark.parametrize("wrong", [0, -5, 10**12])
 def test_a_number_of_senses_that_cannot_be(wrong):
-    with pytest.raises(InputError, match=rf"max_samples = {wrong}: must be at least 1"):
+    with pytest.raises(InputError, match=rf"max_samples = {wrong}: must be a whole number"):
         StopRule(relative_error=0.1, max_samples=wrong)
 
 

@@ -183,7 +183,7 @@ def test_the_sliders_stop_at_the_experiments_values(subject, folder):
     chosen = make_controls(one, temperatures_c=(85.0, -40.0), corners=("ss", "ff"))
     assert chosen.temperature_c == (-40.0, 85.0) and chosen.corner == ("ss", "ff")
     assert chosen.first.conditions.temperature_c == -40.0 or chosen.first.conditions.corner == "ss"
-    with pytest.raises(InputError, match="temperature_c = 900: must lie between"):
+    with pytest.raises(InputError, match="temperature_c = 900: must be between"):
         make_controls(one, temperatures_c=(900.0,))
     with pytest.raises(InputError, match="corner = 'best'"):
         make_controls(one, corners=("best",))

@@ -194,7 +194,7 @@ def test_without_its_extra_it_names_what_to_install(folder, refused, monkeypatch
     [
         (("no/such",), "no/such: cannot read an experiment"),
         (("FOLDER", "--temperature", "warm"), "--temperature warm: must be a number"),
-        (("FOLDER", "--temperature", "900"), "temperature_c = 900: must lie between"),
+        (("FOLDER", "--temperature", "900"), "temperature_c = 900: must be between"),
         (("FOLDER", "--corner", "best"), "corner = 'best': process sky130-5v has"),
         (("FOLDER/..",), "experiment.json: not there"),
     ],

@@ -80,7 +80,7 @@ def state():
         matplotlib.get_backend(auto_select=False), numpy.geterr(), sys.getrecursionlimit(),
     ]
 import PySpice.Spice.NgSpice.Shared, numba, sympy, sklearn, scipy.stats, pandas, xarray, PIL.Image
-os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", "")  # torch's own doing
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.getcwd())  # torch's own doing
 before = state()
 import rramsim
 for found in pkgutil.walk_packages(rramsim.__path__, "rramsim."):

@@ -33,6 +33,11 @@ images = 100
 count = 3
 surface_points = 350
 images = 100
+[tolerance]
+seeds = 1
+rates = [0.05, 0.3]
+types = 1
+train_rates = "none"
 """
 
 

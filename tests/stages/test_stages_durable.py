@@ -1,189 +1,275 @@
-"""Every stage's rows, locks and workers: nothing changed, lost or left behind goes unsaid."""
+"""Every stage's rows, locks, workers and disk: nothing changed, lost or left behind goes unsaid."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
 
-from rramsim.exceptions import InputError
-from rramsim.experiment import load_experiment
+from rramsim.exceptions import InputError, MachineError
+from rramsim.experiment import Experiment, load_experiment
 from rramsim.files import folder_lock
 from rramsim.learning import load_images
 from rramsim.stages import STAGES, RunFolder, run_stages
+from rramsim.stages.repeat import compared_files
+from rramsim.stages.result_files import Rows
+from rramsim.stages.stage import Work
 
-WITH_ROWS = [stage.name for stage in STAGES if stage.rows]
-
-SMALL = """
-[sense]
-vdd_v = 1.1
-[errors]
-engine = "batch"
-certify_samples = 0
-max_samples = 100
-boundary_draws = 20
-workers = 1
-[network]
-architecture = "mlp"
-width = 8
-[training]
-data = "digits"
-epochs = 1
-[test]
-draws = 1
-images = 50
-[tolerance]
-seeds = [1, 2]
-rates = [0.1]
-types = [1]
-train_rates = ["none"]
-[chips]
-count = 20
-surface_points = 350
-images = 50
-"""
+LONG = ("map", "chips", "tolerance", "tradeoff")
+"""Stages of more than a few seconds: the others are tried in every run of the tests."""
+EACH = [pytest.param(s, id=s.name, marks=[pytest.mark.slow] * (s.name in LONG)) for s in STAGES]
+ALONE = ("map", "tolerance")
+"""Stages that the tests' run does not have."""
+RULES = get_args(Experiment.model_fields["training"].annotation.model_fields["rule"].annotation)
 
 
-@pytest.mark.parametrize("name", ["senses", "shares", "evaluations", "chips"])
-def test_one_letter_or_digit_changed_in_a_row_is_found(results, tmp_path, name):
+def digits():
+    return load_images("digits")
+
+
+@pytest.fixture(scope="session")
+def whole(results, small_experiment, tmp_path_factory):
+    """A folder with every stage, and the experiment that made it."""
+    folder = RunFolder(path=Path(shutil.copytree(results, tmp_path_factory.mktemp("w") / "whole")))
+    file = folder.path.parent / "small.toml"
+    file.write_text(small_experiment)
+    run_stages(load_experiment(file), folder, ALONE, images=digits)
+    return folder
+
+
+@pytest.fixture
+def made(request, stage, results):
+    """A folder that holds what the stage makes."""
+    return request.getfixturevalue("whole") if stage.name in ALONE else RunFolder(path=results)
+
+
+def without(stage, made, path, *, copy="out"):
+    """A copy of a folder without what a stage makes."""
+    folder = RunFolder(path=Path(shutil.copytree(made.path, path / copy)))
+    for file in stage.files:
+        file.path(folder).unlink(missing_ok=True)
+    if stage.name in ("train", "tolerance"):
+        shutil.rmtree(folder.networks)
+    return folder
+
+
+def differences(stage, made, folder):
+    found = compared_files([f for f in stage.made if f.name.endswith((".nc", ".json", ".csv"))],
+                           made, folder)  # fmt: skip
+    # The seconds that an epoch took are no result.
+    return [d for d in found if "training.csv" not in d.what and "wear.csv" not in d.what]
+
+
+def work(folder, experiment=None):
+    experiment = experiment or folder.load_experiment()
+    return Work(experiment=experiment, folder=folder, images=digits)
+
+
+@pytest.mark.parametrize("stage", EACH)
+def test_one_letter_or_digit_changed_in_a_file_is_refused_or_made_again(stage, made, tmp_path):
+    """At random places of every file: rows are found damaged, all else is made again from them,
+    and nobody goes on with it meanwhile."""
+    folder = RunFolder(path=Path(shutil.copytree(made.path, tmp_path / "out")))
+    rng = np.random.default_rng(7)
+    for file in stage.made if stage.name != "report" else ():
+        path = file.path(folder)
+        if not path.is_file():
+            continue
+        was = path.read_bytes()
+        path.write_bytes(changed(was, rng))
+        for other in STAGES:
+            if file in other.needs:
+                with pytest.raises(
+                    InputError, match=rf"{file.name}: (changed since|damaged|not a readable)"
+                ):
+                    run_stages(folder.load_experiment(), folder, [other], images=digits)
+        with suppress(InputError):  # one that cannot be read any more names the command
+            stage.run(work(folder))
+        assert not differences(stage, made, folder)
+    for file in stage.files:
+        if not isinstance(file, Rows):
+            continue
+        path = file.path(folder)
+        was = path.read_bytes()
+        for _ in range(4):
+            damaged = changed(was, rng)
+            path.write_bytes(damaged)
+            with pytest.raises(InputError, match=rf"{file.name} line \d+: .*checksum does not fit"):
+                stage.run(work(folder))
+            assert path.read_bytes() == damaged
+        path.write_bytes(was)
+
+
+def changed(content, rng):
+    """The content with one letter or digit replaced by another one."""
+    places = [k for k, byte in enumerate(content) if chr(byte).isascii() and chr(byte).isalnum()]
+    place = int(rng.choice(places))
+    other = ord("7") if content[place] != ord("7") else ord("8")
+    return content[:place] + bytes([other]) + content[place + 1 :]
+
+
+def test_what_another_hand_changed_is_not_signed_by_the_next_stage(results, tmp_path):
     folder = RunFolder(path=Path(shutil.copytree(results, tmp_path / "out")))
-    (stage,) = [s for s in STAGES if s.rows and s.rows.name == f"{name}.jsonl" and s.of_run] or [
-        s for s in STAGES if s.rows and s.rows.name == f"{name}.jsonl"
-    ]
-    path = stage.rows.path(folder)
-    whole = path.read_bytes()
-    place = whole.index(b'"value"') + 30
-    while not chr(whole[place]).isalnum():
-        place += 1
-    changed = bytearray(whole)
-    changed[place] = ord("7") if whole[place] != ord("7") else ord("8")
-    path.write_bytes(bytes(changed))
-    with pytest.raises(InputError, match=rf"{name}.jsonl line 1: .*checksum does not fit"):
-        run_stages(folder.load_experiment(), folder, [stage], images=lambda: load_images("digits"))
-    assert path.read_bytes() == bytes(changed)
+    from rramsim.stages import verify_folder
+
+    path = folder.path / "shares.json"
+    path.write_bytes(changed(path.read_bytes(), np.random.default_rng(1)))
+    run_stages(folder.load_experiment(), folder, ["errors"])
+    found = verify_folder(folder, data=lambda experiment: digits(), stages=())
+    assert [c.found for c in found if c.check == "files"] == ["changed: shares.json"]
 
 
-def small(path, text=SMALL):
-    path.write_text(text)
-    return load_experiment(path)
+@pytest.mark.parametrize("name", ["experiment.json", "provenance.json"])
+def test_a_folder_of_a_newer_version_is_left_alone(results, tmp_path, name):
+    folder = RunFolder(path=Path(shutil.copytree(results, tmp_path / "out")))
+    experiment, path = folder.load_experiment(), folder.path / name
+    kind = name.partition(".")[0]
+    path.write_text(path.read_text().replace(f"rramsim {kind} 1", f"rramsim {kind} 2"))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=f"{name}: written by a newer rramsim"):
+        run_stages(experiment, folder, ["errors"])
+    assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("rule", ["backprop", "ep"])
+@pytest.mark.parametrize("rule", RULES)
 def test_two_trainings_in_one_folder_are_one(tmp_path, rule):
-    text = '[training]\nrule = "ep"\ndata = "digits"\nepochs = 1\n' if rule == "ep" else SMALL
-    experiment, folder = small(tmp_path / "e.toml", text), RunFolder.create(tmp_path / "out")
+    text = f'[training]\nrule = "{rule}"\ndata = "digits"\nepochs = 1\n'
+    text += '[equilibrium]\nactivation = "sigmoid"\n' * (rule != "backprop")
+    (tmp_path / "e.toml").write_text(text)
+    experiment, folder = load_experiment(tmp_path / "e.toml"), RunFolder.create(tmp_path / "out")
     with (
         folder_lock(folder.path),
         pytest.raises(InputError, match="another run is writing there"),
     ):
-        run_stages(experiment, folder, ["train"], images=lambda: load_images("digits"))
+        run_stages(experiment, folder, ["train"], images=digits)
     assert list(folder.path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_map_tolerance_and_chips_on_dask_with_a_worker_killed_are_those_alone(tmp_path, cluster):
-    tables = ("ber_map.csv", "tolerance.csv", "chips.csv", "training.csv", "boundary.csv")
-    stages = ("train", "map", "boundary", "tolerance", "chips")
-    experiment = small(tmp_path / "e.toml")
-    here, there = (RunFolder.create(tmp_path / name) for name in ("here", "there"))
-
-    def run(experiment, folder, **options):
-        return run_stages(
-            experiment, folder, stages, images=lambda: load_images("digits"), **options
-        )
-
-    run(experiment, here)
-    with cluster(tmp_path, workers=2) as (address, workers, _):
-        began = time.monotonic()
-
-        def killed():
-            if time.monotonic() > began + 20 and workers[0].poll() is None:
-                workers[0].send_signal(signal.SIGKILL)
-
-        from contextlib import nullcontext
-
-        run(
-            experiment.with_scheduler(address), there,
-            progress=lambda stage: nullcontext(lambda done, total, note: killed()),
-        )  # fmt: skip
-        assert workers[0].poll() == -signal.SIGKILL
-    for name in tables:
-        mine, theirs = ((folder.path / name).read_text() for folder in (here, there))
-        if name == "training.csv":  # the seconds of an epoch are no result
-            mine, theirs = (
-                [line.split(",")[:7] for line in text.splitlines()] for text in (mine, theirs)
-            )
-        assert mine == theirs, name
+@contextmanager
+def largest_file(size):
+    """No file may grow beyond a size: what a disk that is full does, without one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def command(*arguments, **options):
+@pytest.mark.parametrize("stage", EACH)
+def test_a_full_disk_is_one_line_and_the_stage_goes_on_when_there_is_room(stage, made, tmp_path):
+    folder, experiment = without(stage, made, tmp_path), made.load_experiment()
+    refused = 0
+    for size in (40, 700, 5000, 20_000):
+        try:
+            with largest_file(size):
+                run_stages(experiment, folder, [stage], images=digits)
+        except MachineError as error:
+            refused += 1
+            assert "largest size of a file is reached; what was done is kept" in str(error)
+            assert "\n" not in str(error)
+        assert not list(folder.path.rglob(".partial-*"))
+    assert refused >= 2
+    run_stages(experiment, folder, [stage], images=digits)
+    assert not differences(stage, made, folder)
+
+
+def command(*arguments):
     paths = os.pathsep.join(filter(None, sys.path))
     return subprocess.Popen(
         [sys.executable, "-m", "rramsim", *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True, **options,
+        stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
 def descendants(pid):
-    found = [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return found + [d for child in found for d in descendants(child)]
+    with suppress(OSError):
+        found = [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return found + [d for child in found for d in descendants(child)]
+    return []
 
 
-@pytest.mark.parametrize(("stage", "how"), [("map", signal.SIGKILL), ("tolerance", signal.SIGTERM)])
-def test_a_command_that_is_killed_leaves_nothing_and_goes_on(tmp_path, stage, how):
-    text = SMALL.replace("workers = 1", "workers = 2").replace("epochs = 1", "epochs = 40")
-    (tmp_path / "e.toml").write_text(text)
-    run = command("run", tmp_path / "e.toml", "--out", tmp_path / "out", "--stage", stage)
-    deadline = time.monotonic() + 120
-    workers: list[int] = []
-    while len(workers) < 2:
-        assert time.monotonic() < deadline and run.poll() is None
-        workers = descendants(run.pid)
-        time.sleep(0.2)
-    time.sleep(3)
-    run.send_signal(how)
-    run.communicate()
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in workers):
-        assert time.monotonic() < deadline, "a worker outlived its command"
-        time.sleep(0.1)
+def seen(run, folder, stage, *, starting):
+    """Wait for a worker (later for a first row too), or for the command's end."""
+    rows = stage.rows.path(folder) if stage.rows else None
+    deadline, workers = time.monotonic() + 300, []
+    while run.poll() is None:
+        assert time.monotonic() < deadline
+        workers = descendants(run.pid) or workers
+        grown = rows is None or (rows.is_file() and rows.stat().st_size > 0)
+        if workers and (starting or grown):
+            break
+        time.sleep(0.02)
+    return workers
 
 
-def test_a_worker_of_a_map_that_is_killed_loses_nothing(tmp_path):
-    text = SMALL.replace("workers = 1", "workers = 2")
-    (tmp_path / "e.toml").write_text(text)
-    run = command("run", tmp_path / "e.toml", "--out", tmp_path / "out", "--stage", "map")
-    deadline = time.monotonic() + 120
-    while not (workers := descendants(run.pid)):
-        assert time.monotonic() < deadline and run.poll() is None
-        time.sleep(0.2)
-    time.sleep(2)
-    os.kill(workers[0], signal.SIGKILL)
-    assert run.wait(timeout=300) == 0
-    assert len((tmp_path / "out" / "ber_map.jsonl").read_text().splitlines()) == 3
+@pytest.mark.parametrize("stage", [s for s in EACH if s.id not in ("errors", "report")])
+def test_killed_commands_and_workers_leave_nothing_and_lose_nothing(
+    stage, made, small_experiment, tmp_path
+):
+    """A worker killed and then its command asked to end; the command killed; then the whole."""
+    folder = without(stage, made, tmp_path)
+    file = tmp_path / "small.toml"
+    file.write_text(small_experiment.replace("workers = 1", "workers = 2"))
+    arguments = ("run", file, "--out", folder.path, "--stage", stage.name)
+    killed = 0
+    for how, starting in ((signal.SIGTERM, True), (signal.SIGKILL, False)):
+        run = command(*arguments)
+        workers = seen(run, folder, stage, starting=starting)
+        if how is signal.SIGTERM and workers:
+            with suppress(ProcessLookupError):
+                os.kill(workers[0], signal.SIGKILL)
+                killed += 1
+            time.sleep(0.5)
+        workers += descendants(run.pid)
+        run.send_signal(how)
+        run.communicate()
+        deadline = time.monotonic() + 10
+        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+            assert time.monotonic() < deadline, "a worker outlived its command"
+            time.sleep(0.1)
+    run = command(*arguments)
+    if workers := seen(run, folder, stage, starting=True):
+        with suppress(ProcessLookupError):
+            os.kill(workers[-1], signal.SIGKILL)
+    _, said = run.communicate()
+    assert run.returncode == 0, said
+    assert killed
+    assert not differences(stage, made, folder)
 
 
-@pytest.mark.parametrize("kilobytes", [3, 24])
-def test_a_full_disk_is_one_line_and_keeps_what_was_done(tmp_path, kilobytes):
-    """No file may grow beyond a size: what a disk that is full does, without one."""
-    (tmp_path / "e.toml").write_text(SMALL)
-    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({1024 * kilobytes},)*2)"
-    code = (
-        f"{limit}\nimport sys\nsys.argv = ['rramsim', 'run', sys.argv[1], '--out', sys.argv[2]]\n"
-        "from rramsim.cli import main\nmain()\n"
-    )
-    paths = os.pathsep.join(filter(None, sys.path))
-    ran = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "e.toml", tmp_path / "out"],
-        env=os.environ | {"PYTHONPATH": paths, "MPLCONFIGDIR": str(tmp_path)},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    *_, line = ran.stderr.strip().splitlines()
-    assert ran.returncode == 1 and "Traceback" not in ran.stderr
-    assert line.startswith("rramsim: ") and "the largest size of a file is reached" in line
-    assert not list((tmp_path / "out").glob(".partial-*"))
+@pytest.mark.slow
+def test_map_tolerance_and_chips_on_dask_with_a_worker_killed_are_those_alone(
+    whole, small_experiment, tmp_path, cluster
+):
+    stages = [s for s in STAGES if s.name in ("map", "boundary", "chips", "tolerance")]
+    folder = RunFolder(path=Path(shutil.copytree(whole.path, tmp_path / "out")))
+    for stage in stages:
+        for file in stage.files:
+            file.path(folder).unlink(missing_ok=True)
+    shutil.rmtree(folder.networks)
+    (tmp_path / "small.toml").write_text(small_experiment)
+    experiment = load_experiment(tmp_path / "small.toml")
+    run_stages(experiment, folder, ["train"], images=digits)
+    with cluster(tmp_path, workers=2) as (address, workers, _):
+
+        def killed(done, total, note):
+            if done and workers[0].poll() is None:
+                workers[0].send_signal(signal.SIGKILL)
+
+        run_stages(
+            experiment.with_scheduler(address), folder, stages, images=digits,
+            progress=lambda stage: nullcontext(killed),
+        )  # fmt: skip
+        assert workers[0].wait(timeout=10) == -signal.SIGKILL
+    for stage in stages:
+        assert not differences(stage, whole, folder), stage.name

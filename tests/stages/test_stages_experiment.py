@@ -28,7 +28,7 @@ def test_numbers_read_as_spice_writes_them_and_a_list_is_an_axis(tmp_path):
     [
         ("[sense]\nvolt = 1", r"\[sense\] volt: unknown; known are circuit"),
         ("[sens]\nvdd_v = 1", r"\[sens\]: unknown; known are process"),
-        ("[sense]\nvdd_v = 0", "vdd_v = 0: must lie between 0.1 and 100 V"),
+        ("[sense]\nvdd_v = 0", "vdd_v = 0: must be between 0.1 and 100 V"),
         ("[sense]\nvdd_v = nan", r"\[sense\] vdd_v.* = nan: must be a finite number"),
         ("[sense]\nvdd_v = []", r"\[sense\] vdd_v = \[\]"),
         ("[sense]\nvdd_v = [1.2, 1.2]", "a value is given twice"),
@@ -41,7 +41,7 @@ def test_numbers_read_as_spice_writes_them_and_a_list_is_an_axis(tmp_path):
         ("[process]\ncards = 'tt.spice'", "name the devices in them with nmos and pmos"),
         ("[network]\nwidth = 1.5", r"\[network\] width.* = 1.5"),
         ("[network]\nweights = 'quaternary'", r"\[network\] weights.* = 'quaternary'"),
-        ("[errors]\nmax_samples = 0", "max_samples = 0: must be at least 1"),
+        ("[errors]\nmax_samples = 0", "max_samples = 0: must be a whole number between 1"),
         ("[training]\nerrors_vdd_v = 0.7", "must be 'none' or one of"),
         ("[test]\ndraws = 0", r"\[test\] draws = 0"),
         ("[sense\n", "not TOML"),

@@ -8,14 +8,16 @@ from dataclasses import fields
 
 import pytest
 
+from rramsim.chips import ArrayShape, ChipModel
 from rramsim.circuits import Column, SenseConditions
 from rramsim.counting import StopRule
 from rramsim.devices import Retention
-from rramsim.durable import Runner
+from rramsim.durable import Limits, Runner
 from rramsim.engines import BatchEngine, NgspiceEngine
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment, experiment_template, load_experiment
 from rramsim.experiment.circuit import MismatchSection
+from rramsim.experiment.ineffective_keys import acts
 from rramsim.experiment.template import _section_of
 from rramsim.learning import TrainingSettings
 from rramsim.learning.equilibrium import (
@@ -39,6 +41,40 @@ def test_the_file_loads_and_says_what_no_file_says(tmp_path):
     found = load_experiment(path)
     left_out = {"exclude": {"folder"}}
     assert found.model_dump(**left_out) == Experiment().model_dump(**left_out)
+
+
+def test_a_keys_limits_are_shown_as_they_are_held():
+    text = " ".join(line.removeprefix("# ") for line in experiment_template().splitlines())
+    for words in (
+        "(between 1 and 4096) rows = 32",
+        "(s; between 1e-09 and 0.001; list) window_s",
+        "(between 1 and 1000000000) max_samples",
+        "(above 0 and at most 1; needs [training] rule = 'ternary-ep') most_moves",
+        "(between 1 and 1000) draws",
+    ):
+        assert words in text, words
+    for owner, wrong in ((Column, {"rows": 4097}), (StopRule, {"max_samples": 10**9 + 1})):
+        with pytest.raises(InputError, match="must be a whole number between 1 and"):
+            owner(**wrong)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_key_that_does_nothing_is_refused_at_its_default_too(name, tmp_path):
+    """Each key of the written file that is commented out for doing nothing, by its name."""
+    text = experiment_template()
+    block = re.split(rf"^(?:# )?\[{name}\]$", text, flags=re.M)[1]
+    block = re.split(r"^(?:# )?\[\w+\]$", block, flags=re.M)[0]
+    idle = [key for key in SECTIONS[name].model_fields if not acts(Experiment(), name, key)]
+    written = {key: line for key in idle for line in re.findall(rf"^# ({key} = .+)$", block, re.M)}
+    assert written.keys() == set(idle)
+    for key, line in written.items():
+        if "..." in line:
+            continue
+        path = tmp_path / "one.toml"
+        path.write_text(f"[{name}]\n{line}\n")
+        with pytest.raises(InputError, match=rf"\[{name}\] {key} = .*: does nothing here"):
+            load_experiment(path)
+    assert name != "equilibrium" or len(written) == len(SECTIONS[name].model_fields)
 
 
 @pytest.mark.parametrize("name", SECTIONS)
@@ -65,15 +101,15 @@ OWNERS = {
     "device": (Retention,),
     "column": (Column,),
     "sense": (SenseConditions,),
-    "errors": (NgspiceEngine, BatchEngine, StopRule, Runner),
+    "errors": (NgspiceEngine, BatchEngine, StopRule, Runner, Limits),
     "training": (TrainingSettings,),
     "equilibrium": (
         EquilibriumSpec, EstimatorSettings, DescentSettings, FlipRule, EquilibriumTraining,
     ),
-    "chips": (Retention,),
+    "chips": (Retention, ArrayShape, ChipModel),
 }  # fmt: skip
-NAMED_ALIKE = {("sense", "vdd_v"), ("training", "batch"), ("training", "learning_rate")}
-"""Keys whose default is said elsewhere: no default there, or two that depend on the rule."""
+NAMED_ALIKE = {("training", "batch"), ("training", "learning_rate")}
+"""Keys with two defaults, which depend on the rule."""
 
 
 @pytest.mark.parametrize("name", [name for name, owners in OWNERS.items() if owners])

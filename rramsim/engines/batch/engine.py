@@ -1,6 +1,5 @@
 """The batch engine: many samples of one circuit, solved natively."""
 
-import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from rramsim.engines.batch.problem import Problem, Solver, make_problem
 from rramsim.engines.batch.tables import TABLE_VERSION
 from rramsim.engines.protocol import SenseEngine, SenseOutcome, SenseSamples, Waveforms
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
 __all__ = ["BatchEngine", "outcome_of", "reads_of"]
 
@@ -35,16 +35,13 @@ class BatchEngine:
     With `reads_only` a sense ends at the strobe: the same reads in less time, energies unknown.
     """
 
-    tolerance_v: float = 2e-3
+    tolerance_v: float = limited(2e-3, low=0, high=0.1, above=True)
     """Local error that a step of the batch engine may make."""
-    threads: int | None = None
+    threads: int | None = limited(None, low=1)
     reads_only: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.tolerance_v) and 0 < self.tolerance_v <= 0.1):
-            raise InputError(f"tolerance_v = {self.tolerance_v:g}: must be above 0 and at most 0.1")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"threads = {self.threads}: must be at least 1")
+        check_limits(self)
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
 if TYPE_CHECKING:
     from rramsim.learning.equilibrium.network import EquilibriumNetwork
@@ -55,22 +56,22 @@ class EstimatorSettings:
 
     estimator: Estimator = "symmetric"
     """How the gradient is estimated from equilibria. Left out: as the rule has it."""
-    beta: float = 0.5
+    beta: float = limited(0.5, low=0, high=100, above=True)
     """Strength of the nudge."""
-    points: int = 2
+    points: int = limited(2, low=1, high=256)
     """Nudges on the circle of radius beta. Left out: 2, or 4 for holomorphic-ep."""
-    free_steps: int = 60
+    free_steps: int = limited(60, low=1, high=100_000)
     """Steps of the free phase."""
-    nudged_steps: int = 20
+    nudged_steps: int = limited(20, low=1, high=100_000)
     """Steps of each nudged phase."""
-    periods: int = 3
+    periods: int = limited(3, low=2, high=1000)
     """Turns of a continuous nudge."""
-    noise: float = 0.0
+    noise: float = limited(0.0, low=0, high=10)
     """SD of the noise in every neuron's input."""
     order: Order = "synchronous"
     """All layers at once, or the odd ones and then the even ones."""
     conjugates: bool = True
-    settle_tolerance: float = 0.1
+    settle_tolerance: float = limited(0.1, low=0, high=1e6, above=True)
     """Largest last move of a neuron of a settled sample."""
     shared_update: bool = False
     """Whether forward and backward weights get their mean update."""
@@ -80,30 +81,7 @@ class EstimatorSettings:
             if getattr(self, name) not in get_args(kind):
                 known = ", ".join(get_args(kind))
                 raise InputError(f"{name} = {getattr(self, name)!r}: must be one of {known}")
-        if self.beta == 0:
-            raise InputError("beta = 0: must be above 0; without a nudge there is no gradient")
-        for name, low, high in (
-            ("beta", 0.0, 100.0),
-            ("noise", None, 10.0),
-            ("settle_tolerance", 0.0, 1e6),
-        ):
-            value = getattr(self, name)
-            inside = math.isfinite(value) and value <= high
-            inside = inside and (value >= 0.0 if low is None else value > low)
-            if not inside:
-                floor = "at least 0" if low is None else "above 0"
-                raise InputError(f"{name} = {value!r}: must be {floor} and at most {high:g}")
-        for name, low_whole, high_whole in (
-            ("points", 1, 256),
-            ("free_steps", 1, 100_000),
-            ("nudged_steps", 1, 100_000),
-            ("periods", 2, 1000),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise InputError(f"{name} = {value!r}: must be a whole number")
-            if not low_whole <= value <= high_whole:
-                raise InputError(f"{name} = {value}: must be from {low_whole} to {high_whole}")
+        check_limits(self)
         if self.estimator == "continuous" and self.points < 3:
             raise InputError(
                 f"points = {self.points} with estimator = 'continuous': a turn needs 3 or more"
@@ -179,9 +157,9 @@ class DescentSettings:
     """
 
     learning_rate: tuple[float, ...] = (0.1,)
-    momentum: float = 0.9
+    momentum: float = limited(0.9, low=0, high=0.999)
     """Of the descent."""
-    weight_decay: float = 0.0
+    weight_decay: float = limited(0.0, low=0, high=1)
     """Share of every weight added to its gradient."""
 
     def __post_init__(self) -> None:
@@ -191,10 +169,7 @@ class DescentSettings:
         for rate in self.learning_rate:
             if not (math.isfinite(rate) and 0 < rate <= 10):
                 raise InputError(f"learning_rate = {rate!r}: must be above 0 and at most 10")
-        for name, limit in (("momentum", 0.999), ("weight_decay", 1.0)):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and 0 <= value <= limit):
-                raise InputError(f"{name} = {value!r}: must be from 0 to {limit:g}")
+        check_limits(self)
 
     def rate_at(self, step: int, steps: int) -> float:
         """Share of the learning rate at step `step` of `steps`."""
@@ -237,32 +212,22 @@ class FlipRule:
     """
 
     levels: Literal["binary", "ternary"] = "ternary"
-    """Of ternary-ep: two or three levels."""
-    averaging: float = 0.01
-    """Of ternary-ep: weight of a new gradient in the moving average."""
-    threshold: float = 1.5
-    """Of ternary-ep: how clearly the average must ask for a write."""
-    most_moves: float = 1e-3
-    """Of ternary-ep: largest share of a layer that an update writes."""
-    zero_share: float = 1.0 / 3.0
-    """Of ternary-ep: share of the weights that start at 0."""
-    endurance_writes: float = 1e6
-    """Of ternary-ep: writes that a device survives."""
+    """Two or three levels."""
+    averaging: float = limited(0.01, low=0, high=1, above=True)
+    """Weight of a new gradient in the moving average."""
+    threshold: float = limited(1.5, low=0, high=1e6, above=True)
+    """How clearly the average must ask for a write."""
+    most_moves: float = limited(1e-3, low=0, high=1, above=True)
+    """Largest share of a layer that an update writes."""
+    zero_share: float = limited(1.0 / 3.0, low=0, high=1, below=True)
+    """Share of the weights that start at 0."""
+    endurance_writes: float = limited(1e6, low=0, high=1e18, above=True)
+    """Writes that a device survives."""
 
     def __post_init__(self) -> None:
         if self.levels not in ("binary", "ternary"):
             raise InputError(f"levels = {self.levels!r}: must be 'binary' or 'ternary'")
-        for name, low, high in (
-            ("averaging", 0.0, 1.0),
-            ("threshold", 0.0, 1e6),
-            ("most_moves", 0.0, 1.0),
-            ("endurance_writes", 0.0, 1e18),
-        ):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low < value <= high):
-                raise InputError(f"{name} = {value!r}: must be above {low:g} and at most {high:g}")
-        if not 0.0 <= self.zero_share < 1.0:
-            raise InputError(f"zero_share = {self.zero_share!r}: must be from 0 to below 1")
+        check_limits(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,22 +243,15 @@ class EquilibriumTraining:
     """How the gradient is estimated from equilibria. Left out: as the rule has it."""
     descent: DescentSettings = field(default_factory=DescentSettings)
     flips: FlipRule | None = None
-    epochs: int = 10
-    batch: int = 20
-    seed: int = 0
+    epochs: int = limited(10, low=1, high=100_000)
+    batch: int = limited(20, low=1, high=1_000_000)
+    seed: int = limited(0, low=0, high=2**62)
     pixels: PixelKind = "unit"
     """Images from 0 to 1, or with mean 0 and deviation 1."""
     augment: bool = True
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("epochs", 1, 100_000),
-            ("batch", 1, 1_000_000),
-            ("seed", 0, 2**62),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise InputError(f"{name} = {value!r}: must be a whole number from {low} to {high}")
+        check_limits(self)
         if self.pixels not in ("unit", "standardised"):
             raise InputError(f"pixels = {self.pixels!r}: must be 'unit' or 'standardised'")

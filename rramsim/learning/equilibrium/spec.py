@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rramsim.exceptions import InputError
 from rramsim.learning.equilibrium.settings import Loss, Pooling, Wiring
+from rramsim.numbers import check_limits, limited
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +48,7 @@ class EquilibriumSpec:
     """Squared on output neurons, or cross-entropy of a read-out."""
     wiring: Wiring = "symmetric"
     """Whether backward weights are the forward ones."""
-    gain: float = 1.0
+    gain: float = limited(1.0, low=0, above=True)
     """Scale of the initial weights."""
 
     def __post_init__(self) -> None:
@@ -77,8 +78,7 @@ class EquilibriumSpec:
             )
         if self.wiring == "asymmetric" and self.channels and self.pooling == "softmax":
             raise InputError("wiring = 'asymmetric' with pooling = 'softmax': use 'max' or 'none'")
-        if not (math.isfinite(self.gain) and self.gain > 0):
-            raise InputError(f"gain = {self.gain}: must be above 0")
+        check_limits(self)
         if not (isinstance(self.classes, int) and 2 <= self.classes <= 100_000):
             raise InputError(f"classes = {self.classes}: must be between 2 and 100000")
         self.connections()
