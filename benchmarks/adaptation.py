@@ -32,7 +32,7 @@ ADAPTATIONS = {
     "fine-tuned too": Adaptation(recalibrate=1000, fine_tune=50),
 }
 SUPPLIES_V = (0.94, 0.95, 0.96, 0.97, 0.98, 1.0, 1.1, 1.3)
-LOSSES = (0.02, 0.05)
+LOSSES = (0.02, 0.03)
 
 
 def run(

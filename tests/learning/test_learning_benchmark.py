@@ -10,6 +10,7 @@ from rramsim.networks import RECIPES, NetworkSpec, ScalarErrors, quantised_layer
 
 plain = pytest.importorskip("benchmarks._plain_scheme")
 training = pytest.importorskip("benchmarks.training")
+adaptation = pytest.importorskip("benchmarks.adaptation")
 steps = pytest.importorskip("benchmarks._steps")
 jpeg_copy = pytest.importorskip("benchmarks.jpeg_copy")
 
@@ -64,6 +65,19 @@ def test_the_tuned_recipe_gains_four_points_over_three_seeds():
     assert gain.seeds == 3 and gain.gain == pytest.approx(each.mean()) and gain.gain > 4
     half = 4.302653 * each.std(ddof=1) / 3**0.5  # Student, two degrees of freedom
     assert (gain.low, gain.high) == pytest.approx((each.mean() - half, each.mean() + half))
+
+
+def test_adaptations_are_tested_on_the_same_draws(monkeypatch):
+    monkeypatch.setattr(adaptation, "SUPPLIES_V", (0.96, 1.1))
+    table = adaptation.run(
+        data=load_images("digits"), samples=200, images=100, draws=2, epochs=1, width=1
+    )
+    assert table.adaptation.tolist() == [n for n in adaptation.ADAPTATIONS for _ in range(2)]
+    assert table.adaptation_images.tolist() == [0, 0, 1000, 1000, 4200, 4200]
+    assert table.accuracy_without_errors.nunique() == 1
+    assert table.groupby("vdd_v").type2.nunique().tolist() == [1, 1]
+    found = adaptation.lowest(table.assign(loss=[0.5, 0.0] * 3, loss_deviation=0.0))
+    assert len(found) == 6 and set(found.vdd_v.dropna()) <= {0.96, 1.1}
 
 
 def test_recipes_are_trained_on_the_same_batches_and_not_twice(tmp_path):
