@@ -97,7 +97,7 @@ def error_rates_figure(
         panels=panels,
         footer=f"{source.rstrip('. ')}{at}. Neighbours that differ by more than a factor of "
         f"{_CLIFF:g} are not joined.{_by(known.values())}",
-        bars=_EXACT,
+        bars=_EXACT if not known else _EXACT.replace("exact 95 % intervals", "95 % intervals"),
         choice="Conditions",
     )
 
@@ -108,8 +108,11 @@ def _place(row: Any) -> tuple[Any, ...]:
 
 def _by(rows: Iterable[Any]) -> str:
     """How rates that are no counts were found."""
-    by = sorted({f"{row.method}, {row.engine.split(' (')[0]}" for row in rows})
-    return f" Types too rare to count: {'; '.join(by)}." if by else ""
+    more = {"counting": "longer counts"}
+    by = sorted({(row.engine.split(" (")[0], more.get(row.method, row.method)) for row in rows})
+    engines = {e: " or ".join(how for engine, how in by if engine == e) for e, _ in by}
+    told = "; ".join(f"{how} by {engine}" for engine, how in engines.items())
+    return f" Types hardly seen in these counts: {told}." if told else ""
 
 
 def error_table_figure(rows: Sequence[tuple[Any, Any]], *, source: str) -> Chart:

@@ -191,7 +191,7 @@ def test_rates_too_rare_to_count_stand_in_place_of_the_counts(charts):
             continue
         lines = [p for panel in chart.panels for s in panel.series for p in s.points
                  if "lines, batch" in p.tip]  # fmt: skip
-        assert lines and "Types too rare to count: lines, batch 5.11." in chart.caption
+        assert lines and "Types hardly seen in these counts: lines by batch 5.11." in chart.caption
         assert all(p.x > 1 and p.y_bar[0] < p.y < p.y_bar[1] and not p.bound for p in lines)
 
 
