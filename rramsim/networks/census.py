@@ -80,7 +80,7 @@ def layer_census(
     handles = []
     for name, layer in layers.items():
         seen[name] = _Uses(layer, name, batch)
-        handles.append(layer.layer.register_forward_hook(seen[name].note))
+        handles.append(layer.host.register_forward_hook(seen[name].note))
     training = network.training
     try:
         network.eval()
@@ -112,6 +112,9 @@ class _Uses:
 
     def note(self, layer: Any, arguments: tuple[Any, ...], output: Any) -> None:
         """A forward hook."""
+        if isinstance(layer, nn.MultiheadAttention):
+            self._note_attention(arguments, output[0])
+            return
         given = getattr(arguments[0], "value", arguments[0])
         if hasattr(layer, "activated"):
             given = layer.activated(given)
@@ -133,6 +136,22 @@ class _Uses:
         self._rows += math.prod(places[:-1])
         self._bits = max(self._bits, _bits(given))
         self._zeros += int((given == 0).sum())
+        self._values += given.numel()
+
+    def _note_attention(self, arguments: tuple[Any, ...], mixed: Tensor) -> None:
+        """Every token is projected once; what `out_proj` gets are means of values, real numbers."""
+        if len(arguments) < 3 or arguments[0].shape != arguments[1].shape:
+            raise InputError(
+                f"{self._name}: attention of {len(arguments)} inputs in order, with keys as many "
+                "as queries, is what is counted; leave it out with exclude"
+            )
+        own = isinstance(self._reader.layer, nn.MultiheadAttention)
+        given = arguments[0] if own else mixed
+        places = mixed.numel() // mixed.shape[-1]
+        self._positions += places // self._batch
+        self._rows += 1
+        self._bits = max(self._bits, _bits(given) if own else REAL_BITS)
+        self._zeros += int((given == 0).sum()) if own else 0
         self._values += given.numel()
 
     def counted(self, reader: WeightReader) -> LayerCensus:

@@ -12,7 +12,7 @@ from torch.nn.parameter import UninitializedParameter
 from rramsim.exceptions import InputError
 from rramsim.networks.injection import quantised_layers
 from rramsim.networks.quantisers import Quantiser, Twn
-from rramsim.networks.reading import CONVERTIBLE, WeightReader, reader_of, working
+from rramsim.networks.reading import CONVERTIBLE, WeightReader, reader_of, weight_key, working
 
 __all__ = [
     "ConvertedLayer",
@@ -76,8 +76,9 @@ def convert(
     """Quantise the weights of a model's layers where they are read; returns the same model.
 
     `layers` chooses among Linear, Conv and ConvTranspose layers (1 to 3 dimensions) and classes
-    derived from them; None takes all. `exclude` leaves some out. `quantiser` is one for all, a
-    mapping from names (with * and ?) to quantisers, or a function of name and layer.
+    derived from them, and the weights of MultiheadAttention; None takes all. `exclude` leaves some
+    out. `quantiser` is one for all, a mapping from names (with * and ?) to quantisers, or a
+    function of name and layer.
 
     The model's classes, state_dict keys and parameters stay as they are: an optimiser that holds
     them, torch.compile, autocast, deepcopy, pickle, DDP and checkpoints go on working, and training
@@ -94,6 +95,11 @@ def convert(
     ['bias', 'weight']
     """
     chosen = _chosen(model, layers, exclude)
+    hosts = {
+        f"{name}.out_proj" if name else "out_proj": module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.MultiheadAttention)
+    }
     _refuse_shared(model, chosen)
     readers = []
     for name, layer in chosen.items():
@@ -101,7 +107,7 @@ def convert(
             raise InputError(f"{name}: converted already; undo it with rramsim.nn.restore first")
         _check_holds_weight(name, layer)
         own = _quantiser_for(quantiser, name, layer)
-        reader = WeightReader(name, layer, own)
+        reader = WeightReader(name, layer, own, host=hosts.get(name))
         weight = reader.latent.detach()
         try:
             own.check(working(weight), reader.dims(weight))
@@ -109,6 +115,11 @@ def convert(
             raise InputError(f"{name}: {error}") from None
         if reader.source is None:
             _check_linear(name, layer)
+        elif reader.host is not layer:
+            raise InputError(
+                f"{name}: its weight is computed by {type(reader.source).__name__}, past the "
+                "attention that reads it; leave it out with exclude"
+            )
         readers.append(reader)
     for reader in readers:
         reader.attach()
@@ -179,13 +190,13 @@ def _chosen(
             found[name or "model"] = module
         elif wanted is not None and name in wanted:
             raise InputError(
-                f"{name}: a {type(module).__name__} cannot be converted; Linear, Conv and "
-                "ConvTranspose layers can"
+                f"{name}: a {type(module).__name__} cannot be converted; Linear, Conv, "
+                "ConvTranspose and MultiheadAttention layers can"
             )
     if not found:
         raise InputError(
-            f"the model ({type(model).__name__}) has no layer to convert: Linear, Conv and "
-            "ConvTranspose layers are, unless left out"
+            f"the model ({type(model).__name__}) has no layer to convert: Linear, Conv, "
+            "ConvTranspose and MultiheadAttention layers are, unless left out"
         )
     return found
 
@@ -214,7 +225,7 @@ def _refuse_shared(model: nn.Module, chosen: Mapping[str, nn.Module]) -> None:
             if not isinstance(parameter, UninitializedParameter) and parameter.numel():
                 owners.setdefault(parameter.data_ptr(), []).append(name)
     for name, layer in chosen.items():
-        weight = layer._parameters.get("weight")
+        weight = layer._parameters.get(weight_key(layer))
         if weight is None or isinstance(weight, UninitializedParameter):
             continue
         others = [one for one in owners.get(weight.data_ptr(), ()) if one != name]
@@ -224,21 +235,27 @@ def _refuse_shared(model: nn.Module, chosen: Mapping[str, nn.Module]) -> None:
                 "it a weight of its own"
             )
     for name, module in model.named_modules():
-        inside = f"{name}." if name else ""
-        if isinstance(module, nn.MultiheadAttention):
-            for own in chosen:
-                if own.startswith(inside):
+        own = type(module).forward is not nn.MultiheadAttention.forward
+        if isinstance(module, nn.MultiheadAttention) and own:
+            for part in (name or "model", f"{name}.out_proj" if name else "out_proj"):
+                if part in chosen:
                     raise InputError(
-                        f"{own}: {type(module).__name__} reads this weight past the layer itself; "
-                        "leave it out with exclude, or write attention with Linear layers"
+                        f"{part}: {type(module).__name__} has an attention of its own, which may "
+                        "read this weight otherwise; leave it out with exclude"
                     )
 
 
 def _check_holds_weight(name: str, layer: nn.Module) -> None:
-    weight = layer._parameters.get("weight")
+    key = weight_key(layer)
+    weight = layer._parameters.get(key)
+    if isinstance(layer, nn.MultiheadAttention) and not layer._qkv_same_embed_dim:
+        raise InputError(
+            f"{name}: its keys or values have another width than its queries, so that it has three "
+            "weights; leave it out with exclude"
+        )
     if isinstance(weight, UninitializedParameter):
         raise InputError(f"{name}: has no weights yet; run the model once before converting")
-    if weight is None and not nn.utils.parametrize.is_parametrized(layer, "weight"):
+    if weight is None and not nn.utils.parametrize.is_parametrized(layer, key):
         raise InputError(
             f"{name}: its weight is no parameter (a hook such as the old weight_norm computes it); "
             "use torch.nn.utils.parametrizations instead, or leave it out with exclude"

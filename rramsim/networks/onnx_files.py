@@ -117,15 +117,16 @@ def save_onnx(model: nn.Module, path: str | Path, example: Tensor) -> None:
         wanted = model.eval()(example)
         model.train(training)
         twin = restore(copy.deepcopy(model)).eval()
-        for name, reader in readers.items():
-            cast(Any, twin.get_submodule(name)).weight.copy_(reader.quantised_weight())
+        weights = dict(twin.named_parameters())
+        for reader in readers.values():
+            weights[reader.parameter].copy_(reader.quantised_weight())
     with atomic_path(path) as temporary:
         _export(twin, example, temporary)
         proto = onnx.load(temporary)
         for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, proto.graph):
             del part.metadata_props[:]  # where the exporter notes paths of this machine
-        for name, reader in readers.items():
-            _insert_quant(proto, f"{name}.weight" if name else "weight", reader)
+        for reader in readers.values():
+            _insert_quant(proto, reader.parameter, reader)
         opset = proto.opset_import.add()
         opset.domain, opset.version = _QUANT_DOMAIN, 1
         onnx.save(proto, temporary)

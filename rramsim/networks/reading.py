@@ -29,8 +29,13 @@ CONVERTIBLE = (
     nn.ConvTranspose1d,
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
+    nn.MultiheadAttention,
 )
-"""Layers whose weights can lie in arrays; a class derived from one of these counts."""
+"""Layers whose weights can lie in arrays; a class derived from one of these counts.
+
+Attention has two: its projections of query, key and value together, under its own name, and
+`out_proj`, a linear layer whose weight it reads itself.
+"""
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -38,13 +43,17 @@ _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 class WeightReader:
     """One layer's quantiser and the errors with which its weights are read.
 
-    `name`, `layer`: the layer. `source`: the module that computes the weight, None for the layer's
-    own parameter. `enabled`: False reads the full-precision weight.
+    `name`, `layer`: the layer, `key` its parameter. `host`: the module whose forward reads it, the
+    layer itself but for attention's `out_proj`. `source`: the module that computes the weight, None
+    for the layer's own parameter. `enabled`: False reads the full-precision weight.
     """
 
-    def __init__(self, name: str, layer: nn.Module, quantiser: Quantiser) -> None:
+    def __init__(
+        self, name: str, layer: nn.Module, quantiser: Quantiser, *, host: nn.Module | None = None
+    ) -> None:
         self.name = name
-        self.layer = layer
+        self.layer, self.key = layer, weight_key(layer)
+        self.host = host or layer
         self.quantiser = quantiser
         self.source = weight_source(layer)
         self.enabled = True
@@ -65,8 +74,8 @@ class WeightReader:
             self._handles = (self.source.register_forward_hook(self._replace),)
         else:
             self._handles = (
-                self.layer.register_forward_pre_hook(self._before),
-                self.layer.register_forward_hook(self._after, always_call=True),
+                self.host.register_forward_pre_hook(self._before),
+                self.host.register_forward_hook(self._after, always_call=True),
             )
         self.layer.weight_reader = self  # type: ignore[assignment]
 
@@ -81,7 +90,7 @@ class WeightReader:
     def latent(self) -> Tensor:
         """The weight before the quantiser, as the layer holds or computes it."""
         if self.source is None:
-            return cast(Tensor, self.layer._parameters["weight"])
+            return cast(Tensor, self.layer._parameters[self.key])
         with without_hooks(self.source, self._handles):
             return _value(_computed(self.layer, self.source))
 
@@ -226,18 +235,28 @@ class WeightReader:
         split = matrix.reshape(self.groups, shape[1], inputs, *shape[2:]).transpose(1, 2)
         return split.reshape(shape)
 
-    def _before(self, layer: nn.Module, arguments: Any) -> None:
+    @property
+    def parameter(self) -> str:
+        """The weight's name in the model's `state_dict`."""
+        return f"{self.name}.{self.key}" if self.name else self.key
+
+    def _owner(self, host: nn.Module) -> nn.Module:
+        """Where a host, which may be a replica of ours, holds the weight."""
+        return host if self.host is self.layer else cast(nn.Module, host.out_proj)
+
+    def _before(self, host: nn.Module, arguments: Any) -> None:
         del arguments
-        latent = layer._parameters["weight"]
+        layer = self._owner(host)
+        latent = layer._parameters[self.key]
         assert latent is not None
         read = self._read(latent)
         self._latent = latent
-        layer._parameters["weight"] = cast(nn.Parameter, read)
+        layer._parameters[self.key] = cast(nn.Parameter, read)
 
-    def _after(self, layer: nn.Module, arguments: Any, output: Any) -> None:
+    def _after(self, host: nn.Module, arguments: Any, output: Any) -> None:
         del arguments, output
         if self._latent is not None:
-            layer._parameters["weight"] = self._latent
+            self._owner(host)._parameters[self.key] = self._latent
             self._latent = None
 
     def _replace(self, source: nn.Module, arguments: Any, output: Any) -> Any:
@@ -252,10 +271,16 @@ def reader_of(layer: nn.Module) -> WeightReader | None:
     return found if isinstance(found, WeightReader) else None
 
 
+def weight_key(layer: nn.Module) -> str:
+    """The name of the parameter that is a layer's weight."""
+    return "in_proj_weight" if isinstance(layer, nn.MultiheadAttention) else "weight"
+
+
 def weight_source(layer: nn.Module) -> nn.Module | None:
     """The module that computes a layer's weight, if its parameter is not the weight itself."""
-    if nn.utils.parametrize.is_parametrized(layer, "weight"):
-        return cast(Any, layer).parametrizations.weight
+    key = weight_key(layer)
+    if nn.utils.parametrize.is_parametrized(layer, key):
+        return cast(nn.Module, cast(Any, layer).parametrizations[key])
     proxy = layer._modules.get("weight_quant")
     if proxy is not None and hasattr(layer, "quant_weight") and cast(Any, proxy).is_quant_enabled:
         return proxy

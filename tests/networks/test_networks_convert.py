@@ -337,6 +337,11 @@ class NormedLinear(nn.Linear):
         return super().forward(nn.functional.layer_norm(values, values.shape[-1:]))
 
 
+class OwnAttention(nn.MultiheadAttention):
+    def forward(self, *arguments, **options):
+        return super().forward(*arguments, **options)
+
+
 def tied():
     model = nn.ModuleDict({"embed": nn.Embedding(9, 4), "inner": nn.Linear(4, 4),
                            "head": nn.Linear(4, 9, bias=False)})  # fmt: skip
@@ -365,7 +370,8 @@ REFUSED = [
     (lambda: empty(channel=True), {"quantiser": Twn(scale="channel")}, "zero in channel 1"),
     (mixed, {"quantiser": Quantised()}, "^volume: its weights are not quantised"),
     (lambda: nn.Sequential(OwnBitLinear(4, 4)), {}, "^0: .* OwnBitLinear does not use its weight"),
-    (lambda: nn.MultiheadAttention(8, 2), {}, "^out_proj: MultiheadAttention reads this weight"),
+    (lambda: nn.MultiheadAttention(8, 2, kdim=4), {}, "^model: its keys or values have another"),
+    (lambda: OwnAttention(8, 2), {"layers": "out*"}, "^out_proj: OwnAttention has an attention of"),
     (lambda: nn.Sequential(nn.LazyLinear(3)), {}, "^0: has no weights yet"),
     (mixed, {"layers": "nowhere"}, "no layer is called 'nowhere'; there are volume, image"),
     (mixed, {"layers": "norm"}, "^norm: a BatchNorm2d cannot be converted"),
@@ -408,3 +414,39 @@ def test_transformer_of_torch_reads_its_converted_layers_in_evaluation_too():
         clean = model(tokens)
         set_weight_errors(model, ScalarErrors(0.3))
         assert not torch.equal(model(tokens), clean)  # no fast path past the layers
+
+
+def test_attention_reads_both_its_weights_quantised_and_with_errors():
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    other = copy.deepcopy(model)
+    keys = list(model.state_dict())
+    for module in other.modules():
+        for key in ("weight", "in_proj_weight"):
+            value = getattr(module, key, None)
+            if value is not None and value.dim() == 2:
+                value.data = independent_twn(value.data)
+    convert(model)
+    names = list(quantised_layers(model))
+    assert names[:2] == ["layers.0.self_attn", "layers.0.self_attn.out_proj"] and len(names) == 8
+    tokens = torch.randn(3, 5, 8)
+    for net in (model.train(), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        net.train()
+        assert torch.equal(net(tokens), other.train()(tokens))  # no fast path for the copy either
+        with torch.no_grad():
+            assert torch.allclose(net.eval()(tokens), net.train()(tokens), atol=1e-5)
+    assert list(model.state_dict()) == keys
+    model(tokens).square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    rows = {row.name: row for row in layer_census(model, tokens)}
+    own, out = (rows[f"layers.0.self_attn{end}"] for end in ("", ".out_proj"))
+    assert own.weights == 3 * 64 and own.positions == out.positions == 5 and own.outputs == 24
+    for name, reader in quantised_layers(model).items():
+        set_weight_errors(model, {name: ScalarErrors(0.3)}, seed=1)
+        assert not torch.equal(model(tokens), other(tokens)), name
+        assert reader.layer._parameters[reader.key] is not None
+    set_weight_errors(model, None)
+    set_read_weights(model, written_weights(model))
+    assert torch.equal(model(tokens), other(tokens))
+    assert torch.equal(restore(model)(tokens), restore(copy.deepcopy(model))(tokens))
