@@ -94,6 +94,8 @@ def test_a_script_of_at_most_twelve_lines_does_it_all(
     monkeypatch.setattr(common, "fit", lambda *a, steps, **k: fit(*a, steps=2, batch=16, **k))
     monkeypatch.setattr(common, "simulated_errors", lambda: sweep)
     monkeypatch.setattr(common, "ResNet18", partial(common.ResNet18, width=16))
+    # A draw each for Brevitas's networks, whose layers are slow: 7,000 inferences as it is.
+    monkeypatch.setattr(rn, "test", partial(rn.test, draws=1 if "cnv" in script else 4))
     monkeypatch.setattr(rn, "program", lambda *a, **k: _PROGRAM(*a, **k, points=350))
     found = runpy.run_path(str(EXAMPLES / f"{script}.py"), run_name="__main__")
     assert found["table"].vdd_v.tolist() == [0.95, 1.0, 1.05, 1.1, 1.2]
