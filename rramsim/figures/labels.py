@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from rramsim.figures.chart import Panel, Point, Series
 
@@ -107,6 +107,9 @@ def point_labels(
                     )
         for run in series.runs():
             places = [place(number, point.x, point.y) for point in run]
+            if series.line == "step":
+                corners = [(b[0], a[1]) for a, b in pairwise(places)]
+                places = [at for pair in zip_longest(places, corners) for at in pair if at]
             for a, b in pairwise(places):
                 boxes += _along(a, b, step=half, half=half / 3)
         chosen += [

@@ -443,15 +443,18 @@ def _found_by(row: Any) -> list[str]:
 
 def front_table(rows: Sequence[Any]) -> Table:
     """Every point of the trade-off."""
+    limited = any(row.limited_by_samples for row in rows)
+    title = "Every point, with 95 % intervals"
     return Table(
-        title="Every point, with 95 % intervals",
+        title=f"{title}; *: limited by samples" if limited else title,
         header=("network", "VDD", "T, corner, window", "accuracy", "loss, points", "read once",
                 "read per use"),
         rows=tuple(
             (
                 network_label(row), f"{row.vdd_v:g} V", environment(row),
                 percent_interval(row.accuracy, row.accuracy_low, row.accuracy_high),
-                points_interval(row.loss, row.loss_low, row.loss_high),
+                points_interval(row.loss, row.loss_low, row.loss_high)
+                + ("*" if row.limited_by_samples else ""),
                 _energy_text(row, "once"), _energy_text(row, "per_use"),
             )
             for row in rows

@@ -106,4 +106,6 @@ def _limit(table: pd.DataFrame, best: Design, *, met: bool) -> str:
         parts.insert(0, f"nothing was simulated between {below:g} V and {best.vdd_v:g} V")
     elif met:
         parts.insert(0, f"nothing was simulated below {best.vdd_v:g} V")
+    if row.limited_by_samples:
+        parts.append("an error type that was never seen there is drawn from its prior")
     return "; ".join([*parts, "one training of each network: another seed may lose more or less"])
