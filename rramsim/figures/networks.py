@@ -46,7 +46,7 @@ def training_figure(table: Any, *, caption: str = "") -> Chart:
                 Point(
                     x=row.epoch, y=100 * max(1 - row.test_accuracy, 1e-5),
                     tip=f"{name}\nafter epoch {row.epoch}: test error "
-                    f"{percent(1 - row.test_accuracy, 2)}",
+                    f"{percent(1 - row.test_accuracy)}",
                 )
                 for row in sorted(mine, key=lambda row: int(row.epoch))
                 if _run(row) == run
@@ -86,7 +86,7 @@ def training_table(rows: Sequence[Any]) -> Table:
         rows=tuple(
             (
                 row.network, _trained_with(row), str(row.seed), str(row.epoch),
-                percent(row.test_accuracy, 2),
+                percent(row.test_accuracy),
             )
             for row in last
         ),
@@ -272,9 +272,9 @@ def chips_table(ensembles: Sequence[Any]) -> Table:
         rows=tuple(
             (
                 one.network, _CHIPS.get(one.kind, one.kind), str(one.count),
-                percent_interval(one.mean, one.mean_low, one.mean_high, 2),
-                percent(one.deviation, 2), _percentile(one), percent(one.lowest, 2),
-                percent(one.accuracy_without_errors, 2),
+                percent_interval(one.mean, one.mean_low, one.mean_high),
+                percent(one.deviation), _percentile(one), percent(one.lowest),
+                percent(one.accuracy_without_errors),
             )
             for one in ensembles
         ),
@@ -301,8 +301,8 @@ def chip_rates_table(rates: Sequence[Any]) -> list[Table]:
 
 def _percentile(one: Any) -> str:
     if one.percentile1_low is None or one.percentile1_high is None:
-        return f"{percent(one.percentile1, 2)} (too few chips for an interval)"
-    return percent_interval(one.percentile1, one.percentile1_low, one.percentile1_high, 2)
+        return f"{percent(one.percentile1)} (too few chips for an interval)"
+    return percent_interval(one.percentile1, one.percentile1_low, one.percentile1_high)
 
 
 def wear_figure(rows: Sequence[Any]) -> Chart:

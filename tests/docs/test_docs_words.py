@@ -1,6 +1,7 @@
 """Plain English in what users read: proselint, and a list of words that this field does not use."""
 
 import ast
+import json
 import re
 import tomllib
 from functools import cache
@@ -80,6 +81,12 @@ def test_a_page_reads_well(page):
 def test_the_programs_texts_read_well(package):
     found = {path.name: our_findings(texts(path)) for path in package.glob("*.py")}
     assert {name: each for name, each in found.items() if each} == {}
+
+
+def test_the_notebooks_texts_read_well():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert our_findings("\n".join(" ".join(cell["source"]) for cell in cells)) == [], path.name
 
 
 @pytest.mark.parametrize("word", WORDS)
