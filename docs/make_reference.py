@@ -16,6 +16,7 @@ import typer
 import rramsim
 from rramsim.cli.app import app
 from rramsim.experiment import experiment_keys
+from rramsim.numbers import LARGEST_SEED
 from rramsim.stages import STAGES
 from rramsim.stages.folder import EXPERIMENT, PROVENANCE
 from rramsim.verbs import campaigns, networks, plots, sensing, tradeoffs
@@ -54,10 +55,23 @@ def keys_page() -> str:
     ]
     for section, meaning, keys in experiment_keys():
         shown = [
-            f"* `{key}`{f' (`{default}`)' * bool(default)}: {text}" for key, default, text in keys
+            f"* `{key}`{f' (`{default}`)' * bool(default)}: {_signs(text)}"
+            for key, default, text in keys
         ]
         parts += [f"## [{section}]\n", f"{meaning}\n", "\n".join(shown) + "\n"]
     return "\n".join(parts)
+
+
+def _signs(text: str) -> str:
+    """The limits in the brackets at the end in signs; those of what a computer holds left out."""
+    before, opened, notes = text.rpartition(" (")
+    if not opened or not notes.endswith(")"):
+        return text
+    notes = re.sub(r"between (\S+) and ([\d.e+-]+)", r"\1 to \2", notes.removesuffix(")"))
+    kept = [note for note in notes.split("; ") if not note.endswith(str(LARGEST_SEED))]
+    for words, sign in (("at least ", "≥"), ("at most ", "≤"), ("above ", ">"), ("below ", "<")):
+        kept = [re.sub(rf"(^|and ){words}(?=[\d.])", rf"\1{sign}", note) for note in kept]
+    return f"{before} ({'; '.join(kept)})" if kept else before
 
 
 def files_page() -> str:

@@ -151,12 +151,17 @@ def test_the_data_of_every_figure_can_be_read_back(whole, results):
     assert (read(10e3, 630e3), read(630e3, 10e3), read(630e3, 650e3)) == (1, -1, 0)
     rates = {(float(r["supply VDD (V)"]), r["series"]): r for r in tables["error-rates"]}
     errors = json.loads((results / "errors.json").read_text())
+    with (results / "rates.csv").open() as file:  # too rare to count: found, and told instead
+        rares = {(float(r["vdd_v"]), int(r["type"])): r for r in csv.DictReader(file) if r["rate"]}
     for row in errors["conditions"]:
         told = rates[row["vdd_v"], "type 2: ±1 read as 0"]
-        value = row["type2"]["rate"] or row["type2"]["high"]
+        counted = row["type2"]
+        rare = rares.get((row["vdd_v"], 2), {})
+        value = float(rare.get("rate") or counted["rate"] or counted["high"])
+        high = float(rare.get("high") or counted["high"])
         assert float(told["error rate"]) == pytest.approx(value, rel=1e-5)
-        assert float(told["error rate, high"]) == pytest.approx(row["type2"]["high"], rel=1e-5)
-        assert told["bound"] == ("" if row["type2"]["rate"] else "down")
+        assert float(told["error rate, high"]) == pytest.approx(high, rel=1e-5)
+        assert told["bound"] == ("" if rare or counted["rate"] else "down")
 
 
 def test_what_is_missing_names_its_command(copied):
