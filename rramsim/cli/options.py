@@ -33,7 +33,7 @@ DataOption = Annotated[
         "--data",
         metavar="PATH",
         envvar="RRAMSIM_DATA",
-        help="CIFAR-10: an archive, its extracted folder, or a folder that holds one.",
+        help="The images: a data set's file, archive or folder, or a folder that holds one.",
     ),
 ]
 JsonOption = Annotated[

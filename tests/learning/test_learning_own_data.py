@@ -68,7 +68,11 @@ def test_cifar100_from_its_folder_and_imagenet32_from_its_batches(tmp_path):
     folder.mkdir()
     for name, count in (("train", 200), ("test", 100)):
         (folder / name).write_bytes(batch(count, labels="fine_labels", classes=100))
-    for path in (folder, tmp_path):
+    packed = tmp_path / "packed" / "cifar-100-python.tar.gz"
+    packed.parent.mkdir()
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(folder, arcname=folder.name)
+    for path in (folder, tmp_path, packed, packed.parent):
         data = load_images("cifar100", path=path)
         assert data.label == "CIFAR-100" and len(data.classes) == 100
         assert data.train_labels[:3].tolist() == [0, 1, 2]
