@@ -118,15 +118,15 @@ def save_onnx(model: nn.Module, path: str | Path, example: Tensor) -> None:
         model.train(training)
         twin = restore(copy.deepcopy(model)).eval()
         weights = dict(twin.named_parameters())
-        for reader in readers.values():
-            weights[reader.parameter].copy_(reader.quantised_weight())
+        for name, reader in readers.items():
+            weights[reader.parameter(name)].copy_(reader.quantised_weight())
     with atomic_path(path) as temporary:
         _export(twin, example, temporary)
         proto = onnx.load(temporary)
         for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, proto.graph):
             del part.metadata_props[:]  # where the exporter notes paths of this machine
-        for reader in readers.values():
-            _insert_quant(proto, reader.parameter, reader)
+        for name, reader in readers.items():
+            _insert_quant(proto, reader.parameter(name), reader)
         opset = proto.opset_import.add()
         opset.domain, opset.version = _QUANT_DOMAIN, 1
         onnx.save(proto, temporary)
@@ -310,7 +310,8 @@ class _Reader:
         if float(levels.abs().max()) > 1:
             return
         by: Any = "tensor" if scale.numel() == 1 else "channel"
-        self.found[made] = Quantised(scale=by, binary=not bool((levels == 0).any()))
+        one_bit = kind == "BipolarQuant" or float(self.known[given[3]].max()) == 1
+        self.found[made] = Quantised(scale=by, binary=one_bit)
 
     def _freed(self, name: str) -> str:
         """A shape whose first size is the batch that the exporter saw, for any batch."""

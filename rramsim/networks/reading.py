@@ -235,10 +235,9 @@ class WeightReader:
         split = matrix.reshape(self.groups, shape[1], inputs, *shape[2:]).transpose(1, 2)
         return split.reshape(shape)
 
-    @property
-    def parameter(self) -> str:
-        """The weight's name in the model's `state_dict`."""
-        return f"{self.name}.{self.key}" if self.name else self.key
+    def parameter(self, name: str) -> str:
+        """The weight's name in the `state_dict` of a model that calls the layer `name`."""
+        return f"{name}.{self.key}" if name else self.key
 
     def _owner(self, host: nn.Module) -> nn.Module:
         """Where a host, which may be a replica of ours, holds the weight."""

@@ -26,9 +26,9 @@ def save_weights(model: nn.Module, path: str | Path, *, quantised: bool = False)
     path = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     if quantised:
-        for reader in quantised_layers(model).values():
-            if reader.parameter in state:
-                state[reader.parameter] = reader.quantised_weight().cpu().contiguous()
+        for name, reader in quantised_layers(model).items():
+            if (key := reader.parameter(name)) in state:
+                state[key] = reader.quantised_weight().cpu().contiguous()
     if path.suffix == ".safetensors":
         require_package("safetensors", "weights in .safetensors files")
         from safetensors.torch import save_file

@@ -40,6 +40,12 @@ def test_weights_come_back_from_every_kind_of_file(tmp_path, ending):
     rn.load_weights(other, tmp_path / f"q.{ending}")
     assert torch.equal(other(IMAGES[:9]), model(IMAGES[:9]))
     assert torch.equal(rn.convert(other, rn.Quantised())(IMAGES[:9]), model(IMAGES[:9]))
+    own = builtin("ternary", "mlp")
+    rn.save_weights(own, tmp_path / f"own.{ending}", quantised=True)
+    levels = builtin("ternary", "mlp")
+    rn.load_weights(levels, tmp_path / f"own.{ending}")
+    for weight in levels.parameters():
+        assert weight.dim() == 1 or set(weight.unique().tolist()) == {-1.0, 0.0, 1.0}
 
 
 class Runs:
