@@ -37,8 +37,8 @@ _MOST_HIDDEN = 0.1
 where amplifiers resolve nothing in the window there are more."""
 _CHECKED = 6000
 _MOST_OTHERWISE = 0.005
-"""Share of reads that a surface may take otherwise than the engine: a tenth of the errors that a
-network begins to feel."""
+"""Share of reads that a surface may take otherwise than the engine: less than a tenth of the rate
+at which networks tolerate a ±1 read as 0 (6.3 %, docs/tolerance.md)."""
 _GRID = 512
 
 

@@ -42,6 +42,9 @@ __all__ = ["CHIPS", "DISTRIBUTIONS", "VIRTUAL_CHIPS"]
 
 _log = logging.getLogger(__name__)
 
+_SENSED_CHIP_S = 7 * 86400.0
+"""A chip whose every synapse is sensed is no chunk of senses: it is taken for hung after a week."""
+
 ROWS = Rows(name="chips.jsonl", schema="rramsim tested chips 1", holds="tests, a line a chip")
 CHIPS = Table(
     name="chips.csv", schema="rramsim chips 1", record=ChipRow,
@@ -357,6 +360,7 @@ class _Tests:
             "own": experiment.make_chip_model(amplifiers="own"),
         }
         self._surface: ReadSurface | EngineReads | None = None
+        self._limit_s: float | None = None
 
     @property
     def images(self) -> int:
@@ -399,6 +403,7 @@ class _Tests:
             Job(
                 key=key, name=f"{trained.plan.network_name}, {kind} {index}", shared=shared,
                 part=index,
+                limit_s=self._limit_s,
             )
             for index, key in enumerate(keys)
         ]  # fmt: skip
@@ -432,6 +437,7 @@ class _Tests:
                 seed=self._section.seed,
             )
             if isinstance(self._surface, EngineReads):
+                self._limit_s = _SENSED_CHIP_S
                 self._notice(f"{self._surface.why}; so every synapse is sensed, which takes longer")
 
 
