@@ -187,6 +187,12 @@ class Interval(NamedTuple):
         ceiling = f"{'below' if self.below else 'at most'} {high}"
         return " and ".join([floor] * (self.low > -math.inf) + [ceiling] * (self.high < math.inf))
 
+    def refusal(self, key: str, *, whole: bool) -> str:
+        """What a value of the key must be, with its unit."""
+        unit = (unit_of(key) or "").replace("degree", "degrees")
+        why = f" ({self.why})" if self.why else ""
+        return f"must be {'a whole number ' if whole else ''}{f'{self} {unit}'.strip()}{why}"
+
 
 def limited(
     default: Any = MISSING, *, marks: Mapping[str, Any] | None = None, **limits: Any
@@ -220,12 +226,7 @@ def check_limits(value: Any) -> None:
             right = found in limits
         if not right:
             shown = repr(found) if whole else f"{found:.15g}"
-            unit = (unit_of(each.name) or "").replace("degree", "degrees")
-            why = f" ({limits.why})" if limits.why else ""
-            kind = "a whole number " if whole else ""
-            raise InputError(
-                f"{each.name} = {shown}: must be {kind}{f'{limits} {unit}'.strip()}{why}"
-            )
+            raise InputError(f"{each.name} = {shown}: {limits.refusal(each.name, whole=whole)}")
 
 
 def unit_scale(text: str, *, unit: str) -> float | None:

@@ -9,9 +9,16 @@ from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
-from rramsim.numbers import LARGEST_SEED, limits_of, quantity, unit_of
+from rramsim.numbers import LARGEST_SEED, Interval, limits_of, quantity, unit_of
 
 __all__ = ["ListOf", "Quantity", "Section", "Seed", "setting"]
 
@@ -45,15 +52,14 @@ ListOf = Annotated[list[T], BeforeValidator(_list), Field(min_length=1)]
 def setting(owner: type, name: str, **changed: Any) -> Any:
     """The key that sets a field of a dataclass: default, text and limits are that field's.
 
-    The text is what stands below the field. What the key says otherwise goes into `changed`; the
-    dataclass itself refuses values out of its limits (`limited`).
+    The text is what stands below the field. What the key says otherwise goes into `changed`.
     """
     (field,) = (field for field in fields(owner) if field.name == name)
     if field.default is not MISSING:
         changed.setdefault("default", field.default)
     changed.setdefault("description", _texts(owner)[name])
     if limits := limits_of(field):
-        changed["json_schema_extra"] = {"limits": str(limits)}
+        changed["json_schema_extra"] = {"limits": limits}
     return Field(**changed)
 
 
@@ -86,3 +92,16 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _within_limits(cls, value: object, info: ValidationInfo) -> object:
+        """A value, or each of a list, held to what the field that it sets may be."""
+        name = info.field_name or ""
+        extra = cls.model_fields[name].json_schema_extra
+        if isinstance(extra, dict) and isinstance(limits := extra.get("limits"), Interval):
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, int | float) and one not in limits:
+                    which = f"{one:g} " if isinstance(value, list) and len(value) > 1 else ""
+                    raise ValueError(which + limits.refusal(name, whole=isinstance(one, int)))
+        return value

@@ -129,4 +129,4 @@ def test_one_line_and_a_status_for_what_is_wrong(tmp_path, rramsim):
     experiment.write_text("[errors]\nchunk_limit_s = -1\n")
     status, line = said()
     assert status == 2
-    assert "chunk_limit_s = -1: must be above 0 s" in line
+    assert "[errors] chunk_limit_s = -1: must be above 0 and" in line

@@ -347,7 +347,7 @@ def test_every_rule_trains_from_the_command_line(rule, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"equilibrium": "beta = 0.0"}, "beta = 0: must be above 0"),
+        ({"equilibrium": "beta = 0.0"}, r"\[equilibrium\] beta = 0.0: must be above 0"),
         (
             {"equilibrium": "threshold = 1.0"},
             "threshold = 1.0: does nothing here; it needs .* rule = 'ternary-ep'",

@@ -28,7 +28,9 @@ def test_numbers_read_as_spice_writes_them_and_a_list_is_an_axis(tmp_path):
     [
         ("[sense]\nvolt = 1", r"\[sense\] volt: unknown; known are circuit"),
         ("[sens]\nvdd_v = 1", r"\[sens\]: unknown; known are process"),
-        ("[sense]\nvdd_v = 0", "vdd_v = 0: must be between 0.1 and 100 V"),
+        ("[sense]\nvdd_v = 0", r"\[sense\] vdd_v = 0: must be between 0.1 and 100 V"),
+        ("[sense]\nvdd_v = [1.2, 0.01]", "vdd_v = .*: 0.01 must be between 0.1 and 100 V"),
+        ("[chips]\ncolumns = 0", r"\[chips\] columns = 0: must be a whole number between 1"),
         ("[sense]\nvdd_v = nan", r"\[sense\] vdd_v.* = nan: must be a finite number"),
         ("[sense]\nvdd_v = []", r"\[sense\] vdd_v = \[\]"),
         ("[sense]\nvdd_v = [1.2, 1.2]", "a value is given twice"),
