@@ -42,9 +42,9 @@ class ModuleSpec:
     `module` is "file:function", the file beside the experiment in `folder`, or an installed
     package's module; `code_sha256` is of that file. The function is called without arguments, or
     with those of `input_shape` and `classes` that it names, and returns an `nn.Module` that takes
-    (B, channels, height, width) floats and returns scores (B, classes). Layers are converted with Twn or
-    Binary by `weights`, unless the function converted some itself. `weights_file`, if not empty,
-    has the finished weights, of this `weights_sha256`.
+    (B, channels, height, width) floats and returns scores (B, classes). Layers are converted with
+    Twn or Binary by `weights`, unless the function converted some itself. `weights_file`, if not
+    empty, has the finished weights, of this `weights_sha256`.
     """
 
     module: str
