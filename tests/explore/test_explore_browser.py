@@ -172,3 +172,16 @@ def test_a_phone_shows_sliders_and_figure_together(visit, width):
         " * t.ownerSVGElement.getScreenCTM().a))"
     )
     assert smallest >= 10
+
+
+@pytest.mark.slow
+def test_rare_rates_are_found_at_a_button(visit):
+    page = visit()
+    page.click("#find")
+    assert page.locator("#find").is_disabled()
+    page.wait_for_selector("#panel-found", timeout=400_000)
+    told = page.locator("#panel-found").inner_text()
+    # The page begins at 1.2 V, 27 degrees, 25 ns, where sign flips are too rare to count.
+    assert "at 1.2 V, 27 °C, tt" in told and "lines" in told and "sign flip" in told
+    page.wait_for_selector("#find:enabled")
+    assert page.locator("#finding").inner_text() == ""
