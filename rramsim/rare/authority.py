@@ -134,20 +134,33 @@ def rate(
             more = int(1.1 * trials * wanted / events) - trials if trials < 2 * _PILOT else _PILOT
             events += _count(state, min(max(more, _PILOT), _MOST_COUNTED), rng)
             trials = state.senses - state.unknown
-        return _counted(state, Rate(events=events, trials=trials))
+        counted = Rate(events=events, trials=trials)
+        return _answer(
+            state,
+            "counted",
+            counted.low,
+            counted.high,
+            "it failed every time" if events == trials else "",
+            value=counted.value,
+            deviation=math.sqrt((1 - counted.value) / events),
+            missed_high=0.0,
+            events=events,
+        )
     found = estimate_rate(state, rng, relative_error=relative_error, max_senses=max_senses)
     plain = Rate(events=events, trials=trials)
     if state.unknown > _MOST_UNKNOWN * state.senses:
         share = 100 * state.unknown / state.senses
-        return _refused(state, plain.low, plain.high, f"{share:.0f} % of the runs did not converge")
+        note = f"{share:.0f} % of the runs did not converge"
+        return _answer(state, "refused", plain.low, plain.high, note)
     if found is None:
-        return _bounded(state, plain)
+        note = f"no failure met in {state.senses} senses; the bound is that of {trials} plain ones"
+        return _answer(state, "bounded", 0.0, plain.high, note, events=events)
     doubts = list(found.doubts)
     if plain.low > found.high or plain.high < found.low:
         doubts.append(f"{events} of {trials} plain samples failed")
     if found.refuted or plain.low > found.high or plain.high < found.low:
         low, high = min(found.low, plain.low), max(found.high, plain.high)
-        return _refused(state, low, high, "; ".join(doubts))
+        return _answer(state, "refused", low, high, "; ".join(doubts))
     if found.deviation > _WIDE_DEVIATION:
         doubts.append(f"known to a standard error of {100 * found.deviation:.0f} % only")
     if found.missed_high > found.value:
@@ -158,17 +171,15 @@ def rate(
             f"{100 * beyond:.0f} % of the failures lie beyond the data of a device distribution "
             "that has no law for its tails: there the rate is an assumption"
         )
-    return FailureRate(
-        label=failure.label,
-        engine=failure.engine_name,
-        status="estimated",
+    return _answer(
+        state,
+        "estimated",
+        found.low,
+        found.high,
+        "; ".join(doubts),
         value=found.value,
-        low=found.low,
-        high=found.high,
         deviation=found.deviation,
         missed_high=found.missed_high,
-        senses=state.senses,
-        note="; ".join(doubts),
         points=found.known.points,
         variants=found.known.variants,
         weights=found.known.weights,
@@ -188,54 +199,20 @@ def _count(state: CountedFailure, samples: int, rng: np.random.Generator) -> int
     )
 
 
-def _counted(state: CountedFailure, plain: Rate) -> FailureRate:
-    always = plain.events == plain.trials
+def _answer(
+    state: CountedFailure, status: str, low: float, high: float, note: str, **known: Any
+) -> FailureRate:
+    """An answer; without what is `known`, one that knows no more than its bounds."""
+    bounds = {"value": None, "deviation": math.inf, "missed_high": high}
     return FailureRate(
         label=state.failure.label,
         engine=state.failure.engine_name,
-        status="counted",
-        value=plain.value,
-        low=plain.low,
-        high=plain.high,
-        deviation=math.sqrt((1 - plain.value) / plain.events),
-        missed_high=0.0,
-        senses=state.senses,
-        note="it failed every time" if always else "",
-        events=plain.events,
-    )
-
-
-def _bounded(state: CountedFailure, plain: Rate) -> FailureRate:
-    return FailureRate(
-        label=state.failure.label,
-        engine=state.failure.engine_name,
-        status="bounded",
-        value=None,
-        low=0.0,
-        high=plain.high,
-        deviation=math.inf,
-        missed_high=plain.high,
-        senses=state.senses,
-        note=(
-            f"no failure met in {state.senses} senses; the bound is that of "
-            f"{plain.trials} plain ones"
-        ),
-        events=plain.events,
-    )
-
-
-def _refused(state: CountedFailure, low: float, high: float, note: str) -> FailureRate:
-    return FailureRate(
-        label=state.failure.label,
-        engine=state.failure.engine_name,
-        status="refused",
-        value=None,
+        status=status,
         low=low,
         high=high,
-        deviation=math.inf,
-        missed_high=high,
         senses=state.senses,
         note=note,
+        **(bounds | known),
     )
 
 

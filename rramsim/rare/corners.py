@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from rramsim.devices import lrs_device
 from rramsim.engines import SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.rare.authority import FailureRate
@@ -145,13 +144,12 @@ def _edges(state: CountedFailure, rest: Floats, variant: int) -> Floats:
 def _corner(failure: SenseFailure, point: Floats, variant: int, share: float) -> FailureCorner:
     samples: SenseSamples = failure.samples(point[None], variant)
     bl, blb = float(samples.r_bl_ohm[0]), float(samples.r_blb_ohm[0])
-    names = failure.names(variant)
-    first, second = (blb, bl) if lrs_device(variant) == 0 else (bl, blb)
-    values = [first, second, *(s.nominal + u * s.sigma for s, u in zip(
-        failure.sites, point[2:], strict=True))]  # fmt: skip
+    values = failure.values(point[None], variant)[0]
     shifts = [
         (part, parameter, float(score), float(value))
-        for (part, parameter), score, value in zip(names, point, values, strict=True)
+        for (part, parameter), score, value in zip(
+            failure.names(variant), point, values, strict=True
+        )
     ]
     return FailureCorner(
         written=variant,

@@ -65,7 +65,7 @@ class Criterion:
     @property
     def needs_tie(self) -> bool:
         """Whether a near tie may fail by being undecided, a thin region in which codes hide."""
-        return self.name in ("type 2", "binary")
+        return self.name in ("type 2", "binary", "resolve_time_s")
 
     @property
     def label(self) -> str:

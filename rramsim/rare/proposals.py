@@ -1,105 +1,67 @@
-"""Where samples are drawn: Gaussians, mixed, with their exact densities.
+"""Where lines and points are drawn: Gaussians, mixed, with their exact densities.
 
 Every mixture holds parts that owe nothing to a search: the normal itself, and parts in which one
-device or one transistor varies `WIDE` times as much. Whatever a search missed, a weight cannot
-exceed the inverse of the normal's share.
+device or one transistor varies more widely. Whatever a search missed, a weight cannot exceed the
+inverse of the normal's share.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from rramsim.rare.failures import Failure, Floats
 
-__all__ = ["WIDE", "Lobe", "Mixture", "log_normal_density", "round_lobe", "unfitted", "widened"]
+__all__ = ["WIDE", "Mixture", "adapted", "unfitted", "widened"]
 
 WIDE = 2.6
 """How many times wider than the normal a widened coordinate is: 6 sigma become 2.3."""
 
-_LOG_2PI = math.log(2 * math.pi)
-
-
-def log_normal_density(points: Floats) -> Floats:
-    """The standard normal's log-density at points (n, dimension), shape (n,)."""
-    return np.asarray(-0.5 * ((points**2).sum(axis=1) + points.shape[1] * _LOG_2PI))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Lobe:
-    """A Gaussian that is standard in all directions but a few.
-
-    `mean`: shape (dimension,). `axes`: orthonormal rows, shape (k, dimension), along which the
-    standard deviations are `deviations`, shape (k,), in place of 1.
-    """
-
-    mean: Floats
-    axes: Floats
-    deviations: Floats
-
-    def draw(self, samples: int, rng: np.random.Generator) -> Floats:
-        """Points of shape (samples, dimension)."""
-        normal = rng.standard_normal((samples, len(self.mean)))
-        along = normal @ self.axes.T
-        return np.asarray(self.mean + normal + (along * (self.deviations - 1)) @ self.axes)
-
-    def log_density(self, points: Floats) -> Floats:
-        """Log-density at points (n, dimension), shape (n,)."""
-        away = points - self.mean
-        along = (away @ self.axes.T) ** 2
-        squared = (away**2).sum(axis=1) + along @ (1 / self.deviations**2 - 1)
-        return np.asarray(
-            -0.5 * (squared + points.shape[1] * _LOG_2PI) - np.log(self.deviations).sum()
-        )
-
-
-def round_lobe(mean: Floats) -> Lobe:
-    """The standard normal around `mean`."""
-    return Lobe(mean=mean, axes=np.zeros((0, len(mean))), deviations=np.zeros(0))
+_TRANSISTOR = 4.0
+"""The same of a transistor's parameters in lines, where the HRS device is integrated."""
+_FITTED_SHARE = 0.7
+_PRIOR, _EVENLY, _STEPS = 15, 0.25, 10
+"""Lines that a lobe's start is worth; share that all get evenly; steps of the maximisation."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mixture:
-    """Lobes with the shares of the samples that each draws."""
+    """Gaussians: `means` and `deviations` of shape (lobes, dimension), and each one's share."""
 
-    lobes: tuple[Lobe, ...]
+    means: Floats
+    deviations: Floats
     shares: Floats
-
-    def allocate(self, samples: int) -> NDArray[np.int64]:
-        """How many of `samples` each lobe draws: rounded, in all `samples`."""
-        exact = self.shares / self.shares.sum() * samples
-        counts = np.floor(exact).astype(np.int64)
-        counts[np.argsort(counts - exact, kind="stable")[: samples - int(counts.sum())]] += 1
-        return counts
 
     def draw(self, samples: int, rng: np.random.Generator) -> tuple[Floats, "Mixture"]:
         """Points (samples, dimension), and the mixture with the shares as they were drawn."""
-        counts = self.allocate(samples)
-        points = [lobe.draw(int(n), rng) for lobe, n in zip(self.lobes, counts, strict=True)]
-        drawn = Mixture(lobes=self.lobes, shares=counts / samples)
-        return np.concatenate(points), drawn
-
-    def log_density(self, points: Floats) -> Floats:
-        """Log-density at points (n, dimension), shape (n,)."""
-        used = np.flatnonzero(self.shares > 0)
-        each = np.array([self.lobes[k].log_density(points) for k in used])
-        return np.asarray(logsumexp(each, axis=0, b=self.shares[used, None]))
+        exact = self.shares / self.shares.sum() * samples
+        counts = np.floor(exact).astype(np.int64)
+        counts[np.argsort(counts - exact, kind="stable")[: samples - int(counts.sum())]] += 1
+        lobe = np.repeat(np.arange(len(counts)), counts)
+        normal = rng.standard_normal((samples, self.means.shape[1]))
+        points = self.means[lobe] + self.deviations[lobe] * normal
+        return points, replace(self, shares=counts / samples)
 
     def log_weights(self, points: Floats) -> Floats:
         """Logarithm of the standard normal's density over the mixture's, shape (n,)."""
-        return log_normal_density(points) - self.log_density(points)
+        used = np.flatnonzero(self.shares > 0)
+        each = np.array([
+            -0.5 * (((points - self.means[k]) / self.deviations[k]) ** 2).sum(axis=1)
+            - np.log(self.deviations[k]).sum()
+            for k in used
+        ])  # fmt: skip
+        ours = logsumexp(each, axis=0, b=self.shares[used, None])
+        return np.asarray(-0.5 * (points**2).sum(axis=1) - ours)
 
-    def with_lobes(self, lobes: tuple[Lobe, ...], masses: Floats, share: float) -> "Mixture":
-        """The mixture with fitted lobes that draw `share` of the samples."""
-        if not lobes:
-            return self
-        # The fit says where the failures are; what it may be wrong about is shared out evenly.
-        trusted = 0.8 * masses / masses.sum() + 0.2 / len(lobes)
-        return Mixture(
-            lobes=(*self.lobes, *lobes),
-            shares=np.concatenate([(1 - share) * self.shares, share * trusted]),
+    @classmethod
+    def joined(cls, parts: "Sequence[tuple[Mixture, float]]") -> "Mixture":
+        """One of several, each with its share."""
+        return cls(
+            means=np.concatenate([m.means for m, _ in parts]),
+            deviations=np.concatenate([m.deviations for m, _ in parts]),
+            shares=np.concatenate([m.shares * share for m, share in parts]),
         )
 
 
@@ -108,12 +70,55 @@ def unfitted(failure: Failure) -> Mixture:
 
     Points are those of the failure's space without coordinate 0, along which lines are integrated.
     """
-    dimension = failure.dimension - 1
-    lobes = [round_lobe(np.zeros(dimension)), _wide(dimension, (0,))]
-    lobes += [_wide(dimension, tuple(k - 1 for k in group)) for group in failure.groups]
-    parts = max(len(failure.groups), 1)
-    shares = np.array([0.4, 0.3] + [0.3 / parts] * len(failure.groups))
-    return Mixture(lobes=tuple(lobes), shares=shares / shares.sum())
+    wide: list[tuple[int, ...]] = [(), (1,), *failure.groups]
+    widths = [1.0, WIDE] + [_TRANSISTOR] * len(failure.groups)
+    deviations = np.ones((len(wide), failure.dimension))
+    for row, group, width in zip(deviations, wide, widths, strict=True):
+        row[list(group)] = width
+    shares = np.array([0.3, 0.2] + [0.5 / max(len(failure.groups), 1)] * len(failure.groups))
+    return Mixture(
+        means=np.zeros((len(wide), failure.dimension - 1)),
+        deviations=deviations[:, 1:],
+        shares=shares / shares.sum(),
+    )
+
+
+def adapted(base: Mixture, starts: Floats, points: Floats, values: Floats) -> Mixture:
+    """`base` with lobes that start at `starts` (lobes, dimension) and follow weighted points.
+
+    Expectation-maximisation over `points` (n, dimension) of which each stands for `values` of the
+    failure, as in population Monte-Carlo (Cappe et al., Stat. Comput. 18 (2008) 447). A lobe is as
+    wide as the normal or wider: one that cuts off a tail is a bias that nobody sees.
+    """
+    if not len(starts):
+        return base
+    means, deviations = starts, np.ones_like(starts)
+    squared = points**2
+    masses, counts = np.full(len(starts), 1 / len(starts)), np.zeros(len(starts))
+    # A few heavy points would make a lobe of their own: clipped, as in truncated importance
+    # sampling. Together they are worth as many as equal ones would be.
+    for _ in range(3):
+        values = np.minimum(values, values.sum() / math.sqrt(max(len(values), 1)))
+    worth = values.sum() / max((values**2).sum(), 1e-300)
+    for _ in range(_STEPS if values.any() else 0):
+        precise = deviations**-2
+        squares = precise @ squared.T - 2 * (means * precise) @ points.T
+        offsets = np.log(masses) - np.log(deviations).sum(axis=1)
+        offsets -= 0.5 * (means**2 * precise).sum(axis=1)
+        near = offsets[:, None] - 0.5 * squares
+        belongs = softmax(near, axis=0) * values * worth
+        counts = belongs.sum(axis=1)
+        total = (counts + _PRIOR)[:, None]
+        mean = (_PRIOR * starts + belongs @ points) / total
+        # What does not stand out of the noise is as in the normal.
+        means = np.where(np.abs(mean) > 2 / np.sqrt(total), mean, 0.0)
+        spread = (_PRIOR + belongs @ squared - 2 * means * (belongs @ points)
+                  + counts[:, None] * means**2) / total  # fmt: skip
+        deviations = np.where(spread > 1 + 3 * np.sqrt(2 / total), np.sqrt(np.abs(spread)), 1.0)
+        # What the points may be wrong about is shared out evenly: a new lobe gets lines at once.
+        masses = (1 - _EVENLY) * counts / counts.sum() + _EVENLY / len(counts)
+    lobes = Mixture(means=means, deviations=np.minimum(deviations, WIDE), shares=masses)
+    return Mixture.joined([(base, 1 - _FITTED_SHARE), (lobes, _FITTED_SHARE)])
 
 
 def widened(failure: Failure, samples: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -137,11 +142,3 @@ def widened(failure: Failure, samples: int, rng: np.random.Generator) -> tuple[F
         mean = logsumexp(parts, axis=0) - math.log(len(parts))
         log_ratio += np.logaddexp(0, mean) - math.log(2)
     return points, -log_ratio
-
-
-def _wide(dimension: int, coordinates: tuple[int, ...]) -> Lobe:
-    return Lobe(
-        mean=np.zeros(dimension),
-        axes=np.eye(dimension)[list(coordinates)],
-        deviations=np.full(len(coordinates), WIDE),
-    )

@@ -1,9 +1,10 @@
 """A failure of a sense amplifier's read in standard-normal space.
 
 Coordinate 0 is the score of the HRS device (of the device on BL for a written 0), 1 that of the
-other device, then the mismatch sites of `SenseCircuit.mismatch_sites` in their order: the numbers
-that a campaign draws. A written +1 and -1 are variants: each has its own sense at the same scores,
-and nothing is taken over from one to the other.
+other device, then the mismatch sites of `SenseCircuit.mismatch_sites` in their order, and last, if
+senses are noisy, the noise between the outputs: the numbers that a campaign draws. A written +1
+and -1 are variants: each has its own sense at the same scores, and nothing is taken over from one
+to the other.
 
 What a search moves by is one sense's own result (w the written value, W the window):
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.devices import Marginal, ResistanceModel, lrs_device
 from rramsim.engines import BatchEngine, SenseEngine, SenseOutcome, SenseSamples, reads_of
-from rramsim.exceptions import InputError
+from rramsim.identity import identity
 from rramsim.rare.criteria import Criterion
 from rramsim.rare.failures import Bools, Floats, Seen
 
@@ -48,13 +49,6 @@ class SenseFailure:
     mismatch: bool = True
     noise: bool = False
 
-    def __post_init__(self) -> None:
-        if self.noise:
-            raise InputError(
-                "noise = true: rates are of senses without noise; the noise of a read has no place "
-                "among the devices and transistors that are drawn. Set [sense] noise = false"
-            )
-
     @property
     def label(self) -> str:
         """What fails, in words."""
@@ -66,9 +60,16 @@ class SenseFailure:
     @property
     def identity(self) -> str:
         """Everything that the rate depends on."""
-        return (
-            f"{self.circuit.sha256} {self.resistances!r} {self.criterion!r} {self._conditions!r} "
-            f"{self.mismatch} {self._engine.name}"
+        return identity(
+            "rate",
+            1,
+            circuit=self.circuit.sha256,
+            conditions=self._conditions,
+            resistances=self.resistances,
+            criterion=self.criterion,
+            mismatch=self.mismatch,
+            noise=self.noise,
+            engine=self.engine_name,
         )
 
     @property
@@ -78,8 +79,8 @@ class SenseFailure:
 
     @property
     def dimension(self) -> int:
-        """Two devices and the circuit's mismatch sites."""
-        return 2 + len(self.sites)
+        """Two devices, the circuit's mismatch sites, and the noise."""
+        return 2 + len(self.sites) + self.noise
 
     @property
     def variants(self) -> tuple[int, ...]:
@@ -93,10 +94,12 @@ class SenseFailure:
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
-        """The coordinates of each transistor."""
+        """The coordinates of each transistor, and that of the noise."""
         parts: dict[str, list[int]] = {}
         for index, site in enumerate(self.sites, start=2):
             parts.setdefault(site.transistor, []).append(index)
+        if self.noise:
+            parts["noise"] = [self.dimension - 1]
         return tuple(tuple(indices) for indices in parts.values())
 
     def names(self, variant: int) -> tuple[tuple[str, str], ...]:
@@ -107,16 +110,26 @@ class SenseFailure:
             (f"RRAM on {line}", f"ln R of the {state}")
             for line, state in zip(lines, states, strict=True)
         )
-        return devices + tuple((site.transistor, site.parameter) for site in self.sites)
+        sites = tuple((site.transistor, site.parameter) for site in self.sites)
+        return devices + sites + ((("outputs", "noise"),) if self.noise else ())
+
+    def values(self, points: Floats, variant: int) -> Floats:
+        """What each coordinate of points (n, dimension) stands for: ohm, the card's unit, volt."""
+        states = (self.resistances.hrs, self.resistances.lrs if variant else self.resistances.hrs)
+        ohm = [self._ohm(s, u) for s, u in zip(states, points[:, :2].T, strict=True)]
+        sites = [s.nominal + points[:, k] * s.sigma for k, s in enumerate(self.sites, start=2)]
+        noise = [self._noise_sigma_v * points[:, -1]] if self.noise else []
+        return np.column_stack([*ohm, *sites, *noise])
 
     def samples(self, points: Floats, variant: int) -> SenseSamples:
         """The devices and transistors at points (n, dimension)."""
-        first = self._ohm(self.resistances.hrs, points[:, 0])
-        second = self._ohm(self.resistances.lrs if variant else self.resistances.hrs, points[:, 1])
+        values = self.values(points, variant)
+        bl = 1 if lrs_device(variant) == 0 else 0
         return SenseSamples(
-            r_bl_ohm=second if lrs_device(variant) == 0 else first,
-            r_blb_ohm=first if lrs_device(variant) == 0 else second,
-            mismatch=np.ascontiguousarray(points[:, 2:]),
+            r_bl_ohm=values[:, bl],
+            r_blb_ohm=values[:, 1 - bl],
+            mismatch=np.ascontiguousarray(points[:, 2 : 2 + len(self.sites)]),
+            noise_v=values[:, -1] if self.noise else None,
         )
 
     def seen(self, points: Floats, variant: int) -> Seen:
@@ -126,21 +139,22 @@ class SenseFailure:
             self.circuit, self._conditions, self.samples(points, variant), waveforms=wants_waves
         )
         if self.criterion.is_measure:
+            # A failure is 0, so that it is looked for between the two signs, where it may hide.
             margin = self._measured(outcome, variant)
-            codes = (margin <= 0).astype(np.int8)
+            codes = np.where(margin <= 0, 0, np.where(outcome.read == 0, 1, outcome.read))
         else:
             margin, codes = self._margin(outcome, variant), outcome.read
         known = outcome.converged
-        return Seen(codes=codes, margin=np.where(known, margin, np.inf), known=known)
+        return Seen(
+            codes=codes.astype(np.int8), margin=np.where(known, margin, np.inf), known=known
+        )
 
     def fails(self, codes: NDArray[np.int8], variant: int) -> Bools:
         """Which classes of outcome are the failure."""
         name = self.criterion.name
-        if self.criterion.is_measure:
-            return np.asarray(codes == 1)
         if name == "type 1":
             return np.asarray(codes == -variant)
-        if name == "type 2":
+        if name == "type 2" or self.criterion.is_measure:
             return np.asarray(codes == 0)
         return np.asarray(codes != variant)
 
@@ -164,6 +178,10 @@ class SenseFailure:
         if self.criterion.needs_tie and isinstance(engine, BatchEngine):
             engine = replace(engine, tolerance_v=min(engine.tolerance_v, SHARP_V))
         return engine if self.criterion.name == "energy_j" else reads_of(engine)
+
+    @property
+    def _noise_sigma_v(self) -> float:
+        return self.circuit.noise_sigma_v(self._conditions)
 
     @staticmethod
     def _ohm(state: Marginal, scores: Floats) -> Floats:
