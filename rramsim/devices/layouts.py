@@ -29,15 +29,20 @@ MAP_NAMES = ("device", "cycle", "state", "condition", *_UNITS)
 
 _FORMS = (("resistance_ohm",), ("conductance_s",), ("voltage_v", "current_a"))
 # How people name the columns, for the map that a refusal proposes.
+_ENDS = r"([_. ]|read|d|ds|cell|meas|\d|$)"
 _GUESSES = {
-    "device": r"dev|dut|cell|die|sample",
-    "cycle": r"cyc|pulse|iter|n$|#",
+    "device": r"dev|dut|cell|die|sample|zelle|bauteil",
+    "cycle": r"cyc|pulse|iter|n$|#|zyklus",
     "state": r"state|level|zustand",
-    "resistance_ohm": r"r\b|r_|res|.*(ohm|\u03a9)",
-    "conductance_s": r"g\b|cond",
+    "resistance_ohm": r"r\b|r_|res|widerstand|.*(ohm|\u03a9)",
+    "conductance_s": r"g\b|g_|cond|leitwert",
+    "voltage_v": rf"(.*[_. ])?(a?v|u){_ENDS}|.*(volt|spannung)",
+    "current_a": rf"(.*[_. ])?a?i{_ENDS}|.*(curr|strom)",
     "LRS": r"lrs|(r_?)?on\b|low",
     "HRS": r"hrs|(r_?)?off\b|high",
 }
+_LAST = {"voltage_v": "V", "current_a": "A", "conductance_s": "S"}
+"""How a unit ends at the end of a name such as `i_ua`."""
 _OVERFLOW = 9.9e37
 """Instruments answer 9.9e37 or 9.91e37 (SCPI's infinity and not-a-number) for what is too large."""
 
@@ -170,21 +175,23 @@ def _mapped(path: Path, held: list[str], name: str, text: str) -> tuple[str, flo
 
 
 def _lacks(path: Path, held: list[str], missing: list[str]) -> str:
-    names = {}
-    both = [[c for c in held if re.match(_GUESSES[s], c.strip(), re.I)] for s in ("LRS", "HRS")]
-    if {"state", "resistance_ohm"} <= set(missing) and all(both):
-        missing = [name for name in missing if name not in ("state", "resistance_ohm")]
-        missing += ["LRS", "HRS"]
+    def likely(name: str) -> str:
+        """The column that is probably meant, with the unit that its name ends with."""
+        guess = re.compile(_GUESSES[name], re.IGNORECASE)
+        column = next((c for c in held if guess.match(re.sub(r"\s*[\[(/].*", "", c))), "")
+        ending = column.rpartition("_")[2]
+        unit = ending[:-1] + _LAST.get(name, ending[-1:])
+        scale = unit_scale(unit, unit=_UNITS[name]) if name in _UNITS and ending != column else None
+        return column if scale in (None, 1.0) else f"{column} [{unit}]"
+
+    both = ("LRS", "HRS")
+    if {"state", "resistance_ohm"} <= set(missing) and all(map(likely, both)):
+        missing = [*(name for name in missing if name not in ("state", "resistance_ohm")), *both]
+    names: dict[str, str] = {}
     for name in missing:
-        kinds = [name, *(["conductance_s"] if name == "resistance_ohm" else [])]
-        likely = (
-            (kind, column)
-            for kind in kinds
-            for column in held
-            if re.match(_GUESSES[kind], column.strip(), re.IGNORECASE)
-        )
-        kind, column = next(likely, (name, ""))
-        names[kind] = column or "its column"
+        forms = _FORMS if name == "resistance_ohm" else ((name,),)
+        form = next((form for form in forms if all(map(likely, form))), forms[0])
+        names |= {part: likely(part) or "its column" for part in form}
     return (
         f"{path}: lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; it has "
         f"{', '.join(map(str, held)) or 'none'}; a table has device, cycle, state and "

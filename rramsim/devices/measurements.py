@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rramsim.devices.layouts import Layout, find_layout, paste_map
 from rramsim.exceptions import InputError
 from rramsim.extras import require_package
+from rramsim.spice import decoded
 
 __all__ = ["MEASUREMENT_COLUMNS", "Measurements", "StateMeasurements", "read_measurements"]
 
@@ -131,12 +132,11 @@ def _read_table(
             layout = find_layout(path, file.schema_arrow.names, mapping)
             table = pd.read_parquet(path, columns=sorted(set(layout.columns.values())))
             return table, np.arange(len(table)) + 1, layout
-        data = _bytes(path)
-        encoding = _encoding(data)
-        text = data.decode(encoding)
+        text = decoded(_bytes(path), path, "a table of measurements")
         comments = _comment_lines(text)
         head = text.split("\n", comments + 1)[comments : comments + 1] or [""]
-        separator = next((sign for sign in "\t;" if sign in head[0]), ",")
+        signs = (sign for sign in "\t;,|" if sign in head[0])
+        separator = next(signs, r"\s+")
         table = pd.read_csv(
             io.StringIO(text),
             sep=separator,
@@ -173,17 +173,6 @@ def _bytes(path: Path) -> bytes:
             f"{' when unpacked' if packed else ''}; save the table as Parquet or in parts"
         )
     return data
-
-
-def _encoding(data: bytes) -> str:
-    """UTF-8 with or without its mark, UTF-16 with one, else what Windows writes in the West."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
 
 
 def _comment_lines(text: str) -> int:

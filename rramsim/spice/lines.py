@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rramsim.exceptions import InputError
 
-__all__ = ["Where", "logical_lines", "read_text"]
+__all__ = ["Where", "decoded", "logical_lines", "read_text"]
 
 _MAX_BYTES = 64 * 2**20
 _MAX_LINE = 2**20
@@ -50,10 +50,11 @@ def read_text(path: Path, what: str) -> str:
         raise InputError(f"{path}: is not a regular file of a user's; {what} is a text file")
     if len(data) > _MAX_BYTES:
         raise InputError(f"{path}: larger than 64 MiB; {what} is a short text file")
-    return _decoded(data, path, what)
+    return decoded(data, path, what)
 
 
-def _decoded(data: bytes, path: Path, what: str) -> str:
+def decoded(data: bytes, path: Path, what: str) -> str:
+    """Text of UTF-8, UTF-16 or CP1252, with or without a byte order mark."""
     # LTspice writes UTF-16 without a mark as well: every other byte of plain text is 0.
     encodings = ["utf-16-le"] if data[1:2] == b"\0" else ["utf-8", "cp1252"]
     for mark, encoding in _BOMS:
