@@ -62,6 +62,8 @@ def ekv_table(kind):
         shift=np.zeros((0, 2, z.points + 2)),
         log_gain=np.zeros(0),
         tilt=np.zeros(0),
+        bow=np.zeros(0),
+        lean=np.zeros(0),
         charge_moves=np.zeros((0, 11)),
         z_grid_v=np.array([z.start_v, z.step_v]),
         body=np.zeros(1),

@@ -73,7 +73,9 @@ def table_current(table, bias, deviates):
     at = (z - table.z_grid_v[0]) / table.z_grid_v[1]
     rows = np.einsum("t,tlp->lp", monomials, table.shift)
     shift = evaluate(rows[0], (at,), 3) + vsb * evaluate(rows[1], (at,), 3)
-    shift += monomials @ table.tilt * max(vds, 0.0)
+    ahead = max(vds, 0.0)
+    inside = np.clip(at, 0, rows.shape[1] - 3)
+    shift += monomials @ (table.tilt + inside * table.lean + ahead * table.bow) * ahead
     where = [(v - s) / h for v, (s, h) in zip((vgs + shift, vds, vsb), table.grids_v, strict=False)]
     place = (where[2], where[0], where[1]) if table.current.ndim == 3 else (where[0], where[1])
     return float(np.exp(monomials @ table.log_gain) * evaluate(table.current, place, 3))

@@ -37,6 +37,8 @@ def table(rng, tied):
         shift=np.zeros((0, 2, SHIFTS)),
         log_gain=np.zeros(0),
         tilt=np.zeros(0),
+        bow=np.zeros(0),
+        lean=np.zeros(0),
         charge_moves=np.zeros((0, 11)),
         z_grid_v=Z_GRID,
         body=np.array([0.3]),
@@ -73,7 +75,8 @@ def transistors():
     layout = Layout(tables)
     _, par, moves, draft, found, leaks = scratch(1, 4, SHIFTS)
     par[:] = rng.uniform(-0.05, 0.05, par.shape)
-    gain, tilt, scale, offset = rng.uniform(0.02, 1.5, (4, 4)) * [[1], [0.03], [1], [0.03]]
+    gain, scale = rng.uniform(0.02, 1.5, (2, 4))
+    tilt, bow, lean, offset = rng.uniform(0.001, 0.05, (4, 4)) * [[1], [1], [0.1], [1]]
     capacitors = rng.uniform(0.1, 0.3, (4, 3, 3))
     capacitors[2:, 2] = 0.0
     rows = moves.reshape(4, len(Move), 4)
@@ -81,7 +84,9 @@ def transistors():
     rows[:, Move.CURRENT] = gain[:, None] * [1, *inverse[:3]]
     rows[:, Move.CHARGE] = scale[:, None] * [1, *inverse[3:]]
     tilt[2:] = 0.0  # where there is no vsb the second spline takes its place
-    rows[:, Move.TILT, 0], rows[:, Move.TILT, 1] = tilt, offset
+    rows[:, Move.TILT, 0], rows[:, Move.TILT, 1], rows[:, Move.BOW, 0] = tilt, offset, bow
+    lean[2:] = 0.0
+    rows[:, Move.BOW, 1] = lean
     rows[:, Move.BODY, 0] = -0.3
     rows[:, Move.BEND, 1], rows[:, Move.BEND, 3] = 1 / Z_GRID[1], -0.3 / Z_GRID[1]
     for voltage, row in enumerate((Move.GATE, Move.DRAIN, Move.SOURCE)):
@@ -91,22 +96,20 @@ def transistors():
         one, one, layout.tab, layout.off, layout.frame, layout.strides,
         par, moves, draft, found, leaks,
     )  # fmt: skip
-    return tables, par, (gain, tilt, scale, offset, capacitors), model, found
+    return tables, par, (gain, tilt, bow, lean, scale, offset, capacitors), model, found
 
 
 def expected(transistors, k, v):
     """Current and charges by numpy, as the docstring of `DeviceTable` says."""
     tables, par, mismatch, _, _ = transistors
-    gain, tilt, scale, offset, capacitors = (x[k] for x in mismatch)
+    gain, tilt, bow, lean, scale, offset, capacitors = (x[k] for x in mismatch)
     gs, ds, sb = v if k < 2 else (*v[:2], 0.0)
     z = np.clip((gs - 0.3 * sb * (k < 2) - Z_GRID[0]) / Z_GRID[1], 0, SHIFTS - 3)
     first, second = par[k].reshape(2, SHIFTS)
     ahead = max(ds, 0)
-    more = (
-        sb * evaluate(second, (z,), 3) + tilt * ahead
-        if k < 2
-        else ahead * evaluate(second, (z,), 3)
-    )
+    more = (sb if k < 2 else ahead) * evaluate(second, (z,), 3) + (
+        tilt + lean * z + bow * ahead
+    ) * ahead
     gate = gs + evaluate(first, (z,), 3) + more
     start, step = GRIDS.T
     at = (np.array([gate, ds, sb, gs + offset, ds, sb]) - start) / step

@@ -51,7 +51,7 @@ def table_current(table, deviates, vgs, vds):
     shift = evaluate(np.einsum("t,tp->p", monomials, table.shift[:, 0]), (at,), 3)
     if table.shift.shape[1] > 1 and table.current.ndim == 2:
         shift += vds * evaluate(np.einsum("t,tp->p", monomials, table.shift[:, 1]), (at,), 3)
-    shift += monomials @ table.tilt * vds
+    shift += monomials @ (table.tilt + at * table.lean + vds * table.bow) * vds
     pairs = zip((vgs + shift, vds, 0.0), table.grids_v, strict=False)
     where = [(v - start) / step for v, (start, step) in pairs]
     place = (where[2], where[0], where[1]) if table.current.ndim == 3 else (where[0], where[1])
@@ -90,19 +90,32 @@ def test_a_die_conducts_in_both_engines_as_with_the_foundrys_section(dies):
     assert max(errors) < 1e-5
     # The batch engine holds variation as a shift of the gate, to a third of a millivolt.
     assert max(batch_vth) < 0.005
-    assert np.median(batch_current) < 0.003 and np.quantile(batch_current, 0.95) < 0.02
+    assert np.median(batch_current) < 0.002 and np.quantile(batch_current, 0.95) < 0.007
 
 
 def test_the_spread_of_the_thresholds_is_the_foundrys():
-    """33 and 26 mV for the n- and the p-channel transistor of 2 um, between measured widths."""
+    """At 1.5 and 3 um it is in the section itself; between them it goes as the bins of tt go."""
     process = process_from_pdk("sky130")
-    for device, sigma_v in ((process.nmos, 0.033), (process.pmos, 0.026)):
-        one = process.settled(
-            process.transistor(corner="tt", device=device, width_m=2e-6, length_m=0.5e-6)
+    for device, written_v in ((process.nmos, (0.0371, 0.0298)), (process.pmos, (0.0270, 0.0258))):
+        sigma_v, nominal_v = {}, {}
+        for width_um in (1.5, 2.0, 3.0):
+            one = process.settled(
+                process.transistor(
+                    corner="tt", device=device, width_m=width_um * 1e-6, length_m=0.5e-6
+                )
+            )
+            moves = process.global_directions(one).values()
+            thresholds = [m.linear for each in moves for m in each if m.parameter == "vth0"]
+            sigma_v[width_um] = np.hypot.reduce(thresholds)
+            nominal_v[width_um] = one.card.parameter("vth0")
+        assert (sigma_v[1.5], sigma_v[3.0]) == pytest.approx(written_v, abs=1e-4)
+        # What the foundry has at 2 um in tt lies halfway, over 1/W, and not over W.
+        halfway_v, nearer_v = (
+            share * nominal_v[1.5] + (1 - share) * nominal_v[3.0] for share in (1 / 2, 2 / 3)
         )
-        moves = process.global_directions(one)
-        thresholds = [m.linear for ms in moves.values() for m in ms if m.parameter == "vth0"]
-        assert np.hypot.reduce(thresholds) == pytest.approx(sigma_v, abs=0.0006)
+        assert nominal_v[2.0] == pytest.approx(halfway_v, abs=2e-4)
+        assert abs(nominal_v[2.0] - nearer_v) > 1e-3
+        assert sigma_v[2.0] == pytest.approx((sigma_v[1.5] + sigma_v[3.0]) / 2, rel=1e-3)
 
 
 @pytest.mark.parametrize("mismatch", [False, True])

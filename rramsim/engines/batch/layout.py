@@ -108,6 +108,8 @@ class Move(IntEnum):
     GATE = 5
     DRAIN = 6
     SOURCE = 7
+    BOW = 8
+    """bow, lean, 0, 0"""
 
 
 MOVE_ROWS = len(Move)
@@ -118,7 +120,7 @@ SLOT = len(Draft) * 4 * GROUP
 def scratch(nodes: int, transistors: int, z_coefficients: int) -> Scratch:
     """Arrays for one thread."""
     return Scratch(
-        work=np.zeros((21, max(nodes, 13))),
+        work=np.zeros((21, max(nodes, 15))),
         par=np.zeros((transistors, 2 * z_coefficients)),
         moves=np.zeros((transistors, 4 * MOVE_ROWS)),
         draft=np.zeros(transistors * SLOT),
@@ -164,7 +166,7 @@ class Layout:
         self.power_of = np.cumsum([0, *(len(t.powers) for t in tables)])
         self.shift = np.concatenate([t.shift.reshape(len(t.powers), 2 * z) for t in tables])
         self.whole = np.concatenate(
-            [np.column_stack([t.log_gain, t.tilt, t.charge_moves]) for t in tables]
+            [np.column_stack([t.log_gain, t.tilt, t.bow, t.lean, t.charge_moves]) for t in tables]
         )
 
     @staticmethod

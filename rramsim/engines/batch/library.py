@@ -76,6 +76,8 @@ def make_table(kind: TransistorKind) -> DeviceTable:
         shift=fit.shift,
         log_gain=fit.log_gain,
         tilt=fit.tilt,
+        bow=fit.bow,
+        lean=fit.lean,
         charge_moves=fit_charge_mismatch(kind, fit.powers),
         z_grid_v=np.array([z.start_v, z.step_v]),
         body=np.array([fit.body]),

@@ -4,18 +4,20 @@ The foundry varies model parameters (oxide thickness, subthreshold offset and sl
 values is turned into what the tables understand: an equivalent shift of the gate voltage, which
 depends on the inversion level, and a gain,
 
-    I(vgs, vds, vsb; p) = exp(b(p)) * I(vgs + shift(z, vsb; p) + tilt(p) vds, vds, vsb; 0)
+    I(vgs, vds, vsb; p) = exp(b) I(vgs + shift(z, vsb) + reach vds, vds, vsb; 0)
+    reach = tilt + lean x + bow vds
 
-with z = vgs - body vsb, and no tilt at vds < 0. A change of the current factor moves linear and
-saturated operation alike as a factor and unlike as a shift; a change of the oxide changes how much
-the drain lowers the barrier (some mV per volt). b and tilt are what makes the shifts found at
-several vds agree best. Where the source is tied to the bulk there is no vsb, and the tilt depends
-on z as well: b is what makes the shifts at several vds lie on a straight line best. All are fitted
-as polynomials in the deviates.
+with z = vgs - body vsb, x its place in the grid, and no reach at vds < 0. A change of the current
+factor moves linear and saturated operation alike as a factor and unlike as a shift; a change of the
+oxide or of the gate's length changes how much the drain lowers the barrier (some mV per volt, less
+the higher the drain is, and less in strong inversion). Where the source is tied to the bulk there
+is no vsb, and the shift has a slope over vds at each z in place of tilt and lean. For each set of
+values all of them are fitted at once to the shifts found at several vds and vsb; then each is a
+polynomial in the deviates.
 """
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +32,11 @@ __all__ = ["MismatchFit", "fit_mismatch", "monomials", "z_grid"]
 
 Floats = NDArray[np.float64]
 
+_CUBIC = 4
+"""Up to so many parameters the polynomials are full cubics."""
+
 _FLOOR_A = 1e-12
 """Below this current a shift is not looked for: 1 pA moves 60 fF by 1 uV in the window."""
-
-_USABLE_A = 1e-10
-"""b and tilt are found above this current."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class MismatchFit:
     shift: Floats
     log_gain: Floats
     tilt: Floats
+    bow: Floats
+    lean: Floats
     body: float
     residual_v: Floats
 
@@ -59,12 +63,18 @@ def z_grid(kind: TransistorKind) -> Grid:
 def monomials(parameters: int) -> NDArray[np.int64]:
     """Exponents of the polynomial: all of degree one and two, and cubes; no constant.
 
+    Of few parameters all of degree three.
+
     >>> monomials(1).tolist()
     [[1], [2], [3]]
     """
     unit = np.eye(parameters, dtype=np.int64)
-    rows = [*unit, *(2 * unit), *(unit[a] + unit[b] for a, b in combinations(range(parameters), 2))]
-    return np.array([*rows, *(3 * unit)], dtype=np.int64).reshape(-1, parameters)
+    pairs = combinations(range(parameters), 2)
+    rows = [*unit, *(2 * unit), *(unit[a] + unit[b] for a, b in pairs), *(3 * unit)]
+    if parameters <= _CUBIC:
+        rows += [2 * unit[a] + unit[b] for a, b in permutations(range(parameters), 2)]
+        rows += [unit[list(three)].sum(axis=0) for three in combinations(range(parameters), 3)]
+    return np.array(rows, dtype=np.int64).reshape(-1, parameters)
 
 
 def _design(parameters: int) -> Floats:
@@ -87,15 +97,15 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
             shift=np.zeros((0, 2, grid.points + 2)),
             log_gain=np.zeros(0),
             tilt=np.zeros(0),
+            bow=np.zeros(0),
+            lean=np.zeros(0),
             body=0.0,
             residual_v=np.zeros(1),
         )
     powers, design = monomials(parameters), _design(parameters)
     supply_v = kind.reach_v - 0.5
-    shares = (0.0, 0.15, 0.4, 0.8) if kind.tied else (0.0, 0.35, 0.8)
-    drains_v = (0.05, *(share * supply_v for share in shares[1:]))
-    body_v = 0.35 * supply_v
-    bodies_v = (0.0,) if kind.tied else (0.0, body_v)
+    drains_v = np.array([0.05, *(share * supply_v for share in (0.15, 0.4, 0.8))])
+    bodies_v = np.array([0.0] if kind.tied else [0.0, 0.35 * supply_v])
     x_v = np.arange(-0.5, kind.reach_v + 0.3, 0.02)
     try:
         currents = _currents(kind, design, drains_v, bodies_v, x_v)
@@ -103,28 +113,14 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
         raise InputError(f"ngspice refuses the {kind.kind} card: {error}") from error
     # Less what the junctions leak, which flows with the channel off: (1 + designs, vsb, vds, x).
     logs = np.log(np.maximum(currents - currents[..., :1], _FLOOR_A * 1e-3))
-    nominal, varied = logs[0], logs[1:]
-    whole = np.array([_gain_and_tilt(nominal, curve, x_v, drains_v, kind.tied) for curve in varied])
     body = 0.0
     if not kind.tied:
-        level = np.log(1e-7)
-        body = (
-            np.interp(level, nominal[1, 1], x_v) - np.interp(level, nominal[0, 1], x_v)
-        ) / body_v
-    shifts = np.empty((len(design), 2, grid.points))
-    for index, curve in enumerate(varied):
-        found = np.empty((len(bodies_v), len(drains_v), grid.points))
-        for layer, vsb in enumerate(bodies_v):
-            at = grid.values_v + body * vsb
-            for k, vds in enumerate(drains_v):
-                plain = curve[layer, k] - whole[index, 0]
-                shift = _shift(nominal[layer, k], plain, x_v, at)
-                found[layer, k] = shift - whole[index, 1] * vds
-        if kind.tied:
-            shifts[index, 1], shifts[index, 0] = np.polyfit(drains_v, found[0], 1)
-        else:
-            at_bulk, above = found.mean(axis=1)
-            shifts[index] = at_bulk, (above - at_bulk) / body_v
+        at_bulk, above = (np.interp(np.log(1e-7), logs[0, k, 1], x_v) for k in (0, 1))
+        body = (above - at_bulk) / bodies_v[1]
+    fits = np.array(
+        [_fit(logs[0], curve, x_v, drains_v, bodies_v, body, grid) for curve in logs[1:]]
+    )
+    shifts, whole = fits[:, :-4].reshape(len(design), 2, -1), fits[:, -4:]
     basis = np.prod(design[:, None, :] ** powers[None], axis=-1)
     # Samples beyond three sigma are rare: they bend the fit less.
     weight = np.exp(-np.sum(design**2, axis=1) / 36)[:, None]
@@ -133,13 +129,15 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
         weight * np.column_stack([shifts.reshape(len(design), -1), whole]),
         rcond=None,
     )[0]
-    residual = (basis @ fitted[:, :-2]).reshape(shifts.shape)[:, 0] - shifts[:, 0]
+    residual = (basis @ fitted[:, :-4]).reshape(shifts.shape)[:, 0] - shifts[:, 0]
     inside = np.sum(design**2, axis=1) <= 18.1
     return MismatchFit(
         powers=powers,
-        shift=coefficients(fitted[:, :-2].reshape(len(powers), 2, grid.points), (2,), 3),
-        log_gain=np.ascontiguousarray(fitted[:, -2]),
-        tilt=np.ascontiguousarray(fitted[:, -1]),
+        shift=coefficients(fitted[:, :-4].reshape(len(powers), 2, grid.points), (2,), 3),
+        log_gain=np.ascontiguousarray(fitted[:, -4]),
+        tilt=np.ascontiguousarray(fitted[:, -3]),
+        bow=np.ascontiguousarray(fitted[:, -2]),
+        lean=np.ascontiguousarray(fitted[:, -1]),
         body=float(body),
         residual_v=np.abs(residual[inside]),
     )
@@ -148,22 +146,22 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
 def _currents(
     kind: TransistorKind,
     design: Floats,
-    drains_v: tuple[float, ...],
-    bodies_v: tuple[float, ...],
+    drains_v: Floats,
+    bodies_v: Floats,
     x_v: Floats,
 ) -> Floats:
     """Drain currents (1 + designs, vsb, vds, x); the first is the nominal transistor."""
     session = ngspice_session()
     sign = kind.sign
     lines = ["mismatch"]
-    for a, vsb in enumerate(bodies_v):
+    for a, vsb in enumerate(bodies_v.tolist()):
         lines.append(f"vs{a} s{a} 0 {sign * vsb!r}")
         lines.append(f"eg{a} g{a} s{a} x 0 {sign}")
     names = []
     for index in range(len(design) + 1):
         lines.append(card_text(kind, f"device{index}"))
-        for a, vsb in enumerate(bodies_v):
-            for b, vds in enumerate(drains_v):
+        for a, vsb in enumerate(bodies_v.tolist()):
+            for b, vds in enumerate(drains_v.tolist()):
                 tag = f"{index}_{a}_{b}"
                 lines.append(instance_text(kind, tag, f"d{tag} g{a} s{a} 0", f"device{index}"))
                 lines.append(f"vd{tag} d{tag} 0 {sign * (vsb + vds)!r}")
@@ -189,40 +187,42 @@ def _currents(
     return np.stack(found).reshape(len(design) + 1, len(bodies_v), len(drains_v), x_v.size)
 
 
-def _gain_and_tilt(
-    nominal: Floats, curve: Floats, x_v: Floats, drains_v: tuple[float, ...], tied: bool
-) -> Floats:
-    """The b and the tilt for which the shifts at all vds agree best, over all vsb and vgs.
+def _fit(
+    nominal: Floats, curve: Floats, x_v: Floats, drains_v: Floats, bodies_v: Floats, body: float,
+    grid: Grid,
+) -> Floats:  # fmt: skip
+    """Shift over z, its slope over vsb (or vds), b, tilt, bow and lean that make curves alike.
 
-    A shift s, a gain and a tilt change ln(I) by slope * (s + tilt * vds) + b; what differs between
-    the drain voltages does not hold s. Where the source is tied, s has a slope over vds at each
-    vgs: what lies on a line does not hold it, and the tilt is 0.
+    A point counts by the root of its logarithm's slope: between its error as a voltage of the
+    gate, which decides in strong inversion, and as a share of the current, below threshold.
     """
-    vds = np.array(drains_v)
-    known = np.stack([np.ones_like(vds), vds][: 2 if tied else 1], axis=1)
-    off = np.eye(len(vds)) - known @ np.linalg.pinv(known)
-    rows, sides = [], []
-    for layer in range(nominal.shape[0]):
-        usable = (nominal[layer, 0] > np.log(_USABLE_A)) & (x_v < x_v[-1] - 0.3)
-        slope = np.gradient(nominal[layer], x_v, axis=-1)[:, usable]
-        found = (curve - nominal)[layer][:, usable] / slope
-        levers = [1 / slope] if tied else [1 / slope, np.broadcast_to(vds[:, None], slope.shape)]
-        rows.append(np.stack([(off @ lever).ravel() for lever in levers]))
-        sides.append((off @ found).ravel())
-    answer = np.linalg.lstsq(np.concatenate(rows, axis=1).T, np.concatenate(sides), rcond=None)[0]
-    return np.append(answer, [0.0] * (2 - len(answer)))
-
-
-def _shift(nominal: Floats, curve: Floats, x_v: Floats, at: Floats) -> Floats:
-    """The gate shift that gives the nominal curve the other's value; held beyond its range."""
     from scipy.interpolate import CubicSpline  # heavy: loaded where it is needed
 
-    rising = nominal > np.log(_FLOOR_A)
-    rising &= np.concatenate((np.diff(nominal) > 1e-6, [False]))
-    start = int(np.argmax(rising)) if rising.any() else 0
-    wanted = CubicSpline(x_v, curve)(at)
-    found = CubicSpline(nominal[start:], x_v[start:])(wanted) - at
-    valid = (wanted > nominal[start]) & (wanted < nominal[-1]) & (at < x_v[-1])
-    if not valid.any():
-        return np.zeros_like(at)
-    return np.interp(at, at[valid], found[valid])
+    tied, points = len(bodies_v) == 1, grid.points
+    rows, sides = [], []
+    for layer, vsb in enumerate(bodies_v):
+        at = grid.values_v + body * vsb
+        for k, vds in enumerate(drains_v):
+            line = nominal[layer, k]
+            rising = (line > np.log(_FLOOR_A)) & np.append(np.diff(line) > 1e-6, False)
+            start = int(np.argmax(rising)) if rising.any() else 0
+            wanted = CubicSpline(x_v, curve[layer, k])(at)
+            place = CubicSpline(line[start:], x_v[start:])(wanted)
+            valid = (wanted > line[start]) & (wanted < line[-1]) & (at < x_v[-1])
+            slope = np.where(valid, np.interp(place, x_v, np.gradient(line, x_v)), 1.0)
+            weight = np.where(valid, np.sqrt(slope), 0.0)[:, None]
+            unit = np.eye(points)
+            second = (vds if tied else vsb) * unit
+            one = np.ones(points)
+            over_vds = [vds * one, vds**2 * one, vds * np.arange(points)]
+            if tied:
+                over_vds[0::2] = 0 * one, 0 * one
+            common = np.stack([1 / slope, *over_vds], axis=1)
+            rows.append(weight * np.hstack([unit, second, common]))
+            sides.append(weight[:, 0] * np.where(valid, place - at, 0.0))
+    # Where no current tells, both go on as they are.
+    held = 1e-3 * np.diff(np.eye(points), axis=0)
+    for k in (0, 1):
+        rows.append(np.hstack([held * (k == 0), held * (k == 1), np.zeros((points - 1, 4))]))
+        sides.append(np.zeros(points - 1))
+    return np.linalg.lstsq(np.concatenate(rows), np.concatenate(sides), rcond=None)[0]

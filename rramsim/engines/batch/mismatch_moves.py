@@ -11,7 +11,7 @@ from rramsim.engines.batch.layout import Frame, Move
 __all__ = ["mismatch"]
 
 OUTER, INNER = int(Frame.OUTER_INVERSE), int(Frame.INNER_INVERSE)
-CURRENT, TILT, BODY, BEND, CHARGE, GATE, DRAIN, SOURCE = (4 * int(row) for row in Move)
+CURRENT, TILT, BODY, BEND, CHARGE, GATE, DRAIN, SOURCE, BOW = (4 * int(row) for row in Move)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -21,8 +21,8 @@ def mismatch(
     """Write a sample's `par` (its shift splines) and `moves` (rows of `layout.Move`).
 
     `deviates` (samples, sites); transistor k's are those from `site_of[k]` on. Its shift is the
-    polynomial with the exponents `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 13) are
-    those of its log gain, its tilt, and what moves its charges (`DeviceTable.charge_moves`).
+    polynomial with the exponents `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 15) are
+    those of its log gain, tilt, bow, lean and of what moves its charges (see `DeviceTable`).
     `values` is scratch for these.
     """
     over_z = frame[OUTER, 0]
@@ -49,17 +49,18 @@ def mismatch(
                     values[column] += value * whole[term, column]
                 for p in range(par.shape[1]):
                     par[k, p] += value * shift[term, p]
-        tilt, offset = values[1], values[3]
         for lane in range(4):
             moves[k, CURRENT + lane] = math.exp(values[0]) * current[lane]
-            moves[k, CHARGE + lane] = math.exp(values[2]) * charge[lane]
-        moves[k, TILT] = tilt
-        moves[k, TILT + 1] = offset
+            moves[k, CHARGE + lane] = math.exp(values[4]) * charge[lane]
+        moves[k, TILT] = values[1]
+        moves[k, BOW] = values[2]
+        moves[k, BOW + 1] = values[3]
+        moves[k, TILT + 1] = values[5]
         moves[k, BODY] = -body[k]
         moves[k, BEND + 1] = over_z
         moves[k, BEND + 3] = -body[k] * over_z
         # Linear capacitors: charges of (gate, drain, source) per volt of vgs, of vds, of vsb.
         for lane in range(3):
-            moves[k, GATE + lane] = values[4 + lane]
-            moves[k, DRAIN + lane] = values[7 + lane]
-            moves[k, SOURCE + lane] = values[10 + lane]
+            moves[k, GATE + lane] = values[6 + lane]
+            moves[k, DRAIN + lane] = values[9 + lane]
+            moves[k, SOURCE + lane] = values[12 + lane]

@@ -17,7 +17,7 @@ __all__ = ["DeviceTable", "Grid", "TransistorKind", "load_table", "save_table"]
 
 Floats = NDArray[np.float64]
 
-TABLE_VERSION = 11
+TABLE_VERSION = 15
 """Raise it when the extraction changes, so that older caches are not read."""
 
 
@@ -82,12 +82,13 @@ class DeviceTable:
     is missing. `grids_v` has the rows (start, step) of vgs, vds, vsb of the current, then of the
     charge.
 
-    Mismatch acts as I(vgs + shift(z, vsb) + tilt * vds) * exp(b), z = vgs - body * vsb, without
-    the tilt at vds < 0; shift, tilt and b are polynomials in the deviates with the exponents
+    Mismatch acts as I(vgs + shift(z, vsb) + (tilt + lean x + bow vds) vds) * exp(b), with
+    z = vgs - body vsb, x its place in the grid (held inside), and only shift and b at vds < 0; all
+    are polynomials in the deviates with the exponents
     `powers` (terms, parameters); `shift` (terms, 2, points) holds cubic coefficients over z of the
     shift at vsb = 0 and of its slope over vsb (where the source is tied: of its slope over vds, in
-    place of the tilt, which is 0), `log_gain` (terms,) those of b, `tilt` (terms,)
-    those of the tilt. `charge_moves` (terms, 11) holds the polynomials of s, of o (volt), and of
+    place of tilt and lean, which are 0), `log_gain`, `tilt`, `bow` and `lean` (terms,) those of b,
+    tilt, bow and lean. `charge_moves` (terms, 11) holds the polynomials of s, of o (volt), and of
     nine capacitances (farad): charges become exp(s) * Q(vgs + o), and linear capacitors, charge of
     (gate, drain, source) per volt of vgs, of vds, of vsb in turn, take back what this does to
     overlaps and junctions. `z_grid_v` is (start, step); `body` (1,).
@@ -103,6 +104,8 @@ class DeviceTable:
     shift: Floats
     log_gain: Floats
     tilt: Floats
+    bow: Floats
+    lean: Floats
     charge_moves: Floats
     z_grid_v: Floats
     body: Floats

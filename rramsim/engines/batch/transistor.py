@@ -139,15 +139,20 @@ class _Group:
         parts = [w.mul(row, weight), w.mul(row, slope), w.constant(0), w.mul(second, weight)]
         shift = w.sums(parts)
         held = w.spread(w.where(b.fcmp_ordered("==", place, inside)), 0)
-        tilt = self.move(Move.TILT)
+        along = w.mul(forward, ds)
+        bent = w.mul(self.move(Move.BOW), along)
+        bow = w.pick(bent, 0, 2, 2, 2)
+        tilt = w.add(self.move(Move.TILT), bow)
+        tilt = w.muladd(w.pick(self.move(Move.BOW), 1, 2, 2, 2), w.spread(inside, 0), tilt)
         # How the gate of the table moves with (-, vgs, vds, vsb), less vgs itself.
-        bend = w.mul(w.mul(w.spread(shift, 1), held), self.move(Move.BEND))
+        bend = w.mul(w.mul(w.spread(w.add(shift, bent), 1), held), self.move(Move.BEND))
+        lean = w.pick(w.add(tilt, bow), 3, 3, 0, 3)
         if body is None:
-            bend = w.muladd(w.pick(shift, 2, 2, 3, 2), forward, bend)
+            lean = w.add(w.pick(shift, 2, 2, 3, 2), lean)
         else:
-            bend = w.muladd(w.pick(tilt, 3, 3, 0, 3), forward, bend)
             bend = w.add(w.pick(shift, 2, 2, 2, 3), bend)
-        reach = w.pick(w.mul(forward, ds), 0, 4, 4, 4, other=w.constant(1))
+        bend = w.muladd(lean, forward, bend)
+        reach = w.pick(along, 0, 4, 4, 4, other=w.constant(1))
         gate = w.muladd(tilt, reach, w.pick(at, 0, 0, 1, 2))
         gate = w.add(gate, w.pick(shift, 0, 2, 2, 2))
         self.put(Draft.AT, at)
