@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import random
+import re
 import sys
 import time
 from pathlib import Path
@@ -56,13 +57,14 @@ class _Draw:
     def number(self) -> str:
         r = self.r
         digits = r.choice(
-            [f"{r.uniform(0.1, 9.9):.3g}", str(r.randint(1, 99)), ".5", "1e-1", "2.5e+1"]
+            [f"{r.uniform(0.1, 9.9):.3g}", str(r.randint(1, 99)), ".5", "1e-1", "2.5e+1", "3."]
         )
-        return digits + r.choice(["", "", "k", "K", "m", "u", "MEG", "n", "mOhm", "uF"])
+        suffixes = ["", "", "k", "K", "m", "u", "MEG", "n", "mOhm", "uF", "Ohm", "kohm", "p", "meg"]
+        return digits + r.choice(suffixes)
 
     def expression(self, names: list[str], depth: int = 0) -> str:
         r = self.r
-        kind = r.randint(0, 9 if depth < 3 else 1)
+        kind = r.randint(0, 13 if depth < 3 else 1)
         if kind <= 1 or not names:
             return r.choice([*names, self.number()]) if names else self.number()
         one, other = (self.expression(names, depth + 1) for _ in range(2))
@@ -74,9 +76,23 @@ class _Draw:
             return f"{r.choice(['max', 'min'])}({one},{other})"
         if kind == 8:
             return f"({one} {r.choice(['>', '<', '>=', '<='])} {other} ? {other} : {one})"
+        if kind == 9:
+            power = r.choice(["pow({},{})", "({})^({})", "({})**({})", "pwr({},{})"])
+            return power.format(
+                f"tanh(abs({one}))+0.3", r.choice(["2", "0.5", "3", f"tanh({other})"])
+            )
+        if kind == 10:
+            return f"({r.choice('-+')}({one}))"
+        if kind == 11:
+            both = f"({one} > {other}) {r.choice(['&&', '||'])} ({other} != 0)"
+            return f"({both} ? {one} : {other})"
+        if kind == 12:
+            bounded = f"tanh({one})"
+            return f"{r.choice(['exp', 'sgn', 'sin', 'cos', 'atan', 'arctan', 'sqr'])}({bounded})"
         # Off the whole numbers: ngspice reads 4.1MEG a rounding error below 4,100,000.
         inner = f"abs({one})+0.3"
-        return f"{r.choice(['sqrt', 'int', 'tanh', 'ceil', 'floor', 'nint', 'abs'])}({inner})"
+        functions = ["sqrt", "int", "tanh", "ceil", "floor", "nint", "abs", "ln", "log", "log10"]
+        return f"{r.choice(functions)}({inner})"
 
     def quoted(self, names: list[str], positive: str = "") -> str:
         """A value: a number, a name, or an expression in braces or quotes."""
@@ -156,6 +172,14 @@ class _Draw:
             # An `m` on its X line is as if each element had it.
             body = [line for line in body if line[0] in "rcmd"] or ["r1 p0 p1 1k"]
             self.plain.add(name)
+        if name not in self.plain and r.random() < 0.3:
+            # One that is defined inside, which nothing outside sees.
+            of_q = self.expression([*globals_, "q"])
+            body += [
+                f".subckt in{name} a b q={r.randint(1, 9)}",
+                f"rq a b {{abs({of_q})+1}}",
+            ]
+            body += [".ends", f"xin p0 p1 in{name} q={self.quoted(names)}", f"xother p1 0 in{name}"]
         self.pins[name], self.formals[name] = pins, formals
         head = f".subckt {name} {' '.join(pins)} {' '.join(defaults)}"
         return [head, *local, *body, r.choice([f".ends {name}", ".ends"])]
@@ -214,7 +238,8 @@ def compared(text: str, ours: Circuit) -> list[str]:
     except CircuitError as error:
         return [str(error)]
     theirs = {k: v for k, v in session.listing().items() if k[0] not in ".*+t" and k != "vzzz"}
-    theirs = {k: v for k, v in theirs.items() if k[0] in "rclvieg md"}
+    # Of a subcircuit defined inside another ngspice says the letter twice: r.x1.r.xin.rq.
+    theirs = {re.sub(r"(?<=\.)[a-z]\.", "", k): v for k, v in theirs.items() if k[0] in "rclviegmd"}
     found = []
     mine = {names.elements[e.name]: e for e in ours.elements}
     for missing in set(mine) ^ set(theirs):
