@@ -122,6 +122,7 @@ def main() -> None:
         f'name = "{name}"',
         f'description = "SkyWater SKY130, {description}"',
         "size_unit_m = 1e-6  # of X lines, as xschem and Magic write them",
+        "finger_bins = true  # a card is chosen by W/nf, as in the PDK",
         f'nmos = "{devices["nmos"]}"',
         f'pmos = "{devices["pmos"]}"',
         f"highest_supply_v = {highest_supply_v}",

@@ -25,16 +25,20 @@ from rramsim.identity import identity
 from rramsim.processes import Direction, Process
 from rramsim.processes.process import netlists_folder
 from rramsim.spice import (
+    Body,
     Circuit,
     Deck,
     Element,
+    Measure,
     ModelCard,
     Names,
+    Scope,
     Subcircuit,
     canonical,
     circuit_lines,
     elaborate,
     logical_lines,
+    measure,
     parse_deck,
     read_deck,
     read_text,
@@ -164,14 +168,18 @@ class SenseCircuit:
         if key not in self._kept:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            values = self.column.parameters | {
-                "vdd_v": conditions.vdd_v,
-                "window_s": conditions.window_s,
-            }
-            for row, pair in enumerate(self.neighbours, start=1):
-                values |= {f"r_bl_{row}_ohm": pair[0], f"r_blb_{row}_ohm": pair[1]}
-            self._kept[key] = self._elaborated(conditions.corner, values)
+            self._kept[key] = self._elaborated(conditions.corner, self._values(conditions))
         return self._kept[key]
+
+    def _values(self, conditions: SenseConditions) -> dict[str, float]:
+        """What expressions of the testbench and the amplifier may use."""
+        values = self.column.parameters | {
+            "vdd_v": conditions.vdd_v,
+            "window_s": conditions.window_s,
+        }
+        for row, pair in enumerate(self.neighbours, start=1):
+            values |= {f"r_bl_{row}_ohm": pair[0], f"r_blb_{row}_ohm": pair[1]}
+        return values
 
     def _elaborated(self, corner: str, values: dict[str, float] | None) -> Circuit:
         found = elaborate(
@@ -283,6 +291,32 @@ class SenseCircuit:
         elements = self.elaborated(conditions).elements
         return tuple(e for e in elements if e.kind in "vieg" and _part(e) == "amplifier")
 
+    def measures(self, conditions: SenseConditions) -> tuple[Measure, ...]:
+        """The `.measure` lines of the amplifier's file, in their order.
+
+        Raises `InputError` for a line that cannot be read, and for nodes that are not there.
+        """
+        body = self.amplifier.body
+        scope = Scope(body, Scope(Body(), None, self._values(conditions))).opened()
+        found: dict[str, Measure] = {}
+        for name, (words, where) in body.measures.items():
+            one = measure(name, words, where, number=scope.number, known=found)
+            for node in one.nodes:
+                if node not in self._nodes and node not in _GROUND:
+                    raise InputError(
+                        f"{where}: .measure {name}: no node {node!r}; there are "
+                        f"{', '.join(self._nodes)}"
+                    )
+            found[name] = one
+        return tuple(found.values())
+
+    @cached_property
+    def _nodes(self) -> tuple[str, ...]:
+        """The nodes, those of the testbench first."""
+        elements = self._elaborated(next(iter(self.process.corners)), None).elements
+        nodes = dict.fromkeys(node for e in elements for node in e.nodes)
+        return tuple(sorted(nodes, key=lambda node: ("." in node, node)))
+
     def deck(self, conditions: SenseConditions) -> str:
         """The elaborated circuit as SPICE text with the user's names; no analysis."""
         circuit = self.elaborated(conditions)
@@ -297,6 +331,11 @@ class SenseCircuit:
     @cached_property
     def sha256(self) -> str:
         """Hash of netlists, column and process: the circuit's part of a task's id."""
+        more: dict[str, object] = {}
+        if lines := self.amplifier.body.measures:
+            more["measures"] = [(name, words) for name, (words, _) in lines.items()]
+        if self.process.finger_bins and any(t.fingers != 1 for t in self.transistors):
+            more["finger_bins"] = True
         return identity(
             "sense circuit",
             1,
@@ -305,6 +344,7 @@ class SenseCircuit:
             column=self.column,
             process=self.process.sha256,
             neighbours=self.neighbours,
+            **more,
         )
 
 
@@ -352,6 +392,7 @@ def sense_circuit(
     )
     for corner in process.corners:
         circuit.cards(corner)
+    circuit.measures(SenseConditions(vdd_v=1.0))
     return circuit
 
 

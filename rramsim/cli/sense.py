@@ -128,7 +128,8 @@ def sense(
             drawn = {title: one.waveforms}
             save_one(waveform_figure(drawn, one.conditions, engine=one.engine), plot)
         named = {"engine": engine.value, "engine_settings": one.engine}
-        return one.numbers() | named | asdict(one.conditions)
+        measures = {"measures": dict(one.measures)} if one.measures else {}
+        return one.numbers() | measures | named | asdict(one.conditions)
 
     # In a child: a netlist that hangs or crashes the simulator is ended by an interrupt. Its answer
     # is plain numbers, so that nothing is loaded twice.
@@ -140,6 +141,8 @@ def sense(
     when = "not within the window" if after_s is None else f"{after_s * 1e9:.3g} ns"
     say(f"read {read:+d}" if read else "read 0")
     say(f"resolved: {when}")
+    for name, value in found.get("measures", {}).items():
+        say(f"{name} = {'none' if value is None else f'{value:.6g}'}")
     energy = f"{found['energy_j'] * 1e15:.4g} fJ"
     say(f"energy per sense cycle: {energy} (simulated, {found['engine_settings']})")
 

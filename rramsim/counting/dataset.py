@@ -48,7 +48,8 @@ def sense_dataset(
 
     Variables over (vdd, temperature, corner, window, written, read): `count`; and over all but
     `read`: `energy_j`, its standard error `energy_se_j`, the shares `clock_energy_j` and
-    `word_line_energy_j`, `resolve_time_s` (mean of resolved senses) with deviation, and `failed`.
+    `word_line_energy_j`, `resolve_time_s` (mean of resolved senses) with deviation, `failed`, and
+    of each `.measure` line `measure_NAME` (mean of the senses that have it) with its deviation.
     """
     conditions = sorted({key[0] for key in tallies})
     axes = {
@@ -67,6 +68,8 @@ def sense_dataset(
             "resolve_time_sd_s",
         )
     }
+    for name in dict.fromkeys(name for tally in tallies.values() for name in tally.measures):
+        means |= {f"measure_{name}{part}": np.full((*shape, 3), np.nan) for part in ("", "_sd")}
     for (condition, written), tally in tallies.items():
         at = tuple(axes[dim].index(getattr(condition, field)) for dim, (field, _) in AXES.items())
         row = (*at, WRITTEN.index(written))
@@ -85,6 +88,10 @@ def sense_dataset(
             means["resolve_time_sd_s"][row] = _deviation(
                 tally.resolve_time_s.sum(), tally.resolve_time_squared.sum(), resolved
             )
+        for name, (senses, total, squares) in tally.measures.items():
+            if senses:
+                means[f"measure_{name}"][row] = total / senses
+                means[f"measure_{name}_sd"][row] = _deviation(total, squares, senses)
     lost = np.zeros((*shape, 3), dtype=np.int64)
     for each in failed:
         condition = each.task.conditions
@@ -94,10 +101,7 @@ def sense_dataset(
     return xr.Dataset(
         {"count": ((*dims, "read"), count, {"units": "1", "long_name": "senses"})}
         | {"failed": (dims, lost, {"units": "1", "long_name": "senses without any result"})}
-        | {
-            name: (dims, values, {"units": "J" if name.endswith("_j") else "s"})
-            for name, values in means.items()
-        },
+        | {name: (dims, values, _unit(name)) for name, values in means.items()},
         coords={
             **{dim: (dim, axes[dim], {"units": AXES[dim][1]}) for dim in AXES},
             "written": ("written", list(WRITTEN)),
@@ -207,8 +211,9 @@ def sample_dataset(task: SenseTask, *, samples: int) -> xr.Dataset:
         outcome = task.engine.sense(task.circuit, task.conditions, drawn)
         columns = {"r_bl_ohm": drawn.r_bl_ohm, "r_blb_ohm": drawn.r_blb_ohm}
         for field in fields(SenseOutcome):
-            if field.name != "waveforms":
+            if field.name not in ("waveforms", "measures"):
                 columns[field.name] = getattr(outcome, field.name)
+        columns |= {f"measure_{name}": values for name, values in outcome.measures.items()}
         parts.append(columns)
     return xr.Dataset(
         {
@@ -221,5 +226,6 @@ def sample_dataset(task: SenseTask, *, samples: int) -> xr.Dataset:
 
 
 def _unit(name: str) -> dict[str, str]:
-    unit = _UNITS.get(name.rsplit("_", 1)[-1])
+    # Of a measure nothing is known but its numbers.
+    unit = None if name.startswith("measure_") else _UNITS.get(name.rsplit("_", 1)[-1])
     return {"units": unit} if unit else {}

@@ -1,6 +1,7 @@
 """What is kept of a chunk of senses: sums that add, so that chunks fold in any number."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ class SenseTally:
     """Sums over senses of one written value, by what was read.
 
     Every array has shape (4,): read -1, 0, +1, unconverged. Energies in joule, times in second;
-    unconverged senses add to `count` only, unresolved ones not to the resolve time.
+    unconverged senses add to `count` only, unresolved ones not to the resolve time. `measures`
+    holds, for each `.measure` line, (senses that gave a value, their sum, the sum of squares).
     """
 
     count: NDArray[np.int64]
@@ -30,12 +32,12 @@ class SenseTally:
     word_line_energy_j: Sums
     resolve_time_s: Sums
     resolve_time_squared: Sums
+    measures: Mapping[str, Sums] = field(default_factory=dict)
 
     @staticmethod
     def empty() -> "SenseTally":
         """The tally of no sense."""
-        sums = {f.name: np.zeros(4) for f in fields(SenseTally) if f.name != "count"}
-        return SenseTally(count=np.zeros(4, dtype=np.int64), **sums)
+        return SenseTally.from_value({name: [0.0] * 4 for name in _SUMS})
 
     @staticmethod
     def of(outcome: SenseOutcome) -> "SenseTally":
@@ -54,11 +56,19 @@ class SenseTally:
             word_line_energy_j=total(outcome.word_line_energy_j),
             resolve_time_s=total(outcome.resolve_time_s),
             resolve_time_squared=total(outcome.resolve_time_s**2),
+            measures={
+                name: np.array([np.isfinite(values).sum(), np.nansum(values), np.nansum(values**2)])
+                for name, values in outcome.measures.items()
+            },
         )
 
     def __add__(self, other: "SenseTally") -> "SenseTally":
+        measures = dict(self.measures)
+        for name, sums in other.measures.items():
+            measures[name] = measures.get(name, 0.0) + sums
         return SenseTally(
-            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+            **{name: getattr(self, name) + getattr(other, name) for name in _SUMS},
+            measures=measures,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -74,9 +84,11 @@ class SenseTally:
         trials = int(self.count[:3].sum())
         return Rate(events=trials - int(self.count[WRITTEN.index(written)]), trials=trials)
 
-    def to_value(self) -> dict[str, list[float]]:
+    def to_value(self) -> dict[str, Any]:
         """Plain values that `from_value` reads back exactly."""
-        return {f.name: getattr(self, f.name).tolist() for f in fields(self)}
+        value = {name: getattr(self, name).tolist() for name in _SUMS}
+        measures = {name: sums.tolist() for name, sums in self.measures.items()}
+        return value | ({"measures": measures} if measures else {})
 
     @staticmethod
     def from_value(value: dict[str, Any]) -> "SenseTally":
@@ -85,7 +97,14 @@ class SenseTally:
         No sum can be that of so many senses if its square exceeds their number times the sum of
         squares (Cauchy and Schwarz).
         """
-        arrays = {f.name: np.asarray(value[f.name], dtype=float) for f in fields(SenseTally)}
+        arrays = {name: np.asarray(value[name], dtype=float) for name in _SUMS}
+        measures = {
+            str(name): np.asarray(sums, dtype=float)
+            for name, sums in dict(value.get("measures", {})).items()
+        }
+        for name, sums in measures.items():
+            if sums.shape != (3,) or not np.isfinite(sums).all():
+                raise ValueError(f"the sums of the measure {name} are three numbers")
         if any(array.shape != (4,) or not np.isfinite(array).all() for array in arrays.values()):
             raise ValueError("a tally's sums are four numbers each")
         count = arrays.pop("count")
@@ -96,4 +115,7 @@ class SenseTally:
         ):  # fmt: skip
             if (arrays[total] ** 2 > count * arrays[squares] * (1 + 1e-9)).any():
                 raise ValueError(f"{total} does not fit {squares}")
-        return SenseTally(count=count.astype(np.int64), **arrays)
+        return SenseTally(count=count.astype(np.int64), **arrays, measures=measures)
+
+
+_SUMS = tuple(f.name for f in fields(SenseTally) if f.name != "measures")

@@ -1,7 +1,7 @@
 """The reference engine: ngspice solves one loaded circuit, altered and rerun for each sample."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from rramsim.engines.ngspice_library import (
     ngspice_session,
     ngspice_version,
 )
-from rramsim.engines.protocol import SenseOutcome, SenseSamples, Waveforms
+from rramsim.engines.protocol import Measured, SenseOutcome, SenseSamples, Waveforms
 from rramsim.engines.refusals import explained
 from rramsim.engines.variation import variation_of
 from rramsim.numbers import check_limits, limited
@@ -64,7 +64,8 @@ class NgspiceEngine:
     ) -> SenseOutcome:
         """Sense every sample; raises `InputError` if ngspice refuses the circuit."""
         session = ngspice_session()
-        plan = _Plan.of(circuit, conditions, every_node=waveforms)
+        measured = Measured(circuit.measures(conditions), len(samples))
+        plan = _Plan.of(circuit, conditions, every_node=waveforms or bool(measured))
         names = plan.names
         deck = self._text(circuit, conditions, plan, noise=samples.noise_v is not None)
         try:
@@ -95,10 +96,11 @@ class NgspiceEngine:
             except CircuitError:
                 continue  # stays unconverged: nothing can be said about this sample
             trace = _read_out(session, circuit, conditions, plan, columns, index)
-            if waveforms and trace is not None:
-                traces.append(trace)
+            if trace is not None:
+                measured.add(index, trace)
+                traces += [trace] if waveforms else []
             session.discard_results()
-        return columns.outcome(tuple(traces))
+        return replace(columns.outcome(tuple(traces)), measures=measured.values)
 
     def deck(
         self,

@@ -1,6 +1,7 @@
 """What every engine takes and returns."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.exceptions import InputError
+from rramsim.spice import Measure
 
-__all__ = ["SenseEngine", "SenseOutcome", "SenseSamples", "Waveforms"]
+__all__ = ["Measured", "SenseEngine", "SenseOutcome", "SenseSamples", "Waveforms"]
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +95,8 @@ class SenseOutcome:
     `read` is -1, 0 or +1 and means nothing where `converged` is False. `resolve_time_s` is NaN
     where the amplifier had not resolved at the end of the window. `margin_v` is v(QB) - v(Q) at
     that moment. `energy_j` is the full cycle's energy (sense and recharge) from the supply and
-    the drivers of SEN (`clock_energy_j`) and of the word line (`word_line_energy_j`).
+    the drivers of SEN (`clock_energy_j`) and of the word line (`word_line_energy_j`). `measures`
+    are the netlist's `.measure` lines, NaN where there is no value.
     """
 
     read: NDArray[np.int8]
@@ -104,9 +107,31 @@ class SenseOutcome:
     word_line_energy_j: Floats
     converged: NDArray[np.bool_]
     waveforms: tuple[Waveforms, ...] = ()
+    measures: Mapping[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.read)
+
+
+class Measured:
+    """The values of a circuit's measures as senses end; NaN where there is none.
+
+    `values`: by name, shape (samples,).
+    """
+
+    def __init__(self, measures: Sequence[Measure], samples: int) -> None:
+        self._measures = measures
+        self.values = {one.name: np.full(samples, np.nan) for one in measures}
+
+    def __bool__(self) -> bool:
+        return bool(self._measures)
+
+    def add(self, index: int, waveforms: Waveforms) -> None:
+        """Find the values of one sense."""
+        others: dict[str, float] = {}
+        for one in self._measures:
+            others[one.name] = one.value(waveforms.time_s, waveforms.voltages_v, others)
+            self.values[one.name][index] = others[one.name]
 
 
 class SenseEngine(Protocol):

@@ -93,8 +93,9 @@ class Process:
 
     `corners` holds what each corner's file says. `size_unit_m` is the unit of the sizes on X lines
     that name a plain model, as a PDK's netlists have it (None: X lines of models are refused).
-    `highest_supply_v` is the transistors' rating. `pdk` is what was read, where mismatch and
-    global variation are the PDK's own.
+    `highest_supply_v` is the transistors' rating. `finger_bins` tells that a card is chosen by the
+    width of a finger (ngspice's wnflag), as the open PDKs have it. `pdk` is what was read, where
+    mismatch and global variation are the PDK's own.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Process:
     mismatch: tuple[MismatchCoefficient, ...] = ()
     size_unit_m: float | None = None
     highest_supply_v: float = math.inf
+    finger_bins: bool = False
     pdk: Pdk | None = None
 
     def __post_init__(self) -> None:
@@ -148,7 +150,9 @@ class Process:
         if self.pdk:
             scope.draw = _mean
         aliases = {"nch": self.nmos.lower(), "pch": self.pmos.lower()}
-        return Library(scope=scope, aliases=aliases, unit_m=self.size_unit_m)
+        return Library(
+            scope=scope, aliases=aliases, unit_m=self.size_unit_m, finger_bins=self.finger_bins
+        )
 
     def check(self, *, corner: str, vdd_v: float) -> None:
         """Raise `InputError` for a corner or a supply that the process does not have."""
@@ -254,6 +258,9 @@ class Process:
                 digest.update(canonical(self.corners[corner]).encode())
         for coefficient in self.mismatch:
             digest.update(repr(coefficient).encode())
+        # Without a unit nothing is read that needs one; the shipped process's was not named once.
+        if self.size_unit_m not in (None, 1e-6):
+            digest.update(f"size_unit_m {self.size_unit_m!r}".encode())
         return digest.hexdigest()
 
 
@@ -327,6 +334,7 @@ def load_process_folder(folder: Path) -> Process:
         mismatch=mismatch,
         size_unit_m=description.get("size_unit_m"),
         highest_supply_v=float(highest_supply_v),
+        finger_bins=description.get("finger_bins") is True,
     )
 
 
@@ -364,6 +372,8 @@ def process_from_pdk(
         corners=pdk.corners,
         size_unit_m=1e-6 if name == "sky130" else 1.0,
         highest_supply_v=pdk.highest_supply_v,
+        # Their start files have ngbehavior=hsa, which sets it.
+        finger_bins=True,
         pdk=pdk,
     )
 

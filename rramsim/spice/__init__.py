@@ -7,7 +7,8 @@ and word (docs/netlists.md).
 """
 
 from rramsim.spice.elaboration import Circuit, Element, Library, elaborate
-from rramsim.spice.lines import Where, logical_lines, read_text
+from rramsim.spice.lines import Where, decoded, logical_lines, read_text
+from rramsim.spice.measures import Measure, measure
 from rramsim.spice.models import ModelCard
 from rramsim.spice.parser import Body, Deck, Subcircuit, canonical, merged, parse_deck, read_deck
 from rramsim.spice.scope import Scope
@@ -19,6 +20,7 @@ __all__ = [
     "Deck",
     "Element",
     "Library",
+    "Measure",
     "ModelCard",
     "Names",
     "Scope",
@@ -26,8 +28,10 @@ __all__ = [
     "Where",
     "canonical",
     "circuit_lines",
+    "decoded",
     "elaborate",
     "logical_lines",
+    "measure",
     "merged",
     "parse_deck",
     "read_deck",

@@ -58,7 +58,8 @@ class Library:
     """What a process gives: its names at a corner.
 
     `aliases` are other names of its devices. `unit_m` is the unit of sizes on X lines that name a
-    plain model; None where the process does not say. `finger_bins`: a card is chosen by W/NF.
+    plain model; None where the process does not say. `finger_bins`: a card is chosen by W/NF,
+    where a netlist's `.option wnflag` does not say otherwise.
     """
 
     scope: Scope
@@ -256,8 +257,13 @@ class _Elaboration:
                     f"{s.where}: {name}: {key.upper()} = {sizes[key]:g}: must be above 0 m"
                 )
         width_m, length_m, fingers = sizes["w"], sizes["l"], sizes.get("nf", 1.0)
+        own = m * sizes.pop("m", 1.0)
+        if not (own > 0 and parallel > 0 and fingers >= 1):
+            raise InputError(f"{s.where}: {name}: m and mult must be above 0, nf from 1 up")
         owner, statements = found
-        bin_m = width_m / fingers if self.library.finger_bins else width_m
+        flag = scope.body.options.get("wnflag")
+        by_finger = self.library.finger_bins if flag is None else scope.number(*flag) != 0
+        bin_m = width_m / fingers if by_finger else width_m
         chosen = next((one for one in statements if owner.covers(one, bin_m, length_m)), None)
         if chosen is None:
             cards = [owner.card(statement) for statement in statements[:8]]
@@ -265,9 +271,6 @@ class _Elaboration:
         card = owner.card(chosen)
         if card.kind not in ("nmos", "pmos"):
             raise InputError(f"{s.where}: {name}: {device} is a model of type {card.kind}")
-        own = m * sizes.pop("m", 1.0)
-        if not (own > 0 and parallel > 0 and fingers >= 1):
-            raise InputError(f"{s.where}: {name}: m, mult and nf must be above 0")
         if own != 1.0:
             sizes["m"] = own
         self.add(

@@ -59,7 +59,7 @@ _WAVES = {"pulse": (2, 7), "pwl": (4, 10_000), "sin": (2, 6), "exp": (2, 6), "sf
 _OPTIONS = ("scale", "wnflag")
 _CARDS = (
     ".subckt, .ends, .param, .model, .func, .include, .lib, .endl, .global, .ic, .nodeset, "
-    ".option scale, .end"
+    ".measure tran, .option scale, .end"
 )
 
 
@@ -103,7 +103,8 @@ class Function(NamedTuple):
 class Body:
     """What stands between `.subckt` and `.ends`, or outside of them; names are lower case.
 
-    `initial` holds (".ic" or ".nodeset", node, value); `options` are those of the whole deck.
+    `initial` holds (".ic" or ".nodeset", node, value); `options` are those of the whole deck;
+    `measures` the words behind `.measure tran NAME`.
     """
 
     options: dict[str, Text] = field(default_factory=dict)
@@ -113,6 +114,7 @@ class Body:
     functions: dict[str, Function] = field(default_factory=dict)
     subcircuits: dict[str, "Subcircuit"] = field(default_factory=dict)
     initial: list[tuple[str, str, Text]] = field(default_factory=list)
+    measures: dict[str, tuple[tuple[str, ...], Where]] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -370,6 +372,19 @@ class _Reader:
             self.body.initial.append((tokens[0], rest[2], Text(rest[5], where)))
             rest = rest[6:]
 
+    def measure(self, tokens: list[str], line: str, where: Where) -> None:
+        if len(tokens) < 4 or tokens[1] != "tran" or not _IDENTIFIER.fullmatch(tokens[2]):
+            raise InputError(f"{where}: expected '{tokens[0]} tran NAME ...'")
+        if self.open:
+            raise InputError(
+                f"{where}: {tokens[0]} stands inside .subckt {self.open[-1].name}; measure outside "
+                "of it, where the pins are nodes and inner nodes are v(xpcsa.NODE)"
+            )
+        if tokens[2] in self.body.measures:
+            first = self.body.measures[tokens[2]][1]
+            raise InputError(f"{where}: measure {tokens[2]} is defined twice (first in {first})")
+        self.body.measures[tokens[2]] = tuple(tokens[3:]), where
+
     def nothing(self, tokens: list[str], line: str, where: Where) -> None:
         """A card without a meaning for a circuit."""
 
@@ -388,7 +403,7 @@ _HANDLERS = {
     ".include": _Reader.include, ".inc": _Reader.include, ".incl": _Reader.include,
     ".lib": _Reader.lib, ".option": _Reader.option, ".options": _Reader.option,
     ".global": _Reader.globally, ".ic": _Reader.initial, ".nodeset": _Reader.initial,
-    ".backanno": _Reader.nothing,
+    ".measure": _Reader.measure, ".meas": _Reader.measure, ".backanno": _Reader.nothing,
 }  # fmt: skip
 
 

@@ -95,6 +95,8 @@ class Scope:
                 return scope._settled(name)
             if name in scope.values:
                 return scope.values[name]
+        if any(name in scope.settling for scope in self.chain()):
+            raise ValueError(f"parameter {name!r} needs itself")
         raise ValueError(f"no parameter {name!r}")
 
     def _settled(self, name: str) -> float:

@@ -1,7 +1,7 @@
 """A circuit, its devices, and senses of it: one, or many with every sample's values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -104,6 +104,7 @@ class Sense:
 
     `resolve_time_s` is None where the amplifier did not resolve within the window; `margin_v` is
     v(QB) - v(Q) at its end. `energy_j` is the full cycle's, clock and word line included.
+    `measures` are the values of the netlist's `.measure` lines, None where there is none.
     """
 
     read: int
@@ -114,6 +115,7 @@ class Sense:
     word_line_energy_j: float
     engine: str
     conditions: SenseConditions
+    measures: Mapping[str, float | None] = field(default_factory=dict)
     waveforms: Waveforms | None = None
 
     def __str__(self) -> str:
@@ -164,6 +166,8 @@ def sense(
     conditions = SenseConditions(
         vdd_v=vdd_v, temperature_c=temperature_c, corner=corner, window_s=window_s
     )
+    import numpy as np
+
     solver = make_engine(engine)
     samples = SenseSamples.nominal(r_bl_ohm, r_blb_ohm)
     if shifts:
@@ -181,6 +185,10 @@ def sense(
         word_line_energy_j=float(outcome.word_line_energy_j[0]),
         engine=solver.name,
         conditions=conditions,
+        measures={
+            name: None if np.isnan(values[0]) else float(values[0])
+            for name, values in outcome.measures.items()
+        },
         waveforms=outcome.waveforms[0] if waveforms else None,
     )
 
@@ -219,7 +227,8 @@ def senses(
     """Sense many synapses, each with devices and mismatch of its own; every sample's values.
 
     A dataset over (written, sample): `r_bl_ohm`, `r_blb_ohm`, `read`, `converged`,
-    `resolve_time_s`, `margin_v` (V), `energy_j`, `clock_energy_j`, `word_line_energy_j`. The
+    `resolve_time_s`, `margin_v` (V), `energy_j`, `clock_energy_j`, `word_line_energy_j`, and
+    `measure_NAME` for each `.measure` line. The
     samples are the first of a campaign with the same seed. `devices`: `rs.resistances()` if None.
     Raises `InputError` for what the engine refuses.
 

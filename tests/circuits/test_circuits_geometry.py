@@ -1,16 +1,19 @@
 """What is derived from an elaborated circuit, not from names: mirror, area, access, schematic."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import rramsim as rs
 from rramsim.chips.surface import EngineReads, mirror_of
 from rramsim.chips.surface_fit import fit_surface, read_decision
 from rramsim.circuits import ReadOut, SenseConditions, sense_circuit
 from rramsim.circuits.symmetry import mirrored_transistors
-from rramsim.costs.sense_parts import amplifier_area_m2, synapse_area_m2
+from rramsim.costs.sense_parts import amplifier_area_m2, sense_parts, synapse_area_m2
 from rramsim.devices import ResistanceModel
-from rramsim.engines import BatchEngine
+from rramsim.engines import BatchEngine, SenseSamples
 from rramsim.exceptions import InputError
 from rramsim.figures.report.schematic import is_shipped_topology
 from rramsim.processes.process import netlists_folder
@@ -126,3 +129,25 @@ def test_every_read_out_is_its_own_mirror_but_where_an_input_crosses_it(sky130):
     for name, there in (("pcsa", True), ("pcsa_xnor", True), ("gxnor", False)):
         circuit = sense_circuit(process=sky130, read_out=ReadOut(name=name))
         assert (mirrored_transistors(circuit, AT) is not None) == there
+
+
+@pytest.mark.parametrize("name", ["used_twice", "xschem_export"])
+def test_it_senses_and_costs_as_the_shipped_one_and_fails_as_often(sky130, pcsa, name):
+    circuit = sense_circuit(process=sky130, netlist=CASES / f"{name}.spice")
+    nodes = {t.name: t.nodes for t in (*circuit.transistors, *pcsa.transistors)}
+    place = {(nodes[s.transistor], s.parameter): k for k, s in enumerate(pcsa.mismatch_sites("tt"))}
+    order = [place[nodes[s.transistor], s.parameter] for s in circuit.mismatch_sites("tt")]
+    rng = np.random.default_rng(6)
+    theirs = SenseSamples(
+        r_bl_ohm=np.full(60, 30e3), r_blb_ohm=np.full(60, 33e3),
+        mismatch=rng.standard_normal((60, len(order))),
+    )  # fmt: skip
+    ours = replace(theirs, mismatch=theirs.mismatch[:, order])
+    found, expected = (BatchEngine().sense(c, AT, s) for c, s in ((circuit, ours), (pcsa, theirs)))
+    assert np.array_equal(found.read, expected.read) and {-1, 1} <= set(found.read.tolist())
+    np.testing.assert_allclose(found.resolve_time_s, expected.resolve_time_s, rtol=2e-3)
+    np.testing.assert_allclose(found.energy_j, expected.energy_j, rtol=1e-3)
+    parts = [asdict(sense_parts(c, AT, 10e3, 630e3)) for c in (circuit, pcsa)]
+    assert parts[0] == pytest.approx(parts[1], rel=2e-3)
+    rates = [rs.rate(c, vdd_v=1.05, failure="type 2") for c in (circuit, pcsa)]
+    assert rates[0].low < rates[1].high and rates[1].low < rates[0].high

@@ -114,8 +114,8 @@ def test_identical_equations_give_identical_senses(pcsa):
     theirs = WrittenOut(max_step_s=2e-10).sense(pcsa, conditions, samples)
     solver = Solver(tolerance_v=2e-4, newton_v=1e-3)
     problem = make_problem(pcsa, conditions, solver, table_of=ekv_table)
-    out, marks, _ = BatchEngine(threads=1).solve(problem, samples)
-    ours = outcome_of(problem, conditions, out, marks, ())
+    out, marks = BatchEngine(threads=1).solve(problem, samples)
+    ours = outcome_of(problem, conditions, out, marks)
     assert ours.converged.all() and theirs.converged.all()
     assert np.array_equal(ours.read, theirs.read) and {-1, 0, 1} == set(theirs.read.tolist())
     resolved = theirs.read != 0

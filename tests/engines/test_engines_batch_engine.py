@@ -125,7 +125,7 @@ def test_mirrored_synapses_read_mirrored(pcsa):
 def solved(pcsa, samples, **solver):
     """Raw results at 1.2 V; all must converge."""
     problem = make_problem(pcsa, SenseConditions(vdd_v=1.2), Solver(**solver))
-    out, _, _ = BatchEngine(threads=1).solve(problem, samples)
+    out, _ = BatchEngine(threads=1).solve(problem, samples)
     assert out[:, 3].all()
     return out
 
@@ -164,7 +164,9 @@ def test_source_energy_is_dissipated_or_stored(pcsa):
     problem = make_problem(
         pcsa, conditions, Solver(tolerance_v=5e-5, newton_v=1e-4, newton_floor=1)
     )
-    _, marks, (wave,) = BatchEngine(threads=1).solve(problem, samples, waveforms=True)
+    waves = []
+    _, marks = BatchEngine(threads=1).solve(problem, samples, lambda _, wave: waves.append(wave))
+    (wave,) = waves
     corner_s = problem.corners - problem.edge_s
     after_edge = int(np.argmin(abs(corner_s - 0.05e-9)))
     window_end = int(np.argmin(abs(corner_s - 49.95e-9)))
@@ -220,5 +222,5 @@ def test_a_sample_that_leaves_the_tables_counts_as_unconverged(pcsa):
     samples = SenseSamples.nominal(20e3, 300e3)
     problem = make_problem(pcsa, SenseConditions(vdd_v=1.2), Solver(tolerance_v=2e-3))
     problem.plan.setup[9:11] = 0.01, 1.0  # the range in which node voltages are believed
-    out, _, _ = BatchEngine(threads=1).solve(problem, samples)
+    out, _ = BatchEngine(threads=1).solve(problem, samples)
     assert out[0, 3] == 0

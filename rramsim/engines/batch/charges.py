@@ -121,7 +121,10 @@ def _check_loop(
     ahead = coarse.values_v >= -1e-9
     table = charge[ahead] - charge[ahead][:1]
     ramp = (line(coarse.values_v[ahead]) - line([0.0])).T
-    apart = float(np.abs(table - ramp).max() / np.abs(charge[:, 0]).max())
+    whole = float(np.abs(charge[:, 0]).max())
+    if whole == 0.0:
+        raise InputError(f"{kind.kind} card: its gate holds no charge; use ngspice")
+    apart = float(np.abs(table - ramp).max()) / whole
     if apart > _LOOP:
         raise InputError(
             f"{kind.kind} card: its charges depend on the path by {100 * apart:.1f} % of the "

@@ -1,6 +1,7 @@
 """The batch engine: many samples of one circuit, solved natively."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,7 +14,13 @@ from rramsim.engines.batch.arguments import Drawn, Results
 from rramsim.engines.batch.layout import scratch
 from rramsim.engines.batch.problem import Problem, Solver, make_problem
 from rramsim.engines.batch.tables import TABLE_VERSION
-from rramsim.engines.protocol import SenseEngine, SenseOutcome, SenseSamples, Waveforms
+from rramsim.engines.protocol import (
+    Measured,
+    SenseEngine,
+    SenseOutcome,
+    SenseSamples,
+    Waveforms,
+)
 from rramsim.exceptions import InputError
 from rramsim.numbers import check_limits, limited
 
@@ -73,8 +80,18 @@ class BatchEngine:
                 f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has "
                 f"{problem.sites} varying parameters"
             )
-        out, marks, traces = self.solve(problem, samples, waveforms=waveforms)
-        outcome = outcome_of(problem, conditions, out, marks, traces)
+        # Who asks for reads alone has no use for scalars of whole senses.
+        measures = () if self.reads_only else circuit.measures(conditions)
+        measured = Measured(measures, len(samples))
+        traces: list[Waveforms] = []
+
+        def each(index: int, waves: Waveforms) -> None:
+            measured.add(index, waves)
+            traces.extend([waves] if waveforms else [])
+
+        out, marks = self.solve(problem, samples, each if waveforms or measured else None)
+        outcome = outcome_of(problem, conditions, out, marks)
+        outcome = replace(outcome, waveforms=tuple(traces), measures=measured.values)
         if not self.reads_only:
             return outcome
         unknown = np.full(len(samples), np.nan)
@@ -83,12 +100,16 @@ class BatchEngine:
         )
 
     def solve(
-        self, problem: Problem, samples: SenseSamples, *, waveforms: bool = False
-    ) -> tuple[Floats, Floats, tuple[Waveforms, ...]]:
-        """Raw results of a problem that was made: `out` (samples, 6), `marks`, waveforms.
+        self,
+        problem: Problem,
+        samples: SenseSamples,
+        each: Callable[[int, Waveforms], None] | None = None,
+    ) -> tuple[Floats, Floats]:
+        """Raw results of a problem that was made: `out` (samples, 6) and `marks`.
 
         The columns of `out` are read, resolve time, margin, converged, steps, Newton solutions;
-        `marks` (samples, corners, driven nodes) are the charges delivered until each corner.
+        `marks` (samples, corners, driven nodes) are the charges delivered until each corner. `each`
+        is given the number and the waveforms of every sample that converged.
         """
         # numba takes a second to import: only those who simulate wait for it.
         from rramsim.engines.batch.kernel import load_kernel
@@ -112,7 +133,7 @@ class BatchEngine:
         out = np.zeros((count, 6))
         marks = np.zeros((count, problem.corners.size, driven))
         drawn, nodes = Drawn(varied=varied, deviates=deviates), max(n, driven)
-        trace = np.zeros((_TRACE_POINTS if waveforms else 0, 1 + n + driven))
+        trace = np.zeros((_TRACE_POINTS if each else 0, 1 + n + driven))
 
         results = Results(out=out, marks=marks, trace=trace)
 
@@ -122,14 +143,13 @@ class BatchEngine:
                 scratch(nodes, problem.transistors, problem.z_coefficients),
             )  # fmt: skip
 
-        if waveforms:
-            traces = []
+        if each:
             for index in range(count):
                 solve(index, index + 1)
                 if out[index, 3]:
                     # One point a step; what is behind them is another sample's.
-                    traces.append(_waveforms(problem, trace[: int(out[index, 4])]))
-            return out, marks, tuple(traces)
+                    each(index, _waveforms(problem, trace[: int(out[index, 4])]))
+            return out, marks
         threads = self.threads or _cores()
         starts = range(0, count, _CHUNK)
         if threads == 1 or len(starts) == 1:
@@ -137,7 +157,7 @@ class BatchEngine:
         else:
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(lambda first: solve(first, min(first + _CHUNK, count)), starts))
-        return out, marks, ()
+        return out, marks
 
 
 def reads_of(engine: SenseEngine) -> SenseEngine:
@@ -184,7 +204,6 @@ def outcome_of(
     conditions: SenseConditions,
     out: Floats,
     marks: Floats,
-    traces: tuple[Waveforms, ...],
 ) -> SenseOutcome:
     """Reads and energies; the definitions are those of the ngspice engine."""
     converged = out[:, 3] > 0
@@ -211,7 +230,6 @@ def outcome_of(
         clock_energy_j=clock + unknown,
         word_line_energy_j=word_line + unknown,
         converged=converged,
-        waveforms=traces,
     )
 
 
