@@ -131,6 +131,7 @@ def test_every_read_out_is_its_own_mirror_but_where_an_input_crosses_it(sky130):
         assert (mirrored_transistors(circuit, AT) is not None) == there
 
 
+@pytest.mark.slow  # compiles each circuit
 @pytest.mark.parametrize("name", ["used_twice", "xschem_export"])
 def test_it_senses_and_costs_as_the_shipped_one_and_fails_as_often(sky130, pcsa, name):
     circuit = sense_circuit(process=sky130, netlist=CASES / f"{name}.spice")
