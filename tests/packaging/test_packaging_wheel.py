@@ -154,7 +154,7 @@ def test_the_metadata_are_true(wheel):
     assert metadata["License-Expression"] == "GPL-3.0-or-later"
     assert any(n.endswith("/LICENSE") for n in licences)
     assert any(n.endswith("sky130-5v/NOTICE") for n in licences)
-    assert {"cluster", "explore", "networks", "parquet", "dev"} == set(
+    assert {"cluster", "explore", "networks", "onnx", "parquet", "dev"} == set(
         metadata.get_all("Provides-Extra")
     )
     plain = plain_requirements(wheel)
