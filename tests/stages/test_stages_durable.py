@@ -212,7 +212,14 @@ def seen(run, folder, stage, *, starting):
     return workers
 
 
-@pytest.mark.parametrize("stage", [s for s in EACH if s.id not in ("errors", "report")])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param(s, id=s.name, marks=[pytest.mark.slow] * (s.name not in ("sweep", "boundary")))
+        for s in STAGES
+        if s.name not in ("errors", "report")  # they only write anew what others found
+    ],
+)
 def test_killed_commands_and_workers_leave_nothing_and_lose_nothing(
     stage, made, small_experiment, tmp_path
 ):
