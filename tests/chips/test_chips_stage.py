@@ -23,7 +23,9 @@ count = 4
 compare = ["iid", "own"]
 surface_points = 350
 images = 150
+read_noise_ln = 0.01
 """
+"""With read noise the rates of single senses, half a minute of rare events, are not asked."""
 
 
 def experiment_file(tmp_path, text=EXPERIMENT):
