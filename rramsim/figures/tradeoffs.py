@@ -133,7 +133,7 @@ def loss_figure(table: Any) -> Chart:
         footer=f"{first.data}; simulated read errors{_only(groups)}; mean of {first.draws} draws. "
         f"Loss against the same network without errors, on the same {_images(first)}test images; "
         f"one training each.{arrows} Supplies between which the loss changes by more than "
-        f"{100 * _CLIFF:g} points are not joined.{_limited(rows)}",
+        f"{100 * _CLIFF:g} points are not joined.{_limited(shown)}",
         bars="95 % intervals (draws of errors and choice of test images)",
         choice="Conditions",
     )

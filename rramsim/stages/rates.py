@@ -83,7 +83,7 @@ class RateCell:
     def id(self) -> str:
         """Identity of the rate: everything that it depends on."""
         return identity(
-            "rate", 1, failure=self.failure.identity, relative_error=self.relative_error,
+            "rate", 2, failure=self.failure.identity, relative_error=self.relative_error,
             seed=self.seed,
         )  # fmt: skip
 
