@@ -140,7 +140,8 @@ def recipes() -> list[str]:
 @pytest.mark.parametrize(
     ("page", "cells"),
     [
-        ("docs/results.md", demo_losses), ("docs/results.md", tradeoff_losses), ("docs/results.md", trained),
+        ("docs/results.md", demo_losses), ("docs/results.md", tradeoff_losses),
+        ("docs/results.md", trained),
         ("docs/results.md", jpeg_copies),
         ("docs/results.md", adapted), ("docs/results.md", recipes),
         ("docs/tolerance.md", tolerated), ("docs/chips.md", chips),
