@@ -18,6 +18,7 @@ from rramsim.exceptions import InputError
 
 __all__ = [
     "LARGEST_SEED",
+    "LARGEST_WIDTH",
     "Interval",
     "check_limits",
     "limited",
@@ -27,6 +28,9 @@ __all__ = [
     "unit_of",
     "unit_scale",
 ]
+
+LARGEST_WIDTH = 4096
+"""Of a network: its widest layers hold a billion weights."""
 
 LARGEST_SEED = 2**63 - 1
 """The largest seed: tables and netCDF keep whole numbers of 64 bits."""

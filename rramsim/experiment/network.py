@@ -1,13 +1,14 @@
 """[network], [training] and [test]: which networks, how they learn, how they are tested."""
 
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from rramsim.experiment.values import ListOf, Quantity, Section, Seed, setting
 from rramsim.learning.equilibrium.settings import DescentSettings, EquilibriumTraining
 from rramsim.learning.settings import Adaptation, Schedule, TrainingSettings
+from rramsim.numbers import LARGEST_WIDTH
 
 __all__ = ["NetworkSection", "TestSection", "TrainingSection"]
 
@@ -17,7 +18,7 @@ class NetworkSection(Section):
 
     architecture: ListOf[Literal["vgg", "resnet", "mlp"]] = ["vgg"]
     """Convolutional (vgg), with shortcuts (resnet), or fully connected (mlp)."""
-    width: ListOf[int] = [8]
+    width: ListOf[Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]] = [8]
     """Channels of the first layer, or hidden neurons."""
     weights: ListOf[Literal["binary", "ternary"]] = ["binary", "ternary"]
     """Two or three levels."""

@@ -22,6 +22,7 @@ from rramsim.networks.quantisers import (
     quantiser_of_kind,
 )
 from rramsim.networks.residual import residual_stages
+from rramsim.numbers import LARGEST_WIDTH
 
 __all__ = ["RECIPES", "Architecture", "NetworkSpec", "Recipe", "Standardise"]
 
@@ -40,7 +41,6 @@ al. 2020, at which 4 % of a standardised activation is zero. "tuned": weights by
 five seeds: 4.2 points more (95 %: 3.4 to 5.0).
 Binary networks have no threshold: both are one."""
 
-_MAX_WIDTH = 4096
 _VGG_HIDDEN = 512
 
 
@@ -98,8 +98,10 @@ class NetworkSpec:
         check_activation_kind(self.activations)
         if isinstance(self.width, bool) or not isinstance(self.width, int):
             raise InputError(f"width = {self.width!r}: must be a whole number of channels")
-        if not 1 <= self.width <= _MAX_WIDTH:
-            raise InputError(f"width = {self.width}: must be between 1 and {_MAX_WIDTH} channels")
+        if not 1 <= self.width <= LARGEST_WIDTH:
+            raise InputError(
+                f"width = {self.width}: must be between 1 and {LARGEST_WIDTH} channels"
+            )
         shape = tuple(self.input_shape)
         if len(shape) != 3 or not all(isinstance(n, int) and 1 <= n <= 4096 for n in shape):
             raise InputError(
