@@ -67,20 +67,11 @@ class FailureRate:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: numbers that are not finite are null."""
-        found = {
-            "label": self.label,
-            "engine": self.engine,
-            "status": self.status,
-            "method": self.method,
-            "rate": self.value,
-            "low": self.low,
-            "high": self.high,
-            "deviation": self.deviation,
-            "missed_high": self.missed_high,
-            "senses": self.senses,
-            "events": self.events,
-            "note": self.note,
-        }
+        names = (
+            "label", "engine", "status", "method", "low", "high", "deviation", "missed_high",
+            "senses", "events", "note",
+        )  # fmt: skip
+        found = {"rate": self.value} | {name: getattr(self, name) for name in names}
         return {
             name: None if isinstance(v, float) and not math.isfinite(v) else v
             for name, v in found.items()
