@@ -4,8 +4,9 @@
     python -m benchmarks baseline runs/demo runs/map --against before.csv
 
 A row is one number: its run, its file, its conditions, its column. Times and single parts of an
-energy are left out. Against a table, every number is "equal" (bit for bit), "within" (its interval
-overlaps the other's) or "differs"; the exit status is 1 if any differs or is gone.
+energy are left out. Against a table, every number is "equal" (bit for bit), "within" (its interval,
+a count's of its share of the senses, overlaps the other's) or "differs"; the exit status is 1 if
+any differs or is gone.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+
+from rramsim.counting import Rate
 
 _INTERVALS = ("_low", "_high")
 _KEYS = (
@@ -57,9 +60,22 @@ def numbers(folder: Path) -> Iterator[dict[str, object]]:
                     }  # fmt: skip
 
 
+def _with_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, with the interval of each count's share of its written value's senses."""
+    table = table.astype({"low": float, "high": float})
+    counts = table[table.file == "errors.json"]
+    written = counts.quantity.str.split(" read ").str[0]
+    senses = counts.groupby(["run", "conditions", written]).value.transform("sum")
+    for index, events in counts.value.items():
+        rate = Rate(events=int(events), trials=int(senses[index]))
+        table.loc[index, ["low", "high"]] = rate.low, rate.high
+    return table
+
+
 def compared(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Both tables side by side with a column `verdict`."""
     names = ["run", "file", "conditions", "quantity"]
+    before, after = _with_shares(before), _with_shares(after)
     both = before.merge(after, on=names, how="outer", suffixes=("", "_now"), indicator=True)
     both = both.rename(columns={"_merge": "found"})
     equal = both.value == both.value_now
