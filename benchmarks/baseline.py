@@ -66,8 +66,8 @@ def _with_shares(table: pd.DataFrame) -> pd.DataFrame:
     counts = table[table.file == "errors.json"]
     written = counts.quantity.str.split(" read ").str[0]
     senses = counts.groupby(["run", "conditions", written]).value.transform("sum")
-    for index, events in counts.value.items():
-        rate = Rate(events=int(events), trials=int(senses[index]))
+    for index, events, trials in zip(counts.index, counts.value, senses, strict=True):
+        rate = Rate(events=int(events), trials=int(trials))
         table.loc[index, ["low", "high"]] = rate.low, rate.high
     return table
 
