@@ -1,6 +1,7 @@
 """`rramsim tradeoff`: accuracy and energy against the supply, and the lowest supply that works."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -141,7 +142,7 @@ def _print(answer: "SupplyAnswer") -> None:
             f"undecided: {design.network} at {design.vdd_v:g} V, "
             f"{design.window_s * 1e9:g} ns loses {100 * design.loss:.2f} points, "
             f"at most {100 * design.bound:.2f} (95 %), after {design.draws} draws; "
-            f"it takes about {_draws(design, answer.target)}"
+            f"it takes {_draws(design, answer.target)}"
         )
     shown = Table(title="the lowest supply of each network, or its nearest", title_justify="left")
     for name in (
@@ -172,12 +173,15 @@ def _cells(met: bool, design: "Design") -> tuple[str, ...]:
 
 
 def _draws(design: "Design", target: "SupplyTarget") -> str:
-    """How many draws would decide, as the half-width falls with their root."""
+    """How many draws would decide, as their part of the half-width falls with their root."""
     gap = abs(target.max_loss - design.loss)
-    half = design.bound - design.loss
-    if not gap > 0 or not half < float("inf"):
+    half, images = design.bound - design.loss, design.image_half_width
+    if not gap > 0 or not half < math.inf:
         return "more than can be told: the loss is the limit itself"
-    return f"{max(round(design.draws * (half / gap) ** 2), design.draws + 1)} draws"
+    if images >= gap:
+        return f"more test images, not draws: these alone leave ±{100 * images:.2f} points open"
+    drawn = (half**2 - images**2) / (gap**2 - images**2)
+    return f"about {max(round(design.draws * drawn), design.draws + 1)} draws"
 
 
 def _as_json(answer: "SupplyAnswer") -> dict[str, Any]:

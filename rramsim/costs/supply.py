@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from rramsim.costs.losses import AccuracyLoss
 from rramsim.exceptions import InputError
@@ -74,8 +75,9 @@ class Design:
 
     Losses and accuracies are shares; `bound` is what is held against the target, `energy_j` the
     weight reads of one image, each for every use, `adaptation_j` those with which the chip was
-    adapted to first. `supplies_v`: where this network and window meet
-    the target (a ternary network can fail again at a higher supply).
+    adapted to first; `image_half_width` is what the choice of test images alone leaves open of the
+    loss, now. `supplies_v`: where this network and window meet the target (a ternary network can
+    fail again at a higher supply).
     """
 
     network: str
@@ -92,6 +94,7 @@ class Design:
     energy_j: float
     draws: int
     adaptation_j: float = 0.0
+    image_half_width: float = 0.0
     supplies_v: tuple[float, ...] = ()
     fails: bool = False
 
@@ -219,6 +222,9 @@ def _design(rows: pd.DataFrame, target: SupplyTarget) -> Design:
         accuracy=float(worst.accuracy),
         energy_j=float(worst.energy_per_use_j),
         draws=int(worst.draws),
+        image_half_width=float(
+            stats.norm.ppf(0.5 + target.confidence / 2) * worst.loss_image_error
+        ),
         adaptation_j=float(worst.get("adaptation_j", 0.0)),
         fails=bool((rows.least > target.max_loss).any()),
     )

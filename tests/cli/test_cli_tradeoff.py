@@ -51,6 +51,20 @@ def test_the_report_answers_for_the_loss_that_it_is_asked(rramsim, folder):
     assert status == 2 and "max loss = nan points: must lie between 0 and 100" in line
 
 
+@pytest.mark.parametrize(
+    ("images", "draws", "says"),
+    [(0.01, 0.0, "it takes more test images, not draws: these alone leave ±1.96 points open"),
+     (0.0, 0.005, "it takes about 63 draws")],
+)  # fmt: skip
+def test_an_undecided_network_says_what_it_takes(rramsim, folder, images, draws, says):
+    table = pd.read_csv(folder / "tradeoff.csv")
+    table.assign(loss_image_error=images, loss_deviation=draws).to_csv(
+        folder / "tradeoff.csv", index=False
+    )
+    _, out, _ = rramsim("tradeoff", folder, "--max-loss", "0.3")
+    assert "undecided: net at 1.2 V" in out and says in out
+
+
 def test_none_that_meets_it_is_an_answer_too(rramsim, folder):
     status, out, _ = rramsim("tradeoff", folder, "--max-loss", "0.05")
     assert status == 0 and out.startswith("none does") and "the nearest is 1.2 V" in out
