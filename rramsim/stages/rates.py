@@ -182,6 +182,7 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
     counts stand.
     """
     from rramsim.counting import FoundRate, conditions_of, statistics_at
+    from rramsim.durable import RowFile
 
     found: dict[SenseConditions, dict[str, FoundRate]] = {at: {} for at in conditions_of(dataset)}
     rare = []
@@ -192,6 +193,9 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
             for kind in ERROR_TYPES
             if getattr(counted, kind.replace(" ", "")).events < FEW
         ]
+    if FOUND.path(work.folder).is_file():  # damaged rows end the stage; what follows only warns
+        with RowFile(FOUND.path(work.folder), parse=_checked):
+            pass
     try:
         cells = [rate_cells(work.experiment, [at], [kind])[0] for at, kind in rare]
         rows = solved_cells(work, cells, FOUND.path(work.folder))
