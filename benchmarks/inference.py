@@ -19,9 +19,8 @@ import numpy as np
 import torch
 
 from rramsim.networks import IntegerNetwork, NetworkSpec
-from rramsim.networks.bit_kernels import dot_products, gather_patches, remove_padding
+from rramsim.networks.bit_kernels import dot_products, gather_patches, pack_weights, remove_padding
 from rramsim.networks.bit_vectors import VECTOR_POPCOUNT
-from rramsim.networks.packing import pack_weights
 
 __all__ = ["kernel_times", "main", "network_times"]
 

@@ -29,8 +29,7 @@ from numba import njit
 
 from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseOutcome, SenseSamples
-from rramsim.engines.batch.elements import flat_circuit
-from rramsim.engines.batch.topology import build_topology
+from rramsim.engines.batch.elements import build_topology, flat_circuit
 from rramsim.processes import load_process
 from rramsim.processes.process import netlists_folder
 

@@ -6,11 +6,9 @@ from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from rramsim.chips.chip import Chip, ChipRead
-    from rramsim.chips.contents import ArrayContents
-    from rramsim.chips.mapping import ArrayShape, LayerMapping, Tile, WeightMapping
+    from rramsim.chips.contents import ArrayContents, ArrayShape, LayerMapping, Tile, WeightMapping
     from rramsim.chips.programming import ChipModel, Programmed, Verify, program_layer
-    from rramsim.chips.surface import EngineReads, ReadSurface
-    from rramsim.chips.surface_fit import fit_surface, read_decision
+    from rramsim.chips.surface import EngineReads, ReadSurface, fit_surface, read_decision
 else:
     __getattr__ = names_on_demand(__name__)
 

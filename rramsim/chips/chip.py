@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.chips.mapping import LayerMapping, WeightMapping
+from rramsim.chips.contents import LayerMapping, WeightMapping
 from rramsim.chips.programming import ChipModel, program_layer
 from rramsim.chips.surface import EngineReads, ReadSurface, decide
 from rramsim.counting import ErrorStatistics

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.chips.mapping import ArrayShape
+from rramsim.chips.contents import ArrayShape
 from rramsim.circuits import SenseCircuit
 from rramsim.devices import DeviceStatistics, Retention
 from rramsim.exceptions import InputError

@@ -18,7 +18,25 @@ from rramsim.extras import missing_package
 from rramsim.files import cannot_write, is_full
 from rramsim.version import __version__
 
-__all__ = ["COMMANDS", "app", "main"]
+__all__ = ["BIBTEX", "COMMANDS", "app", "main"]
+
+BIBTEX = """@software{{rramsim,
+  title   = {{rramsim: from a transistor netlist to a trained network}},
+  author  = {{{{The rramsim authors}}}},
+  version = {{{version}}},
+  license = {{GPL-3.0-or-later}}
+}}
+
+@inproceedings{{laborieux2020,
+  title  = {{Low Power In-Memory Implementation of Ternary Neural Networks with Resistive RAM-Based
+            Synapse}},
+  author = {{Laborieux, Axel and Bocquet, Marc and Hirtzlin, Tifenn and Klein, Jacques-Olivier and
+            Herrera Diez, Liza and Nowak, Etienne and Vianello, Elisa and Portal, Jean-Michel and
+            Querlioz, Damien}},
+  year   = {{2020}},
+  url    = {{https://arxiv.org/abs/2005.01973}}
+}}"""
+
 
 COMMANDS = {
     "An experiment": {
@@ -94,7 +112,7 @@ def _version(wanted: bool) -> None:
 
 def _cite(wanted: bool) -> None:
     if wanted:
-        from rramsim.cli.cite import BIBTEX
+        from rramsim.cli.app import BIBTEX
 
         typer.echo(BIBTEX.format(version=__version__))
         raise typer.Exit

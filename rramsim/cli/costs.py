@@ -39,8 +39,7 @@ def gates(
     from importlib.metadata import version
 
     from rramsim.cli.progress import progress_bar
-    from rramsim.costs.gate_simulation import GATES, simulate_gate
-    from rramsim.costs.gates import write_gates
+    from rramsim.costs.gates import GATES, simulate_gate, write_gates
     from rramsim.engines import ngspice_version
     from rramsim.files import check_writable
     from rramsim.processes import load_process

@@ -6,9 +6,15 @@ from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from rramsim.costs.breakdown import COST_COLUMNS, cost_row, with_places
-    from rramsim.costs.front import FrontPlace, front_places, pareto_front
     from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
-    from rramsim.costs.inference import DATA_FLOWS, DataFlow, Energy, inference_energy
+    from rramsim.costs.inference import (
+        DATA_FLOWS,
+        DataFlow,
+        Energy,
+        SenseEnergy,
+        inference_energy,
+        sense_energy_at,
+    )
     from rramsim.costs.losses import AccuracyLoss, MeanAccuracy, accuracy_loss, mean_accuracy
     from rramsim.costs.points import (
         TestedNetwork,
@@ -18,8 +24,15 @@ if TYPE_CHECKING:
         tradeoff_row,
         tradeoff_tables,
     )
-    from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
-    from rramsim.costs.supply import Design, SupplyAnswer, SupplyTarget, lowest_supply
+    from rramsim.costs.supply import (
+        Design,
+        FrontPlace,
+        SupplyAnswer,
+        SupplyTarget,
+        front_places,
+        lowest_supply,
+        pareto_front,
+    )
 else:
     __getattr__ = names_on_demand(__name__)
 

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from rramsim.circuits import SenseCircuit
-from rramsim.costs.front import front_places
 from rramsim.costs.gates import GateTable
 from rramsim.costs.inference import (
     DataFlow,
+    SenseEnergy,
     inference_energy,
     inference_latency_s,
     programming_energy_j,
@@ -30,8 +30,8 @@ from rramsim.costs.inference import (
     senses_per_weight,
 )
 from rramsim.costs.logic import buffer_energy_j, logic_energy, sram_bit_j
-from rramsim.costs.sense_energy import SenseEnergy
 from rramsim.costs.sense_parts import network_area_m2
+from rramsim.costs.supply import front_places
 
 if TYPE_CHECKING:
     from rramsim.networks import LayerCensus

@@ -12,15 +12,22 @@ Programming: energies are simulated with the filament model and the 5 V access t
 of 1 us without verify; the commands that made them stand beside them and a test repeats them.
 Verifying takes several pulses: 'rramsim devices program --low ... --high ...' gives the energy of a
 ladder.
+
+A sense's energy, by what was written, is that of the transients that gave the errors.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from rramsim.circuits import Column
-from rramsim.costs.sense_energy import SenseEnergy
+import numpy as np
+import xarray as xr
+
+from rramsim.circuits import Column, SenseConditions
+from rramsim.counting.dataset import point
+from rramsim.devices import WRITTEN
+from rramsim.exceptions import InputError
 
 if TYPE_CHECKING:
     from rramsim.networks import LayerCensus
@@ -33,14 +40,56 @@ __all__ = [
     "SKIPPING",
     "DataFlow",
     "Energy",
+    "SenseEnergy",
     "inference_energy",
     "inference_latency_s",
     "programming_energy_j",
     "sense_cycles",
+    "sense_energy_at",
     "sense_time_s",
     "senses_by_written",
     "senses_per_weight",
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SenseEnergy:
+    """Mean energy of a full sense cycle and its standard error, in joule, by written value.
+
+    Dictionaries over -1, 0 and +1; `clock_j` and `word_line_j` are the parts of the mean that the
+    drivers of SEN and of the word line give.
+    """
+
+    mean_j: dict[int, float]
+    standard_error_j: dict[int, float]
+    clock_j: dict[int, float] = field(default_factory=lambda: dict.fromkeys(WRITTEN, 0.0))
+    word_line_j: dict[int, float] = field(default_factory=lambda: dict.fromkeys(WRITTEN, 0.0))
+
+    def __post_init__(self) -> None:
+        for written in WRITTEN:
+            value = self.mean_j.get(written, math.nan)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(
+                    f"energy of a sense of written {written} = {value:g} J: must be above 0; "
+                    "were there converged senses?"
+                )
+
+
+def sense_energy_at(dataset: xr.Dataset, conditions: SenseConditions) -> SenseEnergy:
+    """The sense energies of a sweep's dataset under one set of conditions."""
+    at = point(dataset, conditions)
+
+    def by_written(name: str) -> dict[int, float]:
+        return {w: float(at[name].sel(written=w)) for w in WRITTEN}
+
+    errors = {w: 0.0 if np.isnan(e) else e for w, e in by_written("energy_se_j").items()}
+    return SenseEnergy(
+        mean_j=by_written("energy_j"),
+        standard_error_j=errors,
+        clock_j=by_written("clock_energy_j"),
+        word_line_j=by_written("word_line_energy_j"),
+    )
+
 
 DataFlow = Literal["once", "per_row", "per_use", "parallel"]
 """How often a weight is sensed. `once`: once per image, and kept in a register. `per_row`: once for

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.costs.breakdown import cost_row, with_places
 from rramsim.costs.gates import GATES_FILE, GateTable, read_gates
-from rramsim.costs.inference import DATA_FLOWS, inference_energy
+from rramsim.costs.inference import DATA_FLOWS, SenseEnergy, inference_energy, sense_energy_at
 from rramsim.costs.losses import accuracy_loss, mean_accuracy
-from rramsim.costs.sense_energy import SenseEnergy, sense_energy_at
 from rramsim.counting import ErrorStatistics, FoundRate, conditions_of, statistics_at
 from rramsim.processes import Process
 from rramsim.records import TradeoffRow

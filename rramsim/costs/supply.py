@@ -11,20 +11,31 @@ its loss lies within the target; so a loss that is merely unknown never meets on
 A design fails if in one of these environments a lower 95 % bound of its mean loss lies above the
 target. Between the two it is undecided: more draws of read errors decide it. Only simulated
 supplies are answers; nothing is interpolated.
+
+The Pareto front holds the designs that no other one beats in cost and in value.
 """
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from rramsim.costs.losses import AccuracyLoss
 from rramsim.exceptions import InputError
 
-__all__ = ["Design", "SupplyAnswer", "SupplyTarget", "lowest_supply"]
+__all__ = [
+    "Design",
+    "FrontPlace",
+    "SupplyAnswer",
+    "SupplyTarget",
+    "front_places",
+    "lowest_supply",
+    "pareto_front",
+]
 
 _DESIGN = ["network", "trained_with_errors", "vdd_v", "window_s"]
 _NETWORK = _DESIGN[:2]
@@ -228,3 +239,50 @@ def _design(rows: pd.DataFrame, target: SupplyTarget) -> Design:
         adaptation_j=float(worst.get("adaptation_j", 0.0)),
         fails=bool((rows.least > target.max_loss).any()),
     )
+
+
+Floats = NDArray[np.float64]
+
+FrontPlace = Literal["front", "within error", "behind"]
+"""`front`: no design is at once as cheap and as good, and better in one. `within error`: some is,
+but none by more than the 95 % intervals on both axes. `behind`: some is by more than that."""
+
+
+def pareto_front(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
+    """Which designs no other one beats: True, shape (designs,); equal ones are all on the front.
+
+    Raises `InputError` for numbers that are not finite, or not as many of both.
+
+    >>> pareto_front(np.array([1.0, 2.0, 3.0, 2.0]), np.array([0.5, 0.7, 0.6, 0.6])).tolist()
+    [True, True, False, False]
+    """
+    cost, value = np.asarray(cost, dtype=float), np.asarray(value, dtype=float)
+    if cost.shape != value.shape or cost.ndim != 1:
+        raise InputError(f"a front needs as many costs, {cost.shape}, as values, {value.shape}")
+    if not (np.isfinite(cost).all() and np.isfinite(value).all()):
+        raise InputError("a front needs finite costs and values")
+    no_worse = (cost[None] <= cost[:, None]) & (value[None] >= value[:, None])
+    better = (cost[None] < cost[:, None]) | (value[None] > value[:, None])
+    return np.asarray(~(no_worse & better).any(axis=1), dtype=bool)
+
+
+def front_places(
+    *, cost: Floats, cost_low: Floats, cost_high: Floats,
+    value: Floats, value_low: Floats, value_high: Floats,
+) -> list[FrontPlace]:  # fmt: skip
+    """Where each design stands, its intervals counted; see `FrontPlace`.
+
+    >>> at = np.array([1.0, 1.1])
+    >>> front_places(
+    ...     cost=at, cost_low=at - 0.01, cost_high=at + 0.01,
+    ...     value=np.array([0.7, 0.69]), value_low=np.array([0.68, 0.67]),
+    ...     value_high=np.array([0.72, 0.71]),
+    ... )
+    ['front', 'within error']
+    """
+    on_front = pareto_front(cost, value)
+    places: list[FrontPlace] = []
+    for index, best in enumerate(on_front):
+        clearly = (cost_high < cost_low[index]) & (value_low > value_high[index])
+        places.append("front" if best else "behind" if clearly.any() else "within error")
+    return places

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
         READ_LABELS,
         ErrorStatistics,
         FoundRate,
-    )
-    from rramsim.counting.tally import (
         SenseTally,
     )
     from rramsim.counting.task import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rramsim.counting.tally import SenseTally
+from rramsim.counting.statistics import SenseTally
 from rramsim.counting.task import CHUNK_SAMPLES, SenseTask
 from rramsim.durable import Failed, Job, RowFile, Runner
 from rramsim.exceptions import InputError, MachineError

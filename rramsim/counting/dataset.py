@@ -10,8 +10,7 @@ import xarray as xr
 
 from rramsim.circuits import SenseConditions
 from rramsim.counting.campaign import FailedTask
-from rramsim.counting.statistics import READ_LABELS, ErrorStatistics
-from rramsim.counting.tally import SenseTally
+from rramsim.counting.statistics import READ_LABELS, ErrorStatistics, SenseTally
 from rramsim.counting.task import CHUNK_SAMPLES, SenseTask, draw_samples
 from rramsim.devices import WRITTEN
 from rramsim.engines import SenseOutcome

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.counting.tally import SenseTally
+from rramsim.counting.statistics import SenseTally
 from rramsim.devices import WRITTEN, ResistanceModel
 from rramsim.durable import Job, Say
 from rramsim.engines import SenseEngine, SenseSamples

@@ -42,17 +42,15 @@ if TYPE_CHECKING:
         PROGRAMMING_DATA,
         programmed_resistances,
     )
-    from rramsim.devices.read_characteristic import (
-        LinearRead,
-        ReadCharacteristic,
-        SinhRead,
-    )
     from rramsim.devices.resistances import (
         DEFAULT_HRS,
         DEFAULT_LRS,
         LRS_WEIGHTS,
         WRITTEN,
+        LinearRead,
+        ReadCharacteristic,
         ResistanceModel,
+        SinhRead,
         lrs_device,
     )
     from rramsim.devices.retention import (

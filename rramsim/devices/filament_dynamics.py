@@ -1,7 +1,7 @@
 """Pulses on many RRAM cells at once: the filament equations solved for each device on its own.
 
 A cell is a device between the bit line and an inner node, and a series element from there to the
-source line: a resistor, or a transistor given as a table (`rramsim.engines.access_transistor`).
+source line: a resistor, or a transistor given as a table (`rramsim.engines.cells`).
 The three states, gap, temperature and the inner node's voltage, are stiff (a SET runs away in
 picoseconds, a pulse lasts a microsecond), so each device has its own adaptive steps of a linearly
 implicit method of order two (Shampine and Reichelt's ode23s, SIAM J. Sci. Comput. 18, 1997). The

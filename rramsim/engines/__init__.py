@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.engines.access_transistor import AccessTransistor, access_transistor_table
     from rramsim.engines.batch import BatchEngine, reads_of, table_limit_v, table_supplies
-    from rramsim.engines.cells import Cells
+    from rramsim.engines.cells import (
+        AccessTransistor,
+        Cells,
+        access_transistor_table,
+        apply_pulse_in_ngspice,
+    )
     from rramsim.engines.certification import Agreement, Limits, agreement, certify
     from rramsim.engines.ngspice import NgspiceEngine
     from rramsim.engines.ngspice_library import ngspice_version
     from rramsim.engines.protocol import SenseEngine, SenseOutcome, SenseSamples, Waveforms
-    from rramsim.engines.rram_cell import apply_pulse_in_ngspice
 else:
     __getattr__ = names_on_demand(__name__)
 

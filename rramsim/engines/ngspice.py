@@ -12,11 +12,11 @@ from rramsim.engines.decision import charge_c, decide, decide_product
 from rramsim.engines.ngspice_library import (
     CircuitError,
     NgspiceSession,
+    explained,
     ngspice_session,
     ngspice_version,
 )
 from rramsim.engines.protocol import Measured, SenseOutcome, SenseSamples, Waveforms
-from rramsim.engines.refusals import explained
 from rramsim.engines.variation import variation_of
 from rramsim.numbers import check_limits, limited
 from rramsim.processes import moved

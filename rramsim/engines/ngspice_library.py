@@ -34,14 +34,17 @@ from cffi import FFI
 from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError, MachineError
+from rramsim.spice import Circuit, ModelCard, Names
 
 __all__ = [
     "INSTALL_HINT",
     "CircuitError",
     "NgspiceSession",
     "UnknownParameter",
+    "explained",
     "ngspice_session",
     "ngspice_version",
+    "unknown_parameter",
 ]
 
 INSTALL_HINT = (
@@ -300,3 +303,17 @@ def _load() -> _Library:
     return _Library(
         shared=shared, messages=messages, vector=vector, detach=lambda: ffi.dlclose(library)
     )
+
+
+def explained(error: CircuitError, circuit: str, elements: Circuit, names: Names) -> InputError:
+    """The refusal of a deck that was written with `names`."""
+    if isinstance(error, UnknownParameter):
+        for element in elements.elements:
+            if element.card and names.cards[element.name] == error.model:
+                return unknown_parameter(element.card, error.parameter)
+    return InputError(f"{circuit}: {names.translated(str(error))}")
+
+
+def unknown_parameter(card: ModelCard, parameter: str) -> InputError:
+    """A parameter that ngspice's model does not know."""
+    return InputError(f"{card.where}: card {card.bin_name} has no parameter {parameter}")

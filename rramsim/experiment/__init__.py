@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
+    from rramsim.experiment.errors import ToleranceSection
     from rramsim.experiment.experiment import Experiment
     from rramsim.experiment.reading import load_experiment, parse_experiment
     from rramsim.experiment.template import experiment_keys, experiment_template
-    from rramsim.experiment.tolerance import ToleranceSection
 else:
     __getattr__ = names_on_demand(__name__)
 

@@ -10,14 +10,12 @@ from rramsim.chips import ArrayShape, ChipModel
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import DeviceStatistics, Persistence, ResistanceModel, Retention
 from rramsim.exceptions import InputError
-from rramsim.experiment.chips import ChipsSection
 from rramsim.experiment.circuit import ColumnSection, ProcessSection, SenseSection
 from rramsim.experiment.device import DeviceSection
 from rramsim.experiment.equilibrium import EquilibriumSection
-from rramsim.experiment.errors import ErrorsSection
+from rramsim.experiment.errors import ErrorsSection, ToleranceSection
 from rramsim.experiment.ineffective_keys import refuse_ineffective_keys
-from rramsim.experiment.network import NetworkSection, TestSection, TrainingSection
-from rramsim.experiment.tolerance import ToleranceSection
+from rramsim.experiment.network import ChipsSection, NetworkSection, TestSection, TrainingSection
 from rramsim.experiment.values import Section
 from rramsim.processes import Process
 

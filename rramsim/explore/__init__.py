@@ -13,8 +13,9 @@ if TYPE_CHECKING:
         Answer,
         Explorer,
         NominalSense,
+        Subject,
+        load_subject,
     )
-    from rramsim.explore.loading import Subject, load_subject
 else:
     __getattr__ = names_on_demand(__name__)
 

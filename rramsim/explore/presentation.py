@@ -9,8 +9,7 @@ from rramsim.counting import SenseTally
 from rramsim.devices import WRITTEN
 from rramsim.experiment import Experiment
 from rramsim.explore.controls import Controls, Setting
-from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Answer
-from rramsim.explore.loading import Subject
+from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Answer, Subject
 from rramsim.figures import report as parts
 from rramsim.figures.chart import Table
 from rramsim.figures.numbers import (

@@ -21,8 +21,7 @@ from starlette.routing import Route
 from rramsim.circuits import SenseConditions
 from rramsim.exceptions import InputError, MachineError
 from rramsim.explore.controls import Setting
-from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES
-from rramsim.explore.loading import Subject
+from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Subject
 from rramsim.explore.presentation import answer_html, frame_html, rates_html
 from rramsim.figures.report import explorer_assets
 

@@ -15,8 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from rramsim.figures.chart import COLOURS, Bars, Cells, Chart, Panel, Point, Rule, Series
-from rramsim.figures.labels import Box, point_labels, wrapped
-from rramsim.figures.scales import panel_scales, thinned
+from rramsim.figures.scales import Box, panel_scales, point_labels, thinned, wrapped
 from rramsim.files import atomic_path
 
 __all__ = [

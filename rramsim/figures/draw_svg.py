@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from rramsim.figures.chart import Bars, Cells, Chart, Panel, Point, Rule, Series
-from rramsim.figures.labels import Box, point_labels, wrapped
-from rramsim.figures.scales import panel_scales, thinned
+from rramsim.figures.scales import Box, panel_scales, point_labels, thinned, wrapped
 
 __all__ = ["Element", "add", "path_data", "root", "svg_figure", "text", "to_string"]
 

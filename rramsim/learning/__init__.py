@@ -7,10 +7,16 @@ from rramsim.lazy import names_on_demand
 if TYPE_CHECKING:
     from rramsim.learning.adaptation import adapted, fine_tune, recalibrate, recalibrated
     from rramsim.learning.checkpoints import load_network, save_network
+    from rramsim.learning.cifar_official import CIFAR10_URL, download_cifar10
     from rramsim.learning.data_sets import DATA_SETS, load_images
-    from rramsim.learning.download import CIFAR10_URL, download_cifar10
-    from rramsim.learning.ensembles import EnsembleAccuracy, ensemble_accuracy
-    from rramsim.learning.evaluation import Accuracy, accuracy, classified_right, right_with_errors
+    from rramsim.learning.evaluation import (
+        Accuracy,
+        EnsembleAccuracy,
+        accuracy,
+        classified_right,
+        ensemble_accuracy,
+        right_with_errors,
+    )
     from rramsim.learning.image_data import ImageData
     from rramsim.learning.progress import EpochMetrics, bfloat16_remark, has_bfloat16
     from rramsim.learning.published import images_of

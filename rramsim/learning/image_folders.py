@@ -10,9 +10,8 @@ from PIL import Image, UnidentifiedImageError
 
 from rramsim.exceptions import InputError
 from rramsim.learning.archives import archive_members, check_member_name
-from rramsim.learning.array_cache import cached_arrays
 from rramsim.learning.cifar_official import CIFAR10_CLASSES, file_digest
-from rramsim.learning.image_data import ImageData
+from rramsim.learning.image_data import ImageData, cached_arrays
 
 __all__ = ["archive_name", "load_image_archive", "load_image_folder"]
 

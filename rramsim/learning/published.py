@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError
 from rramsim.learning.archives import archive_members
+from rramsim.learning.cifar_official import read_batch
 from rramsim.learning.image_data import ImageData
-from rramsim.learning.safe_pickle import read_batch
 
 __all__ = ["images_of", "load_cifar100", "load_idx", "load_imagenet32", "load_npz"]
 

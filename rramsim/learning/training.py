@@ -1,4 +1,8 @@
-"""Training by back-propagation with straight-through gradients, resumable to the same bits."""
+"""Training by back-propagation with straight-through gradients, resumable to the same bits.
+
+On a GPU a step is recorded once as a graph and replayed: at width 16 it is some two hundred short
+kernels, and launching them one by one takes longer than running them.
+"""
 
 import math
 import time
@@ -17,7 +21,6 @@ from rramsim.exceptions import InputError
 from rramsim.learning.augmentation import BatchSource
 from rramsim.learning.checkpoints import load_state
 from rramsim.learning.evaluation import Accuracy, accuracy
-from rramsim.learning.graphed import GraphedStep, Step
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.progress import (
     EpochMetrics,
@@ -35,11 +38,89 @@ from rramsim.networks import (
     NetworkSpec,
     Standardise,
     WeightErrors,
+    quantised_layers,
     set_weight_errors,
 )
 from rramsim.networks.threads import within_thread_limit
 
-__all__ = ["EpochMetrics", "TrainingResult", "finished", "train", "training_step"]
+__all__ = [
+    "EpochMetrics",
+    "GraphedStep",
+    "Step",
+    "TrainingResult",
+    "finished",
+    "train",
+    "training_step",
+]
+
+_WARM_UP = 3
+"""Steps taken before the recording, so that every library has chosen its algorithms."""
+
+
+@contextmanager
+def _fastest_algorithms() -> Iterator[None]:
+    """Let cuDNN time its algorithms for each new size, and keep to the fastest."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class GraphedStep:
+    """Takes the steps of one training, by the graph where the batch has the recorded size.
+
+    `step` takes (images, labels), both on the device, and returns tensors; it must not wait for
+    the device. Weights, the optimiser's state and the errors' generators stay where they are, so
+    replayed steps and plain ones may follow each other; the learning rate must be a tensor.
+    """
+
+    def __init__(self, step: Step, network: nn.Module) -> None:
+        self._step = step
+        self._network = network
+        self._taken = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._inputs: tuple[Tensor, Tensor] | None = None
+        self._outputs: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one step; return what `step` returns, as tensors of their own."""
+        if self._inputs is not None and images.shape != self._inputs[0].shape:
+            return self._step(images, labels)  # the short last batch of an epoch
+        if self._taken < _WARM_UP:
+            self._taken += 1
+            return self._beside(images, labels)
+        if self._graph is None:
+            self._record(images, labels)
+        assert self._graph is not None and self._inputs is not None and self._outputs is not None
+        self._inputs[0].copy_(images)
+        self._inputs[1].copy_(labels)
+        self._graph.replay()
+        return self._outputs[0].clone(), self._outputs[1].clone()
+
+    def _beside(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Take a plain step on a stream of its own, as a recording demands of those before it."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream), _fastest_algorithms():
+            result = self._step(images, labels)
+        torch.cuda.current_stream().wait_stream(stream)
+        return result
+
+    def _record(self, images: Tensor, labels: Tensor) -> None:
+        graph = torch.cuda.CUDAGraph()
+        for layer in quantised_layers(self._network).values():
+            if layer.draws_errors:
+                graph.register_generator_state(layer.error_generator())
+        self._inputs = (images.clone(), labels.clone())
+        with torch.cuda.graph(graph), _fastest_algorithms():
+            self._outputs = self._step(*self._inputs)
+        self._graph = graph
+
 
 _FORMAT = "rramsim training 1"
 _CHECK_EVERY = 50

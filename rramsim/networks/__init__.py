@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         Architecture,
         NetworkSpec,
         Recipe,
+        ResidualConv,
         Standardise,
     )
     from rramsim.networks.census import REAL_BITS, LayerCensus, layer_census
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
         straight_through,
     )
     from rramsim.networks.reading import WeightReader
-    from rramsim.networks.residual import ResidualConv
     from rramsim.networks.weight_errors import (
         BinaryFlips,
         ScalarErrors,

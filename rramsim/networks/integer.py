@@ -29,15 +29,17 @@ from rramsim.exceptions import InputError
 from rramsim.networks.architectures import Standardise
 from rramsim.networks.bit_kernels import (
     LANES,
+    PackedWeights,
     dot_products,
     fixed_point_convolution,
     flatten_pixels,
     gather_patches,
+    pack_bits,
+    pack_weights,
     remove_padding,
     threshold_and_pack,
 )
 from rramsim.networks.layers import QuantConv2d, QuantLinear
-from rramsim.networks.packing import PackedWeights, pack_bits, pack_weights
 from rramsim.networks.quantisers import quantise_activation
 from rramsim.networks.reading import reader_of
 from rramsim.networks.thresholds import ActivationThresholds, activation_thresholds

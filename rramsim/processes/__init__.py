@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.processes.cards import read_cards, read_library
     from rramsim.processes.pdk import PDKS, SETS
     from rramsim.processes.process import (
         MismatchCoefficient,
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
         load_process_folder,
         process_from_cards,
         process_from_pdk,
+        read_cards,
+        read_library,
     )
     from rramsim.processes.variation import Direction, Move, moved
 else:

@@ -9,9 +9,8 @@ and word (docs/netlists.md).
 from rramsim.spice.elaboration import Circuit, Element, Library, elaborate
 from rramsim.spice.lines import Where, decoded, logical_lines, read_text
 from rramsim.spice.measures import Measure, measure
-from rramsim.spice.models import ModelCard
 from rramsim.spice.parser import Body, Deck, Subcircuit, canonical, merged, parse_deck, read_deck
-from rramsim.spice.scope import Scope
+from rramsim.spice.scope import ModelCard, Scope
 from rramsim.spice.writer import Names, circuit_lines
 
 __all__ = [

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 from rramsim.exceptions import InputError
 from rramsim.spice.lines import Where
-from rramsim.spice.models import ModelCard
 from rramsim.spice.parser import MOS_PARAMETERS, Body, Statement, Subcircuit, Text
-from rramsim.spice.scope import Scope, is_number, names_in
+from rramsim.spice.scope import ModelCard, Scope, is_number, names_in
 
 __all__ = ["Circuit", "Element", "Library", "elaborate"]
 

@@ -5,12 +5,11 @@ are made from it.
 """
 
 from rramsim.exceptions import InputError
-from rramsim.stages.ber_map import MAP
 from rramsim.stages.boundary import ZERO
 from rramsim.stages.chips import VIRTUAL_CHIPS
-from rramsim.stages.data import choose_data
 from rramsim.stages.errors import ERROR_STATISTICS
-from rramsim.stages.folder import RunFolder
+from rramsim.stages.folder import RunFolder, choose_data
+from rramsim.stages.rates import MAP
 from rramsim.stages.report import REPORT, WrittenReport, write_report
 from rramsim.stages.running import chosen_stages, run_stages
 from rramsim.stages.shares import SOURCES

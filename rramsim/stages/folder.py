@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
 
+from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
 from rramsim.files import output_folder
 from rramsim.records import ProvenanceRecord, Record
@@ -13,8 +14,9 @@ from rramsim.stages.result_files import Document
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
+    from rramsim.learning import ImageData
 
-__all__ = ["EXPERIMENT", "PROVENANCE", "RunFolder"]
+__all__ = ["EXPERIMENT", "PROVENANCE", "RunFolder", "choose_data"]
 
 
 class _Values(Record):
@@ -71,3 +73,21 @@ class RunFolder:
         values.pop("schema", None)
         folder = Path(str(values.pop("folder", ".")))
         return parse_experiment(values, folder=folder, where=str(EXPERIMENT.path(self)))
+
+
+def choose_data(name: str, *, path: Path | None) -> "ImageData":
+    """Load the data set of an experiment.
+
+    "auto" is what lies at `path` if it is given, else scikit-learn's digits; "cifar10" without a
+    path is downloaded from its official address into the user's cache. Raises `InputError` if the
+    set is damaged or not there.
+    """
+    from rramsim.learning import download_cifar10, load_images
+
+    if name == "auto":
+        name = "digits" if path is None else "images"
+    if name == "digits":
+        return load_images("digits")
+    if path is None and name == "cifar10":
+        path = download_cifar10(cache_folder())
+    return load_images(name, path=path)

@@ -1,7 +1,7 @@
 """The error rates of an experiment, asked of the one authority (`rramsim.rare.rate`).
 
 A rate is a row, kept as soon as it is known; the map and the trade-off ask in the same way, so that
-the same question has the same answer.
+the same question has the same answer. The map holds the whole grid.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,10 @@ from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.identity import identity
 from rramsim.records import Conditions, Known, Possible
+from rramsim.stages.folder import RunFolder
+from rramsim.stages.reading import Results
 from rramsim.stages.result_files import Rows, Table
-from rramsim.stages.stage import Work
+from rramsim.stages.stage import Stage, Work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,13 +27,27 @@ if TYPE_CHECKING:
     from rramsim.counting import FoundRate
     from rramsim.devices import ResistanceModel
     from rramsim.durable import Say
+    from rramsim.experiment import Experiment
+    from rramsim.figures import Chart
     from rramsim.figures.chart import Table as Texts
+    from rramsim.figures.report import Section
     from rramsim.rare import FailureRate, SenseFailure
 
 __all__ = [
-    "ERROR_TYPES", "FOUND", "RARE", "RateCell", "RateRow", "failure_of", "found_rates",
-    "rate_cells", "rate_table", "rate_text", "solved_cells",
-]  # fmt: skip
+    "ERROR_TYPES",
+    "FOUND",
+    "MAP",
+    "RARE",
+    "RATES",
+    "RateCell",
+    "RateRow",
+    "failure_of",
+    "found_rates",
+    "rate_cells",
+    "rate_table",
+    "rate_text",
+    "solved_cells",
+]
 
 ERROR_TYPES = ("type 1", "type 2", "type 3")
 
@@ -259,3 +275,73 @@ def _row(cell: RateCell) -> dict[str, Any]:
         },
         "settled": answer.is_settled,
     }  # fmt: skip
+
+
+ROWS = Rows(name="ber_map.jsonl", schema="rramsim rates 1", holds="rates, a line each")
+RATES = Table(
+    name="ber_map.csv", schema="rramsim rates 1", record=RateRow,
+    holds="every error rate over the grid, rare ones included",
+)  # fmt: skip
+
+
+def _lacks(experiment: "Experiment") -> str:
+    if experiment.errors.engine == "batch":
+        return ""
+    return (
+        f"[errors] engine = {experiment.errors.engine!r}: a map takes some hundred thousand "
+        'senses; it needs engine = "batch"'
+    )
+
+
+def _run(work: Work) -> None:
+    """Find all three rates at every point of [sense] into `ber_map.csv` and a figure."""
+    cells = rate_cells(work.experiment, work.experiment.make_conditions())
+    RATES.write(work.folder, solved_cells(work, cells, ROWS.path(work.folder)))
+
+
+def _summary(folder: RunFolder) -> list[str]:
+    rows = RATES.need(folder)
+    refused = sum(row.status == "refused" for row in rows)
+    unsettled = [row for row in rows if not row.settled]
+    lines = [
+        f"{len(rows)} rates: {len(rows) - len(unsettled)} known to 20 % (standard error) or below "
+        f"1e-9, {len(unsettled) - refused} less well, {refused} without an answer"
+    ]
+    return lines + [
+        f"  type {row.type}, {row.vdd_v:g} V, {row.temperature_c:g} °C, {row.corner}: "
+        + rate_text(row)
+        for row in unsettled
+    ]
+
+
+def _draw(folder: RunFolder) -> "dict[str, Chart]":
+    from rramsim.figures import ber_map_figure
+
+    return {"ber_map": ber_map_figure(RATES.frame(folder))}
+
+
+def _sections(results: Results) -> "list[Section]":
+    from rramsim.figures import ber_map_figure
+    from rramsim.figures.report import Section
+
+    rows = results.read(RATES)
+    if rows is None:
+        return []
+    drawn = (ber_map_figure(RATES.frame(results.folder)),)
+    title = "Error rates, rare ones included"
+    return [Section(key="map", title=title, figures=drawn, tables=(rate_table(rows),))]
+
+
+MAP = Stage(
+    name="map",
+    title="Error rates, rare ones included",
+    answers="How often is each weight read wrong where errors are too rare to count?",
+    run=_run,
+    unit="rates",
+    files=(ROWS, RATES),
+    rows=ROWS,
+    lacks=_lacks,
+    draw=_draw,
+    sections=_sections,
+    summary=_summary,
+)

@@ -120,7 +120,7 @@ def run_stages(
 
 def _images_of(experiment: "Experiment") -> "Callable[[], ImageData]":
     def load() -> "ImageData":
-        from rramsim.stages.data import choose_data
+        from rramsim.stages.folder import choose_data
 
         return choose_data(experiment.training.data, path=None)
 

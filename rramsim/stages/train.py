@@ -18,9 +18,9 @@ from rramsim.stages.folder import PROVENANCE, RunFolder
 from rramsim.stages.plans import Plan, TrainedNetwork, network_plans, plans_of
 from rramsim.stages.provenance import present_machine
 from rramsim.stages.reading import Results
-from rramsim.stages.repeat import compared_files
 from rramsim.stages.result_files import Table
 from rramsim.stages.stage import Difference, Redone, Stage, Work
+from rramsim.stages.verify import compared_files
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import rramsim as rs
-from rramsim.chips.surface import EngineReads, mirror_of
-from rramsim.chips.surface_fit import fit_surface, read_decision
+from rramsim.chips.surface import EngineReads, fit_surface, mirror_of, read_decision
 from rramsim.circuits import ReadOut, SenseConditions, sense_circuit
 from rramsim.circuits.symmetry import mirrored_transistors
 from rramsim.costs.sense_parts import amplifier_area_m2, sense_parts, synapse_area_m2

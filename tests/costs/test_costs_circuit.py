@@ -5,8 +5,14 @@ import itertools
 import pytest
 
 from rramsim.circuits import SenseConditions
-from rramsim.costs.gate_simulation import GATES, simulate_gate, state_walk
-from rramsim.costs.gates import GATES_FILE, read_gates, write_gates
+from rramsim.costs.gates import (
+    GATES,
+    GATES_FILE,
+    read_gates,
+    simulate_gate,
+    state_walk,
+    write_gates,
+)
 from rramsim.costs.sense_parts import sense_parts
 from rramsim.engines import NgspiceEngine, SenseSamples
 from rramsim.exceptions import InputError

@@ -16,7 +16,7 @@ from rramsim.counting import (
     sense_dataset,
     statistics_at,
 )
-from rramsim.counting.tally import SenseTally
+from rramsim.counting.statistics import SenseTally
 from rramsim.counting.task import draw_samples
 from rramsim.devices import LogNormal, ResistanceModel
 from rramsim.engines import NgspiceEngine

@@ -19,7 +19,7 @@ from blocks import BLOCKS, PAGES, ROOT, Block, blocks_of
 
 from rramsim.cli.app import app
 from rramsim.experiment import load_experiment
-from rramsim.processes.cards import read_cards
+from rramsim.processes.process import read_cards
 from rramsim.spice import read_deck
 
 PROGRAM = typer.main.get_command(app)

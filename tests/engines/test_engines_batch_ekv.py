@@ -12,13 +12,12 @@ import pytest
 
 from rramsim.circuits import SenseConditions
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples
+from rramsim.engines.batch.charges import JUNCTION_GRID
 from rramsim.engines.batch.engine import outcome_of
 from rramsim.engines.batch.extraction import grids
-from rramsim.engines.batch.junctions import JUNCTION_GRID
 from rramsim.engines.batch.mismatch import z_grid
 from rramsim.engines.batch.problem import Solver, make_problem
-from rramsim.engines.batch.splines import coefficients
-from rramsim.engines.batch.tables import DeviceTable
+from rramsim.engines.batch.tables import DeviceTable, coefficients
 
 VT, SLOPE = 0.02585, 1.5
 THRESHOLD_V = {"nmos": 0.75, "pmos": 0.8}

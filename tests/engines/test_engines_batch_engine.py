@@ -9,7 +9,7 @@ from batch_samples import random_samples
 from rramsim.circuits import SenseConditions
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples, agreement, reads_of
 from rramsim.engines.batch.problem import Solver, make_problem
-from rramsim.engines.batch.splines import evaluate
+from rramsim.engines.batch.tables import evaluate
 
 ARRAYS = ("read", "resolve_time_s", "margin_v", "energy_j", "clock_energy_j", "word_line_energy_j")
 

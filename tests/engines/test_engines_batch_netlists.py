@@ -7,8 +7,7 @@ import pytest
 
 from rramsim.circuits import SenseConditions, sense_circuit
 from rramsim.engines import BatchEngine, SenseSamples
-from rramsim.engines.batch.elements import flat_circuit, pulse_of
-from rramsim.engines.batch.topology import build_topology
+from rramsim.engines.batch.elements import build_topology, flat_circuit, pulse_of
 from rramsim.exceptions import InputError
 from rramsim.processes.process import netlists_folder
 from rramsim.spice import Body, Library, Scope, elaborate, parse_deck

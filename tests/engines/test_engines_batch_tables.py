@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 
 from rramsim.circuits import SenseConditions
-from rramsim.engines.batch.charges import ramp
-from rramsim.engines.batch.extraction import extract
-from rramsim.engines.batch.junctions import JUNCTION_GRID
-from rramsim.engines.batch.library import device_table, make_table
+from rramsim.engines.batch.charges import JUNCTION_GRID, ramp
+from rramsim.engines.batch.extraction import device_table, extract, make_table
 from rramsim.engines.batch.placing import card_text, instance_text
 from rramsim.engines.batch.problem import transistor_kind
-from rramsim.engines.batch.splines import coefficients, evaluate
-from rramsim.engines.batch.tables import load_table, save_table
+from rramsim.engines.batch.tables import coefficients, evaluate, load_table, save_table
 from rramsim.engines.ngspice_library import ngspice_session
 from rramsim.processes import moved
 

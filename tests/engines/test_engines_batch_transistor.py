@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from numba import njit
 
-from rramsim.engines.batch.junctions import JUNCTION_GRID
+from rramsim.engines.batch.charges import JUNCTION_GRID
 from rramsim.engines.batch.layout import Frame, Layout, Move, scratch
-from rramsim.engines.batch.splines import evaluate
-from rramsim.engines.batch.tables import DeviceTable
+from rramsim.engines.batch.tables import DeviceTable, evaluate
 from rramsim.engines.batch.transistor import (
     free_inner,
     free_outer,

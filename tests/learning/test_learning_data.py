@@ -15,7 +15,6 @@ from sklearn.datasets import load_digits
 from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
 from rramsim.learning import ImageData, cifar_official, load_images
-from rramsim.learning.array_cache import cached_arrays
 from rramsim.learning.cifar_official import (
     ARCHIVE_NAME,
     CIFAR10_CLASSES,
@@ -23,9 +22,10 @@ from rramsim.learning.cifar_official import (
     file_digest,
     load_official_archive,
     load_official_folder,
+    read_batch,
 )
+from rramsim.learning.image_data import cached_arrays
 from rramsim.learning.image_folders import load_image_archive
-from rramsim.learning.safe_pickle import read_batch
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5")
 

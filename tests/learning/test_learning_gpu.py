@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rramsim.learning import TrainingSettings, load_images, train, training_step
-from rramsim.learning.graphed import GraphedStep
+from rramsim.learning.training import GraphedStep
 from rramsim.networks import NetworkSpec, ScalarErrors, quantised_layers, set_weight_errors
 
 pytestmark = pytest.mark.gpu

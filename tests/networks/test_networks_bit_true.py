@@ -25,8 +25,13 @@ from rramsim.networks import (
     set_weight_errors,
     written_weights,
 )
-from rramsim.networks.bit_kernels import dot_products, gather_patches, remove_padding
-from rramsim.networks.packing import pack_bits, pack_weights
+from rramsim.networks.bit_kernels import (
+    dot_products,
+    gather_patches,
+    pack_bits,
+    pack_weights,
+    remove_padding,
+)
 from rramsim.networks.thresholds import activation_thresholds
 
 PAIRS = list(product(("binary", "ternary"), repeat=2))
@@ -210,7 +215,7 @@ import numpy as np
 from rramsim.networks import bit_vectors
 binding.get_host_cpu_features = real
 from rramsim.networks.bit_kernels import dot_products
-from rramsim.networks.packing import pack_bits, pack_weights
+from rramsim.networks.bit_kernels import pack_bits, pack_weights
 assert bit_vectors.LANES == 16
 rng = np.random.default_rng(0)
 w = rng.choice([-1, 0, 1], (19, 2500)).astype(np.int8)

@@ -15,9 +15,9 @@ from rramsim.circuits import SenseConditions, sense_circuit
 from rramsim.counting import SenseTask, Spread, draw_samples, sense_chunk
 from rramsim.devices import LogNormal, ResistanceModel
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples
-from rramsim.engines.batch.library import device_table
+from rramsim.engines.batch.extraction import device_table
 from rramsim.engines.batch.problem import transistor_kind
-from rramsim.engines.batch.splines import evaluate
+from rramsim.engines.batch.tables import evaluate
 from rramsim.engines.ngspice_library import ngspice_session
 from rramsim.exceptions import InputError
 from rramsim.processes import moved, process_from_pdk

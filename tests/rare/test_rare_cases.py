@@ -15,8 +15,7 @@ from rramsim.experiment import Experiment, load_experiment
 from rramsim.explore import load_subject
 from rramsim.rare import parse_criterion, rate
 from rramsim.stages import RunFolder, Work, run_stages
-from rramsim.stages.ber_map import RATES
-from rramsim.stages.rates import failure_of, found_rates
+from rramsim.stages.rates import RATES, failure_of, found_rates
 
 MEASURED = Path(__file__).parents[2] / "experiments" / "measured_devices.toml"
 WIDE = LogNormal(median_ohm=585e3, sigma_ln=1.0)

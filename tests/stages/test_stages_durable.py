@@ -19,9 +19,9 @@ from rramsim.experiment import Experiment, load_experiment
 from rramsim.files import folder_lock
 from rramsim.learning import load_images
 from rramsim.stages import STAGES, RunFolder, run_stages
-from rramsim.stages.repeat import compared_files
 from rramsim.stages.result_files import Rows
 from rramsim.stages.stage import Work
+from rramsim.stages.verify import compared_files
 
 LONG = ("map", "chips", "tolerance", "tradeoff")
 """Stages of more than a few seconds: the others are tried in every run of the tests."""

@@ -12,8 +12,8 @@ from rramsim.durable import Stopped
 from rramsim.experiment import load_experiment
 from rramsim.learning import load_images
 from rramsim.stages import STAGES, RunFolder, run_stages, verify_folder, write_report
-from rramsim.stages.ber_map import RATES
 from rramsim.stages.boundary import BOUNDARY
+from rramsim.stages.rates import RATES
 from rramsim.stages.tolerance import TOLERANCE, TOLERATED
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -14,7 +14,7 @@ import rramsim.nn as rn
 from rramsim.cli import app as program
 from rramsim.exceptions import InputError
 from rramsim.experiment import load_experiment
-from rramsim.explore.loading import load_subject
+from rramsim.explore.explorer import load_subject
 from rramsim.learning import load_network
 from rramsim.stages import RunFolder, choose_data, run_stages, verify_folder
 from rramsim.stages.chips import CHIPS

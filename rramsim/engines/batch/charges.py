@@ -1,4 +1,4 @@
-"""Charges of a transistor's terminals through ngspice, from a ramp of each terminal.
+"""Charges of a transistor's terminals and currents of its junctions through ngspice, from ramps.
 
 What flows beyond the direct current at the same voltages charges the terminal. That holds
 intrinsic, overlap and junction charge of any model, without reading a card's parameters. ngspice
@@ -8,6 +8,11 @@ charges exactly, whatever the step.
 A diffusion far below the bulk carries so much direct current (1e20 A at -1.5 V, in a card without
 series resistance) that no charge can be told from it. So charges are counted from vds = 0 outwards,
 only where no diffusion conducts, and go on straight over vds where the drain's does.
+
+With drain and source at one voltage no channel current flows, and what each of them takes is its
+junction's. A junction depends on one voltage, so a fine grid costs nothing: 12.5 mV keep the
+spline of an exponential within 0.04 % at -40 degrees. In reverse some pA flow (saturation
+current, ngspice's gmin), which are left with the channel's.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +20,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rramsim.engines.batch.placing import card_text, instance_text, options_text
-from rramsim.engines.batch.tables import Grid, TransistorKind, moved_alone
+from rramsim.engines.batch.placing import card_text, instance_text, options_text, sweep
+from rramsim.engines.batch.tables import Grid, TransistorKind, coefficients, moved_alone
 from rramsim.engines.ngspice_library import CircuitError, NgspiceSession
 from rramsim.exceptions import InputError
 
-__all__ = ["Place", "charges", "ramp", "straighten", "varied_charges"]
+__all__ = [
+    "JUNCTION_GRID",
+    "Place",
+    "charges",
+    "junction_currents",
+    "junction_table",
+    "ramp",
+    "straighten",
+    "varied_charges",
+]
 
 Floats = NDArray[np.float64]
 
@@ -242,3 +256,35 @@ def _line(
     kept = np.isin(np.flatnonzero(ramp), keep)
     spline = CubicSpline(x_v[ramp][kept], charge[:, kept], axis=1)
     return lambda at: np.asarray(spline(np.asarray(at)))
+
+
+JUNCTION_GRID = Grid(start_v=-1.0, step_v=0.0125, points=81)
+"""Voltages of an n-channel transistor's diffusion above the bulk: from full conduction to none."""
+
+
+def junction_table(session: NgspiceSession, kind: TransistorKind) -> Floats:
+    """Cubic coefficients of (drain, source) over `JUNCTION_GRID`; shape (2, points + 2).
+
+    Raises `CircuitError` if ngspice fails.
+    """
+    return coefficients(junction_currents(session, kind, JUNCTION_GRID), (1,), 3)
+
+
+def junction_currents(session: NgspiceSession, kind: TransistorKind, grid: Grid) -> Floats:
+    """Currents into (drain, source) over a grid of their common voltage above the bulk.
+
+    What leaks in reverse is not counted here: it stays with the channel's current.
+    """
+    sign = kind.sign
+    lines = [
+        "junctions",
+        card_text(kind, "device"),
+        instance_text(kind, "1", "d 0 s 0", "device"),
+        f"ed d 0 x 0 {sign}",
+        f"es s 0 x 0 {sign}",
+        "vx x 0 0",
+        options_text(kind),
+        f".dc vx {grid.start_v!r} {float(grid.values_v[-1]) + grid.step_v / 4!r} {grid.step_v!r}",
+    ]
+    found = -sign * np.stack(sweep(session, lines, ["ed", "es"], (grid.points,)))
+    return np.where(grid.values_v < 0, found, 0.0)

@@ -7,8 +7,8 @@ zeros are left out when the code is written. Nothing is specific to one circuit.
 
 from collections import defaultdict
 
+from rramsim.engines.batch.elements import Topology
 from rramsim.engines.batch.layout import GROUP, MODEL, Frame
-from rramsim.engines.batch.topology import Topology
 from rramsim.spice import Element
 
 __all__ = ["system_source"]

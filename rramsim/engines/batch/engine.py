@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.engines.batch.arguments import Drawn, Results
-from rramsim.engines.batch.layout import scratch
+from rramsim.engines.batch.layout import Drawn, Results, scratch
 from rramsim.engines.batch.problem import Problem, Solver, make_problem
 from rramsim.engines.batch.tables import TABLE_VERSION
 from rramsim.engines.protocol import (

@@ -14,15 +14,13 @@ from typing import Any
 
 from rramsim.caches import cache_folder
 from rramsim.engines.batch import (
-    arguments,
     contractions,
     layout,
-    mismatch_moves,
     stepping,
     transistor,
 )
 from rramsim.engines.batch.codegen import system_source
-from rramsim.engines.batch.topology import Topology
+from rramsim.engines.batch.elements import Topology
 from rramsim.files import atomic_path
 
 __all__ = ["Kernel", "load_kernel"]
@@ -36,7 +34,7 @@ import numpy as np
 from numba import njit as _njit
 
 from rramsim.compiled import compiled as njit
-from rramsim.engines.batch.mismatch_moves import mismatch
+from rramsim.engines.batch.transistor import mismatch
 from rramsim.engines.batch.transistor import (
     free_inner, free_outer, free_values, junction, tied_inner, tied_outer, tied_values,
 )
@@ -79,7 +77,7 @@ def load_kernel(topology: Topology, *, q: str, qb: str) -> Kernel:
 def _load(source: str) -> Kernel:
     # numba's cache asks whether this file changed, but not those that it inlines.
     digest = hashlib.sha256(source.encode())
-    for module in (arguments, layout, mismatch_moves, transistor, contractions):
+    for module in (layout, transistor, contractions):
         digest.update(inspect.getsource(module).encode())
     name = f"rramsim_kernel_{digest.hexdigest()[:24]}"
     path = cache_folder() / f"{name}.py"

@@ -1,20 +1,21 @@
-"""Where the compiled code finds what it needs: the arrays of a circuit's transistors, row by row.
+"""What the compiled loop over samples is given: arguments by name, and the arrays of a circuit's
+transistors, row by row.
 
 Everything stands in rows of four numbers, one vector's share of a transistor. Cells and places
-inside them come from x = v * inverse + offset. Two sets of voltages are placed: outer (z, vds,
-vsb, -) of the current's table, then, when mismatch has moved the gate, inner (vgs of the current's
+inside them come from x = v * inverse + offset. Two sets of voltages are placed: outer (z, vds, vsb,
+-) of the current's table, then, when mismatch has moved the gate, inner (vgs of the current's
 table, vgs, vds, vsb of the charges').
 """
 
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.engines.batch.arguments import Scratch
+from rramsim.engines.batch.charges import JUNCTION_GRID
 from rramsim.engines.batch.elements import FlatCircuit
-from rramsim.engines.batch.junctions import JUNCTION_GRID
 from rramsim.engines.batch.tables import DeviceTable
 
 __all__ = [
@@ -25,15 +26,80 @@ __all__ = [
     "OFFSETS",
     "SLOT",
     "Draft",
+    "Drawn",
     "Frame",
     "Layout",
+    "March",
+    "Model",
     "Move",
+    "Results",
+    "Scratch",
     "Stride",
     "make_layout",
     "scratch",
 ]
 
 Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+class March(NamedTuple):
+    """When and how exactly to march: see `stepping.march`."""
+
+    corners: Floats
+    kinks: NDArray[np.bool_]
+    pulses: Floats
+    setup: Floats
+    hold: Floats
+    held: Floats
+    start: Floats
+    weight: Floats
+
+
+class Model(NamedTuple):
+    """The circuit: conductances and capacitances, the transistors' tables, what mismatch moves."""
+
+    conductance: Floats
+    capacitance: Floats
+    tab: NDArray[np.float32]
+    off: Whole
+    frame: Floats
+    strides: Whole
+    body: Floats
+    site_of: Whole
+    powers: Whole
+    power_of: Whole
+    shift: Floats
+    whole: Floats
+
+
+class Drawn(NamedTuple):
+    """The samples: `varied` (samples, 3), the conductances of the synapse's devices and the charge
+    of the noise (C); `deviates` (samples, sites), in standard deviations."""
+
+    varied: Floats
+    deviates: Floats
+
+
+class Results(NamedTuple):
+    """`out` (samples, 6), `marks` (samples, corners, driven nodes), `trace` of one sample."""
+
+    out: Floats
+    marks: Floats
+    trace: Floats
+
+
+class Scratch(NamedTuple):
+    """Arrays of one thread: of the march, a sample's `par` (its shift splines) and `moves`, and
+    what the evaluation writes: `draft`, `found` and `leaks`."""
+
+    work: Floats
+    par: Floats
+    moves: Floats
+    draft: Floats
+    found: Floats
+    leaks: Floats
+
 
 MODEL = (
     *("gr", "cc", "tab", "off", "frame", "strides"),
