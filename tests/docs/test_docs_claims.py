@@ -100,8 +100,8 @@ def equilibrium() -> list[str]:
 def mismatch_sets() -> list[str]:
     rows = stored("mismatch_sets").set_index(["models", "dies", "vdd_v"])
     typical = rows.xs("typical", level="dies")
-    return [f"{100 * rate:.2g} %" for rate in typical.type_1.xs(0.95, level="vdd_v")] + [
-        f"{100 * rate:.2g} %" for rate in typical.type_2.xs(1.0, level="vdd_v")
+    return [f"{100 * rate:.2f} %" for rate in typical.type_1.xs(0.95, level="vdd_v")] + [
+        f"{100 * rate:.2f} %" for rate in typical.type_2.xs(1.0, level="vdd_v")
     ]
 
 

@@ -90,7 +90,7 @@ def test_a_model_that_conserves_no_charge_is_for_ngspice(tmp_path):
     }
     circuit = sense_circuit(process=own_process(tmp_path, textbook))
     assert NgspiceEngine().sense(circuit, AT, ONE).read[0] == 1
-    with pytest.raises(InputError, match=r"charges depend on the way by \d+\.\d % .*use ngspice"):
+    with pytest.raises(InputError, match=r"charges depend on the path by \d+\.\d % .*use ngspice"):
         BatchEngine().sense(circuit, AT, ONE)
 
 
