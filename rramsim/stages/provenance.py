@@ -87,7 +87,9 @@ def write_provenance(
     """
     before = PROVENANCE.read(folder)
     circuit = experiment.make_circuit()
-    command = [os.path.basename(sys.argv[0]), *sys.argv[1:]]  # noqa: PTH119
+    program = os.path.basename(sys.argv[0])  # noqa: PTH119
+    # `python -m rramsim` is the same program.
+    command = ["rramsim" if program == "__main__.py" else program, *sys.argv[1:]]
     commands = [c for c in (before.commands if before else []) if c != command]
     value: dict[str, Any] = {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
