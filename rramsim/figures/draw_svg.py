@@ -81,7 +81,7 @@ def svg_figure(chart: Chart) -> dict[str, str]:
 
 def _drawing(chart: Chart, choice: str, panels: list[Panel]) -> str:
     legend = _legend_lines(chart.legend(panels))
-    left = 14 + max(44.0, *(1.15 * _LETTER * len(n) for p in panels for _, n in p.y.ticks), 0.0)
+    left = 18 + max(44.0, *(1.15 * _LETTER * len(n) for p in panels for _, n in p.y.ticks), 0.0)
     left = min(left, 0.42 * _WIDTH)
     at = 6 + _LINE * len(legend)
     label = f"{chart.title}, {choice}" if choice else chart.title

@@ -110,7 +110,7 @@ def test_what_is_no_weight_is_refused(tmp_path):
         ArrayContents(mapping=contents.mapping, bl=contents.bl, blb=both)
     with pytest.raises(InputError, match="must be -1, 0 or"):
         ArrayContents.of({"a": np.full((1, 1), 2, np.int8)}, array=ARRAY)
-    with pytest.raises(InputError, match="rows = 0: an array has 1 to 4096 rows"):
+    with pytest.raises(InputError, match="rows = 0: must be a whole number between 1 and 4096"):
         ArrayShape(rows=0)
     with pytest.raises(InputError, match="cannot be read"):
         ArrayContents.load(tmp_path / "none.csv")

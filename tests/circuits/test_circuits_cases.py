@@ -312,7 +312,7 @@ WRONG = {
     "no such parameter of a subcircuit": (
         latched("wl=2u", "xl q qb bl blb vdd vss latch wll=2u"), "has no parameter 'wll'; it has wl"),  # noqa: E501
     "no such parameter": (PCSA.replace("w=1u", "w={1u*k}"), "no parameter 'k'"),
-    "a circle": (".param a={b} b={a}\n" + PCSA.replace("w=1u", "w=a"), "no parameter 'a'"),
+    "a circle": (".param a={b} b={a}\n" + PCSA.replace("w=1u", "w=a"), "needs itself"),
     "a size that follows the supply": (PCSA.replace("w=1u", "w={vdd_v*1u}"), "no parameter 'vdd_v'"),  # noqa: E501
     "a division by 0": (PCSA.replace("w=1u", "w={1u/0}"), "no finite value"),
     "a random size": (PCSA.replace("w=1u", "w={agauss(1u,0,1)}"), "draws variation itself"),

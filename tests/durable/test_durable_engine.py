@@ -195,7 +195,7 @@ def test_rows_that_contradict_themselves_or_are_no_rows_are_refused_at_once(tmp_
         (signed('{"key": "k", "value": ' + "[" * 100_000 + "]" * 100_000 + "}"), "recursion"),
         (signed('{"key": "k", "value": ' + "9" * 5000 + "}"), "digits"),
         (signed({"name": "n"}), "no 'key'"),
-        (signed(row) + signed(row | {"value": {"square": 25, "digits": [2, 5]}}), "stands there"),
+        (signed(row) + signed(row | {"value": {"square": 25, "digits": [2, 5]}}), "given twice"),
         (b"[1, 2]\n", "checksum"),
         (b"\0" * 2**23, "checksum"),
     ):
