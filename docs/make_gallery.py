@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 from nbclient import NotebookClient
-from traitlets.config import Config
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -31,12 +30,8 @@ def executed(path: Path) -> Path:
     os.environ["RRAMSIM_QUICK"] = "1"
     notebook = nbformat.read(path, as_version=4)
     with TemporaryDirectory() as folder:
-        NotebookClient(
-            notebook, timeout=600, kernel_name="python3",
-            resources={"metadata": {"path": folder}},
-            # Sockets in the file system: no other user of the machine can listen.
-            config=Config(KernelManager={"transport": "ipc"}),
-        ).execute()  # fmt: skip
+        resources = {"metadata": {"path": folder}}
+        NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
     KEPT.mkdir(parents=True, exist_ok=True)
     for older in KEPT.glob(f"{path.stem}-*.ipynb"):
         older.unlink()
