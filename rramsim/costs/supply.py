@@ -77,7 +77,8 @@ class SupplyTarget:
             "every temperature" if self.temperature_c is None else f"{self.temperature_c:g} °C",
             "every corner" if self.corner is None else self.corner,
         ]
-        return f"a loss of at most {100 * self.max_loss:g} points ({who}; {', '.join(where)})"
+        points = f"{100 * self.max_loss:g} point{'' if self.max_loss == 0.01 else 's'}"
+        return f"a loss of at most {points} ({who}; {', '.join(where)})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -270,7 +270,9 @@ def _hashes(results: Results) -> "list[Table]":
 
 
 def _run(work: Work) -> WrittenReport:
-    return write_report(work.folder, report=lambda doing: work.report(0, 1, doing))
+    written = write_report(work.folder, report=lambda doing: work.report(0, 1, doing))
+    work.report(1, 1, "")
+    return written
 
 
 REPORT = Stage(

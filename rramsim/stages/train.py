@@ -177,8 +177,8 @@ def trained_networks(
         path = folder.networks / f"{plan.name}.pt"
         if not path.is_file():
             raise InputError(
-                f"{path}: {plan.spec.name} is not trained yet on {data.label}; make it with "
-                f"{TRAINING.made_by(folder)}"
+                f"{path}: {plan.spec.name} is not trained yet on {data.label}; name its images "
+                f"with --data, or make it with {TRAINING.made_by(folder)}"
             )
         _, network = load_network(path, expected=plan.spec)
         trained.append(TrainedNetwork(plan=plan, network=network, path=path))
