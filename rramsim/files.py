@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from rramsim.exceptions import InputError, MachineError
 __all__ = [
     "atomic_path",
     "cannot_write",
+    "check_regular",
     "check_writable",
+    "file_digest",
     "folder_lock",
     "is_full",
     "lock",
@@ -113,6 +116,22 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def check_regular(path: Path) -> None:
+    """Raise `InputError` for a device or a pipe, which may never end; absent paths pass."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: is not a regular file")
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """The hexadecimal digest of a file's content; raises `InputError` if it cannot be read."""
+    check_regular(path)
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, algorithm).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def output_folder(path: Path) -> Path:

@@ -11,7 +11,7 @@ import typer
 from rramsim.cli.options import JsonOption, Quantity, check_plot, parse_quantity, print_json, say
 from rramsim.durable.child import in_child
 from rramsim.exceptions import InputError
-from rramsim.files import atomic_path
+from rramsim.files import atomic_path, check_regular
 
 __all__ = ["register", "sense"]
 
@@ -149,6 +149,7 @@ def sense(
 
 def read_shifts(path: Path) -> dict[tuple[str, str], float]:
     """The parameter shifts, in standard deviations, of the first corner of a table of corners."""
+    check_regular(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row["corner"] == "1"]

@@ -122,7 +122,7 @@ class Experiment(Section):
         self, input_shape: tuple[int, int, int], classes: int
     ) -> "tuple[ModuleSpec, ...]":
         """The networks of [network] module, for images of this shape, one for each of weights."""
-        from rramsim.learning.cifar_official import file_digest
+        from rramsim.files import file_digest
         from rramsim.networks import ModuleSpec, module_file
 
         section = self.network
@@ -132,13 +132,10 @@ class Experiment(Section):
         weights = {}
         if section.weights_file is not None:
             path = self.folder / section.weights_file
-            weights = {
-                "weights_file": section.weights_file,
-                "weights_sha256": file_digest(path, "sha256"),
-            }
+            weights = {"weights_file": section.weights_file, "weights_sha256": file_digest(path)}
         return tuple(
             ModuleSpec(
-                module=section.module, code_sha256=file_digest(file, "sha256"), weights=kind,
+                module=section.module, code_sha256=file_digest(file), weights=kind,
                 pixels=section.pixels, input_shape=input_shape, classes=classes,
                 folder=self.folder, **weights,
             )

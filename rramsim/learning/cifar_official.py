@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from rramsim.exceptions import InputError, MachineError
-from rramsim.files import atomic_path, output_folder
+from rramsim.files import atomic_path, file_digest, output_folder
 from rramsim.learning.archives import archive_members
 from rramsim.learning.image_data import ImageData
 
@@ -36,7 +36,6 @@ __all__ = [
     "FOLDER_NAME",
     "content_digest",
     "download_cifar10",
-    "file_digest",
     "load_official_archive",
     "load_official_folder",
     "read_batch",
@@ -195,15 +194,6 @@ _CONTENT_SHA256 = "32e5966899bde482c0ef7d076bf69809b4b1488c806f657a814cfca4646ec
 """`content_digest` of the published set. Taken from lossless copies of its images: their means and
 deviations in each channel are the published ones to all digits."""
 _MAX_BATCH_BYTES = 1 << 26
-
-
-def file_digest(path: Path, algorithm: str) -> str:
-    """Return the hexadecimal digest of a file; `InputError` if it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, algorithm).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def load_official_archive(path: Path, *, md5: str = ARCHIVE_MD5) -> ImageData:

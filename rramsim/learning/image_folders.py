@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rramsim.exceptions import InputError
+from rramsim.files import file_digest
 from rramsim.learning.archives import archive_members, check_member_name
-from rramsim.learning.cifar_official import CIFAR10_CLASSES, file_digest
+from rramsim.learning.cifar_official import CIFAR10_CLASSES
 from rramsim.learning.image_data import ImageData, cached_arrays
 
 __all__ = ["archive_name", "load_image_archive", "load_image_folder"]
@@ -34,7 +35,7 @@ def load_image_archive(path: Path, *, cache: Path | None = None) -> ImageData:
     (image copy)", any other by its file's name. Raises `InputError` of one line for anything that
     is not such an archive.
     """
-    sha256 = file_digest(path, "sha256")
+    sha256 = file_digest(path)
 
     def decode() -> _Arrays:
         return _decoded(archive_members(path, max_member_bytes=_MAX_IMAGE_BYTES), path)

@@ -1,6 +1,5 @@
 """What made a result: versions, seeds, hashes, commands."""
 
-import hashlib
 import os
 import platform
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
+from rramsim.files import file_digest
 from rramsim.records import ProvenanceRecord
 from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
 from rramsim.stages.result_files import ResultFile, Rows, check_schema
@@ -66,7 +66,7 @@ def refuse_changed(folder: RunFolder, files: "Iterable[ResultFile[Any]]") -> Non
     listed = before.files if before else {}
     for file in files:
         path = file.path(folder)
-        if file.name in listed and path.is_file() and listed[file.name] != _sha256(path):
+        if file.name in listed and path.is_file() and listed[file.name] != file_digest(path):
             raise InputError(
                 f"{path}: changed since it was made; make it again with {file.made_by(folder)}"
             )
@@ -128,7 +128,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
     """The SHA-256 of every result file of a folder, by its path from there."""
     left_out = {name for name, file in known_files().items() if not file.result}
     return {
-        path.relative_to(folder).as_posix(): _sha256(path)
+        path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in left_out and not path.name.startswith(".")
     }
@@ -158,7 +158,6 @@ def present_versions() -> dict[str, str]:
 
 def _module(experiment: "Experiment", before: ProvenanceRecord | None) -> dict[str, str]:
     """The user's own Python that was run, and the SHA-256 of its file."""
-    from rramsim.learning.cifar_official import file_digest
     from rramsim.networks import module_file
 
     module = str(experiment.network.module)
@@ -167,11 +166,7 @@ def _module(experiment: "Experiment", before: ProvenanceRecord | None) -> dict[s
         file = module_file(module, experiment.folder)
     except InputError:  # this command had no leave to look for it, and did not run it
         return before.module if before else {"name": module}
-    return {"name": module, "file": file.name, "sha256": file_digest(file, "sha256")}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"name": module, "file": file.name, "sha256": file_digest(file)}
 
 
 def _version(name: str) -> str:

@@ -1,6 +1,5 @@
 """The report: the results of a folder on a page, section by section as the stages have them."""
 
-import hashlib
 import json
 import shlex
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rramsim.exceptions import InputError
-from rramsim.files import atomic_path
+from rramsim.files import atomic_path, file_digest
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.provenance import known_files
 from rramsim.stages.reading import NOMINAL, Results
@@ -256,7 +255,7 @@ def _hashes(results: Results) -> "list[Table]":
         elif not digest:
             state = "not recorded"
         else:
-            same = hashlib.sha256(path.read_bytes()).hexdigest() == digest
+            same = file_digest(path) == digest
             state = "as written" if same else "changed since"
         rows.append((name, known[name].holds if name in known else "", state, digest))
     return [

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 from pydantic import ValidationError
 
 from rramsim.exceptions import InputError
-from rramsim.files import atomic_path
+from rramsim.files import atomic_path, check_regular
 from rramsim.records import MEANINGS, Record
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class ResultFile(Generic[T]):
         Raises `InputError` of one line for a damaged file, or one of a newer rramsim.
         """
         path = self.path(folder)
+        check_regular(path)
         try:
             return self._load(path)
         except FileNotFoundError:

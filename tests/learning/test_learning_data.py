@@ -14,12 +14,12 @@ from sklearn.datasets import load_digits
 
 from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
+from rramsim.files import file_digest
 from rramsim.learning import ImageData, cifar_official, load_images
 from rramsim.learning.cifar_official import (
     ARCHIVE_NAME,
     CIFAR10_CLASSES,
     content_digest,
-    file_digest,
     load_official_archive,
     load_official_folder,
     read_batch,

@@ -147,3 +147,31 @@ def test_no_name_controls_a_terminal(tmp_path, control, there):
     done = sense(tmp_path, name)
     refused_in_one_line(done)
     assert "amp" in done.stderr and control not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+@pytest.mark.parametrize("what", ["verify", "shifts", "weights"])
+def test_what_never_ends_is_not_read(tmp_path, what, kind):
+    name = {"verify": "provenance.json", "shifts": "corners.csv", "weights": "w.npz"}[what]
+    endless = tmp_path / name
+    if kind == "device":
+        endless.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(endless)
+    (tmp_path / "own.spice").write_text(PCSA)
+    (tmp_path / "mine.py").write_text(
+        "import torch\n\n\ndef build(weights='binary'):\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))\n"
+    )
+    (tmp_path / "mine.toml").write_text(
+        "[sense]\nvdd_v = 1.2\n[errors]\nmax_samples = 10\n"
+        '[network]\nmodule = "mine:build"\nweights_file = "w.npz"\n[training]\ndata = "digits"\n'
+    )
+    arguments = {
+        "verify": ("verify", "."),
+        "shifts": ("sense", "--vdd", 1.2, "--r-bl", "10k", "--r-blb", "350k", "--shifts", name),
+        "weights": ("run", "mine.toml", "--out", "out", "--allow-module", "--stage", "train"),
+    }[what]
+    done = rramsim(tmp_path, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.rstrip().endswith(f"{name}: is not a regular file")
