@@ -1,9 +1,10 @@
 """ngspice's shared library through PySpice, with its traps closed.
 
 * One OpenMP thread: its loops over nine transistors cost more than they give (a 13 ms run took up
-  to 7.8 s on a busy machine). OMP_THREAD_LIMIT=1 while the library loads is enough where nobody
-  has loaded OpenMP before; torch has, and ngspice then asks for two threads by itself and leaves
-  that setting to torch. So it is set to one for each run, and set back.
+  to 7.8 s on a busy machine). ngspice asks for two by itself and leaves that setting to PyTorch; so
+  it is told to ask for one, which is set for each run and set back. OMP_THREAD_LIMIT=1 while the
+  library loads will not do: OpenMP reads it once, for the whole process, and a training later in
+  this process then waits forever for a second thread.
 * ngspice writes notes to standard error; PySpice takes them for failures (PySpice issue 399) and
   misses failures written elsewhere. Here a message is judged by what it says.
 * The library is one per process, and so is this session.
@@ -199,12 +200,11 @@ def _library_path() -> str:
 
 
 def _attach(path: str, *, scripts: str) -> _Library:
-    """Load the library with OpenMP off and no start-up script of anybody's.
+    """Load the library with no start-up script of anybody's.
 
     Raises `InputError` if the library is not there.
     """
     wanted: dict[str, str | None] = {
-        "OMP_THREAD_LIMIT": "1",
         "NGSPICE_LIBRARY_PATH": path,
         **{name: None for name in os.environ if name.startswith("SPICE_")},
         "SPICE_SCRIPTS": scripts,
@@ -222,7 +222,6 @@ def _attach(path: str, *, scripts: str) -> _Library:
             ) from error
         raise InputError(f"{INSTALL_HINT} ({error})") from error
     finally:
-        # The limit was for ngspice's OpenMP only; torch, loaded later, shall use every core.
         _set_environment(before)
 
 

@@ -30,12 +30,19 @@ print(before == torch.get_num_threads())
 """
 
 
+LOADED = "from rramsim.engines import ngspice_version\nngspice_version()\n"
+
+
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="PyTorch has one thread anyway")
-def test_a_training_step_ends_where_one_thread_is_allowed():
+@pytest.mark.parametrize(
+    ("before", "environment"), [("", {"OMP_THREAD_LIMIT": "1"}), (LOADED, {})],
+    ids=["one thread is allowed", "ngspice loaded OpenMP"],
+)  # fmt: skip
+def test_a_training_step_ends(before, environment):
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
     done = subprocess.run(
-        [sys.executable, "-c", STEP],
-        env=os.environ | {"OMP_THREAD_LIMIT": "1"},
-        capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", before + STEP],
+        env=inherited | environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True\n"
