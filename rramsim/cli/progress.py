@@ -24,7 +24,7 @@ def notice(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[float, int, str], None]]:
     """A bar with remaining time; yields `update(done, total, note)`.
 
     Where standard error is not a terminal: a line a minute with what is done, the rate and the time
@@ -60,15 +60,15 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, str],
         )
 
 
-def _lines(title: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+def _lines(title: str, unit: str) -> Iterator[Callable[[float, int, str], None]]:
     began = said = time.monotonic()
-    first: int | None = None
-    last = (0, 0, "")
+    first: float | None = None
+    last: tuple[float, int, str] = (0, 0, "")
 
     def say(text: str) -> None:
         console.print(printable(text).rstrip(), soft_wrap=True, markup=False)
 
-    def update(done: int, total: int, note: str) -> None:
+    def update(done: float, total: int, note: str) -> None:
         nonlocal first, last, said
         first = done if first is None else first
         last = (done, total, note)
@@ -79,11 +79,16 @@ def _lines(title: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
         left = (
             f"{rate:.3g} a second, {_time((total - done) / rate)} left" if rate else "no rate yet"
         )
-        say(f"{title}: {done} of {total} {unit}, {left} {note}")
+        say(f"{title}: {_amount(done)} of {total} {unit}, {left} {note}")
 
     yield update
     done, total, note = last
-    say(f"{title}: {done} of {total} {unit} {note}" if total else f"{title}: done")
+    say(f"{title}: {_amount(done)} of {total} {unit} {note}" if total else f"{title}: done")
+
+
+def _amount(done: float) -> str:
+    """A count, or the part of it that is done, with one digit behind the point."""
+    return f"{done:.0f}" if done == int(done) else f"{done:.1f}"
 
 
 def _time(seconds: float) -> str:

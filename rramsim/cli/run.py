@@ -127,7 +127,7 @@ def show_stages(
         return found
 
     @contextmanager
-    def progress(stage: "Stage") -> Iterator[Callable[[int, int, str], None]]:
+    def progress(stage: "Stage") -> Iterator[Callable[[float, int, str], None]]:
         with progress_bar(stage.name, unit=stage.unit) as update:
             yield update
 

@@ -41,7 +41,8 @@ class ThisProcess:
 
     def _said(self, say: Callable[[Job, Any], None], job: Job, value: Any) -> None:
         say(job, value)
-        check_time(self.stop_at_s)
+        if not isinstance(value, float):  # a share of what is under way: it would be lost
+            check_time(self.stop_at_s)
 
 
 @dataclass(frozen=True, kw_only=True)

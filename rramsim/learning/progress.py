@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ __all__ = [
     "Progress",
     "batch_source",
     "bfloat16_remark",
+    "followed",
     "has_bfloat16",
     "read_progress",
     "require_images",
@@ -112,6 +114,21 @@ def batch_source(
         flip=data.flip and augment,
         cutout_pixels=cutout_pixels,
     )
+
+
+_Batch = TypeVar("_Batch")
+_TELL_EVERY = 20
+"""Steps between words about an epoch under way."""
+
+
+def followed(
+    batches: Iterable[_Batch], under_way: Callable[[float], None] | None, *, epoch: int, steps: int
+) -> Iterator[_Batch]:
+    """The batches of an epoch of so many steps; `under_way` is told how many epochs are done."""
+    for index, batch in enumerate(batches):
+        if under_way is not None and index and index % _TELL_EVERY == 0:
+            under_way(epoch - 1 + index / steps)
+        yield batch
 
 
 def run_identity(spec: Any, data: ImageData, settings: Any, errors: WeightErrors | None) -> str:

@@ -26,6 +26,7 @@ from rramsim.learning.progress import (
     EpochMetrics,
     Progress,
     batch_source,
+    followed,
     read_progress,
     require_images,
     run_identity,
@@ -156,6 +157,7 @@ def train(
     errors: WeightErrors | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[EpochMetrics], None] | None = None,
+    under_way: Callable[[float], None] | None = None,
 ) -> TrainingResult:
     """Train a network on `data`, with read errors drawn anew at every forward pass if given.
 
@@ -164,7 +166,7 @@ def train(
     result is the same bit for bit as without the interruption, since every random number of an
     epoch derives from the seed and the epoch. On another number of threads or another processor
     sums are rounded in another order: the last digits differ, and in time the accuracy. `progress`
-    is called after each epoch.
+    is called after each epoch, `under_way` within it with the number of epochs done, as 1.4.
 
     Raises `InputError` if the network does not take these images, if the checkpoint belongs to
     another run, or if the loss stops being finite (nothing is written then).
@@ -204,7 +206,9 @@ def train(
         rows, test = list(found.rows), found.test
     for epoch in range(len(rows) + 1, settings.epochs + 1):
         started = time.perf_counter()
-        loss, share = _epoch(network, optimiser, step, source, settings, errors, epoch, average)
+        loss, share = _epoch(
+            network, optimiser, step, source, settings, errors, epoch, average, under_way
+        )
         with average.used() if average else nullcontext():
             test = accuracy(network, test_images, test_labels)
         row = EpochMetrics(
@@ -356,6 +360,7 @@ def _epoch(
     errors: WeightErrors | None,
     epoch: int,
     average: "_Average | None",
+    under_way: Callable[[float], None] | None,
 ) -> tuple[float, float]:
     """Train for one epoch; return the mean loss and the share of right answers."""
     # Every generator starts anew from (seed, epoch): an epoch is the same resumed or not.
@@ -367,7 +372,9 @@ def _epoch(
     losses: list[Tensor] = []
     right: list[Tensor] = []
     seen = 0
-    for index, (images, labels) in enumerate(source.epoch(settings.batch, generator=generator)):
+    batches = source.epoch(settings.batch, generator=generator)
+    batches = followed(batches, under_way, epoch=epoch, steps=per_epoch)
+    for index, (images, labels) in enumerate(batches):
         rate = settings.learning_rate_at(
             (epoch - 1) * per_epoch + index, settings.epochs * per_epoch
         )

@@ -76,9 +76,12 @@ class Plan:
 
     def train(
         self, data: "ImageData", *, file: Path, checkpoint: Path,
-        report: "Callable[[EpochMetrics], None]",
+        report: "Callable[[EpochMetrics | float], None]",
     ) -> "TrainedNetwork":  # fmt: skip
-        """Train, going on from the checkpoint, and save the network."""
+        """Train, going on from the checkpoint, and save the network.
+
+        `report` is told every finished epoch, and within one how many are done, as 1.4.
+        """
         raise NotImplementedError
 
 
@@ -111,7 +114,7 @@ class NetworkPlan(Plan):
 
     def train(
         self, data: "ImageData", *, file: Path, checkpoint: Path,
-        report: "Callable[[EpochMetrics], None]",
+        report: "Callable[[EpochMetrics | float], None]",
     ) -> TrainedNetwork:  # fmt: skip
         """Train, going on from the checkpoint, and save the network."""
         from rramsim.learning import finished, save_network, train
@@ -123,7 +126,7 @@ class NetworkPlan(Plan):
             return TrainedNetwork(plan=self, network=network, path=file, epochs=(row,))
         result = train(
             self.spec, data, self.settings, errors=self.errors, checkpoint=checkpoint,
-            progress=report,
+            progress=report, under_way=report,
         )  # fmt: skip
         save_network(file, self.spec, result.network)
         return TrainedNetwork(
@@ -152,14 +155,14 @@ class EquilibriumPlan(Plan):
 
     def train(
         self, data: "ImageData", *, file: Path, checkpoint: Path,
-        report: "Callable[[EpochMetrics], None]",
+        report: "Callable[[EpochMetrics | float], None]",
     ) -> TrainedNetwork:  # fmt: skip
         """Train, going on from the checkpoint, and save the network."""
         from rramsim.learning.equilibrium import save_equilibrium, train_equilibrium
 
         result = train_equilibrium(
             self.spec, data, self.settings, errors=self.errors, checkpoint=checkpoint,
-            progress=report,
+            progress=report, under_way=report,
         )  # fmt: skip
         save_equilibrium(file, result.network, result.pixels)
         remark = ""

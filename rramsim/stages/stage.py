@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "Redone", "Stage", "Work"]
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[float, int, str], None]
 """Called with what is done, the total, and a note."""
 
 

@@ -88,11 +88,11 @@ def _run(work: Work) -> None:
         f"{case.trained_with}"
         for case in cases
     }
-    done = dict.fromkeys(named, 0)
+    done = dict.fromkeys(named, 0.0)
     steps = 1 + sum(case.plan.epochs for case in cases)
 
-    def say(plan: Plan, metrics: "EpochMetrics") -> None:
-        done[plan.name] = metrics.epoch
+    def say(plan: Plan, said: "EpochMetrics | float") -> None:
+        done[plan.name] = said if isinstance(said, float) else said.epoch
         work.report(sum(done.values()), steps, named[plan.name])
 
     trained = train_plans(work, [case.plan for case in cases], say=say)

@@ -59,7 +59,7 @@ def train_plan(
     folder: RunFolder,
     data: "ImageData",
     *,
-    report: "Callable[[EpochMetrics], None]" = lambda metrics: None,
+    report: "Callable[[EpochMetrics | float], None]" = lambda said: None,
 ) -> TrainedNetwork:
     """Train a network, going on from its checkpoint, and save it."""
     output_folder(folder.networks)
@@ -95,7 +95,7 @@ class _Trainings:
 
 
 def train_plans(
-    work: Work, plans: Sequence[Plan], *, say: "Callable[[Plan, EpochMetrics], None]"
+    work: Work, plans: Sequence[Plan], *, say: "Callable[[Plan, EpochMetrics | float], None]"
 ) -> tuple[TrainedNetwork, ...]:
     """Train networks, going on from their checkpoints; returns them in the order of the plans.
 
@@ -137,11 +137,17 @@ def _run(work: Work) -> tuple[TrainedNetwork, ...]:
     training = work.experiment.training
     if told := bfloat16_remark(bfloat16=training.bfloat16, device=training.device):
         work.notice(told)
-    total, done = sum(plan.epochs for plan in plans), dict.fromkeys((p.name for p in plans), 0)
+    total, done = sum(plan.epochs for plan in plans), dict.fromkeys((p.name for p in plans), 0.0)
+    notes: dict[str, str] = {}
 
-    def say(plan: Plan, metrics: "EpochMetrics") -> None:
-        done[plan.name] = metrics.epoch
-        note = f"{plan.network_name}: {100 * metrics.test_accuracy:.1f} %"
+    def say(plan: Plan, said: "EpochMetrics | float") -> None:
+        note = notes.get(plan.name, plan.network_name)
+        if isinstance(said, float):
+            done[plan.name] = said
+        else:
+            done[plan.name] = said.epoch
+            note = f"{plan.network_name}: {100 * said.test_accuracy:.1f} %"
+            notes[plan.name] = note
         work.report(sum(done.values()), total, note)
 
     work.report(0, total, "")
@@ -205,7 +211,7 @@ def _again(work: Work, original: RunFolder, share: float, seed: int) -> Redone:
         other = "; ".join(f"{k} {then.get(k)} then, {v} now" for k, v in now.items())
         return Redone(done=0, unchecked=f"trained on another machine: {other}", **named)
 
-    def refuse(_: int, __: int, note: str) -> None:
+    def refuse(_: float, __: int, note: str) -> None:
         if note:
             raise _Stop
 
@@ -222,7 +228,9 @@ def _again(work: Work, original: RunFolder, share: float, seed: int) -> Redone:
     for number, index in enumerate(chosen):
         work.report(number, len(chosen), plans[index].network_name)
 
-        def first(metrics: "EpochMetrics", plan: Plan = plans[index]) -> None:
+        def first(metrics: "EpochMetrics | float", plan: Plan = plans[index]) -> None:
+            if isinstance(metrics, float):
+                return
             row = recorded.get((plan.network_name, plan.trained_with, metrics.epoch))
             for name in ("train_loss", "train_accuracy", "test_accuracy"):
                 there, made = getattr(row, name, None), getattr(metrics, name)

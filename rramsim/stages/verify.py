@@ -411,7 +411,7 @@ def _redone(
                 experiment=experiment,
                 folder=copy,
                 images=lambda: images,  # type: ignore[arg-type, return-value]
-                report=lambda done, total, _: report(stage.name, done, total),
+                report=lambda done, total, _: report(stage.name, int(done), total),
             )
             if stage.again is not None:
                 found = stage.again(work, folder, share, seed)

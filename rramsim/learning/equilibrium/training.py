@@ -32,6 +32,7 @@ from rramsim.learning.progress import (
     EpochMetrics,
     Progress,
     batch_source,
+    followed,
     read_progress,
     require_images,
     run_identity,
@@ -89,14 +90,16 @@ def train_equilibrium(
     errors: WeightErrors | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[EpochMetrics], None] | None = None,
+    under_way: Callable[[float], None] | None = None,
 ) -> EquilibriumResult:
     """Train a network on `data`; with `errors` every batch reads its ternary weights anew.
 
     One read serves all phases of a batch. With `checkpoint` the state after each epoch is written
     there and a run that finds it goes on from it, to the same bits on the CPU. `progress` is called
-    after each epoch. Raises `InputError` if the network does not take these images, if the
-    checkpoint belongs to another run, if the dynamics of a whole batch do not settle, or if a
-    weight stops being finite (nothing is written then).
+    after each epoch, `under_way` within it with the number of epochs done, as 1.4. Raises
+    `InputError` if the network does not take these images, if the checkpoint belongs to another
+    run, if the dynamics of a whole batch do not settle, or if a weight stops being finite (nothing
+    is written then).
     """
     require_images(spec, data)
     if errors is not None and settings.flips is None:
@@ -122,7 +125,7 @@ def train_equilibrium(
         rows, test = list(found.rows), found.test
     for epoch in range(len(rows) + 1, settings.epochs + 1):
         started = time.perf_counter()
-        loss, share, rate = _epoch(weights, source, pixels, settings, epoch, counts)
+        loss, share, rate = _epoch(weights, source, pixels, settings, epoch, counts, under_way)
         generator = torch.Generator(device=device).manual_seed(_seeds(settings, epoch)[2])
         test = equilibrium_accuracy(
             weights.read(),
@@ -206,6 +209,7 @@ def _epoch(
     settings: EquilibriumTraining,
     epoch: int,
     counts: Tensor,
+    under_way: Callable[[float], None] | None,
 ) -> tuple[float, float, float]:
     """Train for one epoch; return the mean loss, the share of right answers, the last rate."""
     # Every generator starts anew from (seed, epoch): an epoch is the same resumed or not.
@@ -218,6 +222,7 @@ def _epoch(
     right: list[Tensor] = []
     seen = 0
     batches = source.epoch(settings.batch, generator=torch.Generator().manual_seed(order))
+    batches = followed(batches, under_way, epoch=epoch, steps=per_epoch)
     share = 1.0
     for step, (images, labels) in enumerate(batches):
         share = settings.descent.rate_at(
