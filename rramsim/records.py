@@ -328,6 +328,7 @@ class ProvenanceRecord(Record):
     remarks: list[str] = []
     data: dict[str, str | int | float | None] = {"label": "none"}
     files: dict[str, str]
+    made_from: dict[str, dict[str, str]] = {}
     schemas: dict[str, str] = {}
 
 

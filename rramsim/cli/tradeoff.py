@@ -105,14 +105,11 @@ def _made(folder: Path, data: Path | None) -> "RunFolder":
     """The folder, with a trade-off that is there and not older than the errors."""
     from rramsim.cli.run import show_stages
     from rramsim.stages import RunFolder, chosen_stages
-    from rramsim.stages.provenance import refuse_changed
-    from rramsim.stages.sweep import SENSE
+    from rramsim.stages.provenance import outdated, refuse_changed
     from rramsim.stages.tradeoff import TRADEOFF
 
     where = RunFolder.existing(folder)
-    path, sense = TRADEOFF.path(where), SENSE.path(where)
-    made = path.is_file() and not (sense.is_file() and sense.stat().st_mtime > path.stat().st_mtime)
-    if not made:
+    if not TRADEOFF.path(where).is_file() or outdated(where, (TRADEOFF,)):
         experiment = where.load_experiment()
         try:
             stages = chosen_stages(experiment, ("tradeoff",), skipped=say)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "file_hashes",
     "known_files",
+    "outdated",
     "present_machine",
     "present_versions",
     "refuse_changed",
@@ -72,18 +73,33 @@ def refuse_changed(folder: RunFolder, files: "Iterable[ResultFile[Any]]") -> Non
             )
 
 
+def outdated(folder: RunFolder, files: "Iterable[ResultFile[Any]]") -> str:
+    """Which of these files was made from a file that has been made anew since, in one line.
+
+    Empty where none was, or nothing is recorded.
+    """
+    found = PROVENANCE.read(folder)
+    for file in files:
+        for name, digest in (found.made_from.get(file.name, {}) if found else {}).items():
+            if found and found.files.get(name, digest) != digest:
+                return f"{file.name} was made from an earlier {name}"
+    return ""
+
+
 def write_provenance(
     folder: RunFolder,
     experiment: "Experiment",
     *,
     made: "Iterable[ResultFile[Any]]" = (),
+    needs: "Iterable[ResultFile[Any]]" = (),
     data: "ImageData | None" = None,
 ) -> None:
     """Write `provenance.json` about the files that the folder holds now.
 
-    Every stage that leaves results does so at its end; `made` are its own. What other stages made
-    stays listed as they left it, so that a change by another hand is not signed here. The commands
-    before it stay listed, and what they said of the images, if this one used none.
+    Every stage that leaves results does so at its end; `made` are its own, made out of `needs`.
+    What other stages made stays listed as they left it, so that a change by another hand is not
+    signed here. The commands before it stay listed, and what they said of the images, if this one
+    used none.
     """
     before = PROVENANCE.read(folder)
     circuit = experiment.make_circuit()
@@ -120,6 +136,10 @@ def write_provenance(
     others = {n for n, f in known.items() if not isinstance(f, Rows) and f not in mine}
     listed = before.files if before else {}
     value["files"] |= {n: listed[n] for n in others & listed.keys() & value["files"].keys()}
+    used = {file.name: value["files"][file.name] for file in needs if file.name in value["files"]}
+    value["made_from"] = (before.made_from if before else {}) | {
+        file.name: used for file in made if used and file.name in value["files"]
+    }
     value["schemas"] = {name: known[name].schema for name in value["files"] if name in known}
     PROVENANCE.write(folder, value)
 

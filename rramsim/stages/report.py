@@ -3,14 +3,14 @@
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path, file_digest
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.provenance import known_files
+from rramsim.stages.provenance import known_files, outdated
 from rramsim.stages.reading import NOMINAL, Results
 from rramsim.stages.result_files import Page
 from rramsim.stages.stage import Stage, Work
@@ -74,6 +74,9 @@ def write_report(
         made = list(stage.sections(results)) if stage.present(folder) else []
         if stage.made and stage.of_run and not made:
             made = [_missing(stage, results)]
+        if made and (told := outdated(folder, stage.made)):
+            note = f"{told}. Make it again with: {results.command(stage)}"
+            made[0] = replace(made[0], notes=(note, *made[0].notes))
         sections += made
     sections += [_run_section(results), *_more(results)]
     page = render_page(

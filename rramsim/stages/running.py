@@ -114,7 +114,7 @@ def run_stages(
                     save_figure(figure, folder.path, name)
             if stage.made:
                 used = loaded() if stage.images else None
-                write_provenance(folder, experiment, made=stage.files, data=used)
+                write_provenance(folder, experiment, made=stage.files, needs=stage.needs, data=used)
     return kept
 
 
