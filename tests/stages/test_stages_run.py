@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from rramsim.experiment import load_experiment
+from rramsim.stages import RunFolder, run_stages
+from rramsim.stages.report import write_report
+
 EXPERIMENT = """
 [device]
 hrs_median_ohm = "200k"
@@ -113,3 +117,18 @@ def test_the_stages_alone_give_the_same_as_the_run(finished):
         assert rramsim("run", folder / "experiment.toml", "--out", out, *named).returncode == 0
     for name in ("errors.json", "tradeoff.csv"):
         assert (out / name).read_bytes() == (folder / "out" / name).read_bytes()
+
+
+def test_what_was_made_from_an_earlier_sweep_is_said_and_made_again(tmp_path):
+    path, folder = tmp_path / "experiment.toml", RunFolder.create(tmp_path / "out")
+    text = EXPERIMENT.partition("[network]")[0].replace("[0.95, 1.1]", "1.1")
+
+    def page(samples, *stages):
+        path.write_text(text.replace("max_samples = 60", f"max_samples = {samples}"))
+        run_stages(load_experiment(path), folder, stages)
+        return write_report(folder).path.read_text(encoding="utf-8")
+
+    old = "errors.json was made from an earlier sense.nc"
+    assert old not in page(10, "sweep", "errors")
+    assert old in page(20, "sweep")
+    assert old not in page(20, "errors")
