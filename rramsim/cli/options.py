@@ -14,6 +14,7 @@ __all__ = [
     "DataOption",
     "FolderArgument",
     "JsonOption",
+    "NetlistOption",
     "OutOption",
     "PlotOption",
     "Quantity",
@@ -38,6 +39,9 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
+]
+NetlistOption = Annotated[
+    Path | None, typer.Option("--netlist", help="A netlist of your own with .subckt pcsa.")
 ]
 PlotOption = Annotated[
     Path | None, typer.Option("--plot", help="Draw into this file (.png, .svg or .pdf).")

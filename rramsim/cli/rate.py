@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rramsim.cli.options import JsonOption, Quantity, parse_quantity, print_json, say
+from rramsim.cli.options import JsonOption, NetlistOption, Quantity, parse_quantity, print_json, say
 
 if TYPE_CHECKING:
     from rramsim.devices import ResistanceModel
@@ -46,6 +46,7 @@ def rate_command(
         Path | None,
         typer.Option(help="An experiment file: its process, device, column and circuit are used."),
     ] = None,
+    netlist: NetlistOption = None,
     lrs: Annotated[Quantity | None, typer.Option(help="Median LRS in ohm.")] = None,
     lrs_sigma: Annotated[
         float | None, typer.Option(help="Standard deviation of ln LRS; log-normal.")
@@ -91,10 +92,13 @@ def rate_command(
 
     if (type_ is None) == (failure is None):
         raise InputError("give one of --type and --failure")
+    if netlist is not None and experiment is not None:
+        raise InputError("--netlist: goes without --experiment, which names its own")
     for path in (corners, deck):
         if path is not None:
             check_writable(path)
-    base = Experiment() if experiment is None else load_experiment(experiment)
+    own = {} if netlist is None else {"sense": {"netlist": str(netlist.absolute())}}
+    base = Experiment.model_validate(own) if experiment is None else load_experiment(experiment)
     asked = failure_of(
         base,
         SenseConditions(

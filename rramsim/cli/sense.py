@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from rramsim.cli.options import JsonOption, Quantity, check_plot, parse_quantity, print_json, say
+from rramsim.cli.options import (
+    JsonOption,
+    NetlistOption,
+    Quantity,
+    check_plot,
+    parse_quantity,
+    print_json,
+    say,
+)
 from rramsim.durable.child import in_child
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path, check_regular
@@ -39,9 +47,7 @@ def sense(
         typer.Option(help="Sense this experiment's circuit, at its first conditions."),
     ] = None,
     engine: Annotated[_Engine, typer.Option(help="What solves the circuit.")] = _Engine.ngspice,
-    netlist: Annotated[
-        Path | None, typer.Option(help="A netlist of your own with .subckt pcsa.")
-    ] = None,
+    netlist: NetlistOption = None,
     shifts: Annotated[
         Path | None,
         typer.Option(
