@@ -44,6 +44,14 @@ class ImageData:
     crop_pixels: int = 0
     flip: bool = False
 
+    def __repr__(self) -> str:
+        """Its name, how many images of which shape, and its classes."""
+        shape = " x ".join(map(str, self.train_images.shape[1:]))
+        return (
+            f"ImageData({self.label!r}: {len(self.train_labels)} training and "
+            f"{len(self.test_labels)} test images of {shape}, {len(self.classes)} classes)"
+        )
+
     def __post_init__(self) -> None:
         for part, images, labels in (
             ("training", self.train_images, self.train_labels),

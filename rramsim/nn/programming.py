@@ -26,6 +26,12 @@ class ProgrammedChip:
         self._model, self.chip, self._points = model, chip, points
         self._surfaces: dict[SenseConditions, ReadSurface | EngineReads] = {}
 
+    def __repr__(self) -> str:
+        """The layers on it, with their weights, and the pulses that wrote them."""
+        layers = {name: value.size for name, value in written_weights(self._model).items()}
+        pulses = f"pulses={self.chip.writes}, failed={self.chip.failed}"
+        return f"ProgrammedChip(weights={layers}, {pulses})"
+
     def read(self, *, vdd_v: float, number: int = 0, age_s: float = 0.0) -> ChipRead:
         """Every weight as the chip reads it at a supply; `number` names the read."""
         conditions = SenseConditions(vdd_v=vdd_v)

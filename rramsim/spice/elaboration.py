@@ -245,9 +245,8 @@ class _Elaboration:
         name = scope.prefix + s.name
         found = scope.models(s.model) or scope.models(device)
         if found is None:
-            raise InputError(
-                f"{s.where}: {name}: no model {s.model!r}; there are {_list(_known(scope))}"
-            )
+            there = [*sorted(self.library.aliases), *_known(scope)]
+            raise InputError(f"{s.where}: {name}: no model {s.model!r}; there are {_list(there)}")
         for key in ("w", "l"):
             if key not in sizes:
                 raise InputError(f"{s.where}: {name}: {key.upper()} is missing")
