@@ -60,6 +60,14 @@ def plot_tradeoff(front: Tradeoff) -> "tuple[Axes, ...]":
     """Energy of an image's weight reads against accuracy, with the front.
 
     An Axes for each data flow and set of temperature and corner.
+
+    >>> import rramsim as rs
+    >>> circuit, data = rs.circuit(), rs.images()
+    >>> counted = rs.sweep(circuit, vdd_v=[1.1, 1.2], samples=20, workers=1)
+    >>> trained = rs.train(data, architecture="mlp", width=16, epochs=1)
+    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100)
+    >>> rs.plot_tradeoff(front)[0].get_ylabel()
+    'test accuracy (%)'
     """
     from rramsim.figures import energy_accuracy_figure
 
@@ -67,14 +75,32 @@ def plot_tradeoff(front: Tradeoff) -> "tuple[Axes, ...]":
 
 
 def plot_loss(front: Tradeoff) -> "tuple[Axes, ...]":
-    """The loss of accuracy to read errors against the supply, with 95 % intervals."""
+    """The loss of accuracy to read errors against the supply, with 95 % intervals.
+
+    >>> import rramsim as rs
+    >>> circuit, data = rs.circuit(), rs.images()
+    >>> counted = rs.sweep(circuit, vdd_v=[1.1, 1.2], samples=20, workers=1)
+    >>> trained = rs.train(data, architecture="mlp", width=16, epochs=1)
+    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100)
+    >>> rs.plot_loss(front)[0].get_xlabel()
+    'supply VDD (V)'
+    """
     from rramsim.figures import loss_figure
 
     return _axes(loss_figure(front.table))
 
 
 def plot_costs(front: Tradeoff, *, flow: str = "per_use") -> "tuple[Axes, ...]":
-    """All that an image costs against accuracy; `flow`: once, per_row, per_use or parallel."""
+    """All that an image costs against accuracy; `flow`: once, per_row, per_use or parallel.
+
+    >>> import rramsim as rs
+    >>> circuit, data = rs.circuit(), rs.images()
+    >>> counted = rs.sweep(circuit, vdd_v=[1.1, 1.2], samples=20, workers=1)
+    >>> trained = rs.train(data, architecture="mlp", width=16, epochs=1)
+    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100)
+    >>> rs.plot_costs(front)[0].get_ylabel()
+    'test accuracy (%)'
+    """
     from rramsim.figures import front_figure
 
     return _axes(front_figure(front.costs, flow=flow))
