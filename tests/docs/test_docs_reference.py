@@ -10,6 +10,7 @@ import typer
 
 from rramsim.cli.app import app
 from rramsim.experiment import Experiment
+from rramsim.records import MEANINGS, ProvenanceRecord
 from rramsim.stages import STAGES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,6 +40,11 @@ def test_every_column_has_a_meaning(stage):
     for file in stage.files:
         for name, meaning in make_reference._folded(file.columns()):
             assert meaning.rpartition("; ")[2] not in ("", "V", "s", "°C", "J", "Ω", "m²"), name
+
+
+def test_every_key_of_provenance_has_a_meaning():
+    for name in ProvenanceRecord.model_fields:
+        assert MEANINGS.get(name), name
 
 
 @pytest.mark.parametrize("path", LEAVES)
