@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
+from rramsim.exceptions import InputError
 from rramsim.figures.chart import COLOURS, Bars, Cells, Chart, Panel, Point, Rule, Series
 from rramsim.figures.scales import Box, panel_scales, point_labels, thinned, wrapped
 from rramsim.files import atomic_path
@@ -43,6 +44,8 @@ _LETTER = 0.6
 """A letter's width as a share of the size of its font; narrower on average."""
 _DPI = 160
 _SMALL, _FOOT = 7.0, 7.5
+_LEAST_IN, _MOST_IN, _PANEL_IN = 3.0, 30.0, 2.9
+"""Inches: of a figure's width, and of a panel's at least."""
 
 
 def new_figure(
@@ -89,8 +92,14 @@ def png_bytes(chart: Chart) -> bytes:
     return content.getvalue()
 
 
-def matplotlib_figure(chart: Chart) -> Figure:
-    """The whole chart, its panels side by side; of very many, twelve evenly chosen."""
+def matplotlib_figure(chart: Chart, *, width_in: float | None = None) -> Figure:
+    """The whole chart, its panels side by side; of very many, twelve evenly chosen.
+
+    `width_in`: how wide it shall be, such as 3.5 for a column of a paper; its panels then stand
+    below one another where they must. Raises `InputError` below 3 inches.
+    """
+    if width_in is not None and not _LEAST_IN <= width_in <= _MOST_IN:
+        raise InputError(f"width_in = {width_in:g}: must be {_LEAST_IN:g} to {_MOST_IN:g} inches")
     panels = list(chart.panels)
     left_out = ""
     if len(panels) > _MOST_PANELS:
@@ -99,8 +108,10 @@ def matplotlib_figure(chart: Chart) -> Figure:
         panels = [panels[k] for k in at]
     columns = chart.columns or min(len(panels), 3)
     columns = min(columns, len(panels))
+    if width_in is not None:
+        columns = min(columns, max(1, int(width_in / _PANEL_IN)))
     rows = -(-len(panels) // columns)
-    width = {1: 6.4, 2: 8.6, 3: 10.5}.get(columns, 2.9 * columns)
+    width = width_in or {1: 6.4, 2: 8.6, 3: 10.5}.get(columns, 2.9 * columns)
     each = width / columns
     footer = wrapped(chart.caption + left_out, int(72 * (width - 0.3) / (0.56 * _FOOT)))
     titles = [_title(panel, each) for panel in panels]

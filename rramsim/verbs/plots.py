@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["plot_costs", "plot_error_rates", "plot_loss", "plot_tradeoff", "plot_waveforms"]
 
 
-def _axes(chart: "Chart") -> "tuple[Axes, ...]":
+def _axes(chart: "Chart", width_in: float | None) -> "tuple[Axes, ...]":
     from rramsim.figures import matplotlib_figure
 
-    return tuple(matplotlib_figure(chart).axes)
+    return tuple(matplotlib_figure(chart, width_in=width_in).axes)
 
 
-def plot_waveforms(senses: Sense | Mapping[str, Sense]) -> "tuple[Axes, ...]":
+def plot_waveforms(
+    senses: Sense | Mapping[str, Sense], *, width_in: float | None = None
+) -> "tuple[Axes, ...]":
     """Outputs, bit lines and SEN against time, an Axes for each sense (title -> sense).
 
-    The senses must hold their waveforms (`rs.sense(..., waveforms=True)`).
+    The senses must hold their waveforms (`rs.sense(..., waveforms=True)`). `width_in`: how wide
+    the figure shall be in inches, such as 3.5 for a column of a paper.
 
     >>> import rramsim as rs
     >>> one = rs.sense(rs.circuit(), vdd_v=1.2, r_bl_ohm=1e4, r_blb_ohm=3.5e5, waveforms=True)
@@ -36,13 +39,14 @@ def plot_waveforms(senses: Sense | Mapping[str, Sense]) -> "tuple[Axes, ...]":
     named = {str(senses): senses} if isinstance(senses, Sense) else dict(senses)
     first = next(iter(named.values()))
     waves = {title: one.waveforms for title, one in named.items() if one.waveforms is not None}
-    return _axes(waveform_figure(waves, first.conditions, engine=first.engine))
+    return _axes(waveform_figure(waves, first.conditions, engine=first.engine), width_in)
 
 
-def plot_error_rates(counted: "xr.Dataset") -> "tuple[Axes, ...]":
+def plot_error_rates(counted: "xr.Dataset", *, width_in: float | None = None) -> "tuple[Axes, ...]":
     """The three error rates of a sweep against the supply, with 95 % intervals.
 
-    An Axes for each temperature, corner and window.
+    An Axes for each temperature, corner and window. `width_in`: as of
+    `plot_waveforms`.
 
     >>> import rramsim as rs
     >>> counted = rs.sweep(rs.circuit(), vdd_v=[1.0, 1.2], samples=100, workers=1)
@@ -53,13 +57,14 @@ def plot_error_rates(counted: "xr.Dataset") -> "tuple[Axes, ...]":
     from rramsim.figures import error_rates_figure
 
     rows = [(c, statistics_at(counted, c)) for c in conditions_of(counted)]
-    return _axes(error_rates_figure(rows, source=f"Simulated, {counted.attrs['engine']}"))
+    return _axes(error_rates_figure(rows, source=f"Simulated, {counted.attrs['engine']}"), width_in)
 
 
-def plot_tradeoff(front: Tradeoff) -> "tuple[Axes, ...]":
+def plot_tradeoff(front: Tradeoff, *, width_in: float | None = None) -> "tuple[Axes, ...]":
     """Energy of an image's weight reads against accuracy, with the front.
 
-    An Axes for each data flow and set of temperature and corner.
+    An Axes for each data flow and set of temperature and corner. `width_in`: how wide the figure
+    shall be in inches, such as 3.5 for a column of a paper.
 
     >>> import rramsim as rs
     >>> circuit, data = rs.circuit(), rs.images()
@@ -71,11 +76,13 @@ def plot_tradeoff(front: Tradeoff) -> "tuple[Axes, ...]":
     """
     from rramsim.figures import energy_accuracy_figure
 
-    return _axes(energy_accuracy_figure(front.table))
+    return _axes(energy_accuracy_figure(front.table), width_in)
 
 
-def plot_loss(front: Tradeoff) -> "tuple[Axes, ...]":
+def plot_loss(front: Tradeoff, *, width_in: float | None = None) -> "tuple[Axes, ...]":
     """The loss of accuracy to read errors against the supply, with 95 % intervals.
+
+    `width_in`: as of `plot_tradeoff`.
 
     >>> import rramsim as rs
     >>> circuit, data = rs.circuit(), rs.images()
@@ -87,11 +94,15 @@ def plot_loss(front: Tradeoff) -> "tuple[Axes, ...]":
     """
     from rramsim.figures import loss_figure
 
-    return _axes(loss_figure(front.table))
+    return _axes(loss_figure(front.table), width_in)
 
 
-def plot_costs(front: Tradeoff, *, flow: str = "per_use") -> "tuple[Axes, ...]":
+def plot_costs(
+    front: Tradeoff, *, flow: str = "per_use", width_in: float | None = None
+) -> "tuple[Axes, ...]":
     """All that an image costs against accuracy; `flow`: once, per_row, per_use or parallel.
+
+    `width_in`: as of `plot_tradeoff`.
 
     >>> import rramsim as rs
     >>> circuit, data = rs.circuit(), rs.images()
@@ -103,4 +114,4 @@ def plot_costs(front: Tradeoff, *, flow: str = "per_use") -> "tuple[Axes, ...]":
     """
     from rramsim.figures import front_figure
 
-    return _axes(front_figure(front.costs, flow=flow))
+    return _axes(front_figure(front.costs, flow=flow), width_in)

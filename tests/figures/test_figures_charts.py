@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from rramsim.exceptions import InputError
 from rramsim.figures import Axis, Chart, Panel, Point, Series, matplotlib_figure, svg_figure
 from rramsim.figures.chart import COLOURS
 from rramsim.figures.scales import axis_scale
@@ -53,6 +54,17 @@ def test_no_text_of_a_file_overlaps_another_or_is_cut(drawn):
         cut = [b[0] for b in boxes
                if min(b[1], b[2]) < -0.5 or b[3] > ends[0] or b[4] > ends[1]]  # fmt: skip
         assert not cut, key
+
+
+def test_nor_in_a_column_of_a_paper(charts):
+    chosen = ("loss", "front", "total-front", "error-rates", "waveforms")
+    found = {key: chart for key, chart in charts.items() if chart.key in chosen}
+    assert {chart.key for chart in found.values()} == set(chosen)
+    test_no_text_of_a_file_overlaps_another_or_is_cut(
+        {key: (chart, matplotlib_figure(chart, width_in=3.5)) for key, chart in found.items()}
+    )
+    with pytest.raises(InputError, match="width_in = 1: must be 3 to 30 inches"):
+        matplotlib_figure(next(iter(found.values())), width_in=1)
 
 
 def test_the_check_for_overlaps_sees_one():
