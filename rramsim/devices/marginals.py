@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
 __all__ = ["Empirical", "LogNormal", "Marginal", "Skewed"]
 
@@ -53,16 +54,6 @@ class Marginal(Protocol):
         ...
 
 
-def _check_median(median_ohm: float) -> None:
-    if not (math.isfinite(median_ohm) and median_ohm > 0):
-        raise InputError(f"median_ohm = {median_ohm}: must be a resistance above 0 ohm")
-
-
-def _check_sigma(sigma_ln: float) -> None:
-    if not (math.isfinite(sigma_ln) and 0 <= sigma_ln <= 5):
-        raise InputError(f"sigma_ln = {sigma_ln}: must be between 0 and 5 (SD of ln R)")
-
-
 @dataclass(frozen=True, kw_only=True)
 class LogNormal:
     """Log-normal resistance: ln R is normal with mean ln(median_ohm), deviation sigma_ln.
@@ -71,12 +62,11 @@ class LogNormal:
     array([10000., 10000.])
     """
 
-    median_ohm: float
-    sigma_ln: float
+    median_ohm: float = limited(low=0, above=True)
+    sigma_ln: float = limited(low=0, high=5)
 
     def __post_init__(self) -> None:
-        _check_median(self.median_ohm)
-        _check_sigma(self.sigma_ln)
+        check_limits(self)
 
     def quantile(self, u: ArrayLike) -> NDArray[np.float64]:
         """The resistance (ohm) at standard-normal scores `u`."""
@@ -117,15 +107,12 @@ class Skewed:
     array([ 4216.,  5000., 32746.])
     """
 
-    median_ohm: float
-    sigma_ln: float
-    skew_g: float
+    median_ohm: float = limited(low=0, above=True)
+    sigma_ln: float = limited(low=0, high=5)
+    skew_g: float = limited(low=-2, high=2, why="0 is log-normal")
 
     def __post_init__(self) -> None:
-        _check_median(self.median_ohm)
-        _check_sigma(self.sigma_ln)
-        if not (math.isfinite(self.skew_g) and abs(self.skew_g) <= 2):
-            raise InputError(f"skew_g = {self.skew_g}: must be between -2 and 2 (0 is log-normal)")
+        check_limits(self)
 
     def quantile(self, u: ArrayLike) -> NDArray[np.float64]:
         """The resistance (ohm) at standard-normal scores `u`."""
@@ -256,7 +243,7 @@ class Empirical:
 
     def scaled(self, median_ohm: float) -> "Empirical":
         """The same shape of ln R around another median."""
-        _check_median(median_ohm)
+        LogNormal(median_ohm=median_ohm, sigma_ln=0.0)  # refuses what is no median
         shift = math.log(median_ohm) - math.log(self.median_ohm)
         return replace(self, ln_ohm=tuple(v + shift for v in self.ln_ohm))
 

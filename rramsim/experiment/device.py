@@ -11,6 +11,7 @@ from rramsim.devices import (
     DEFAULT_LRS,
     PROGRAMMING_DATA,
     REFERENCE_C,
+    LogNormal,
     ResistanceModel,
     Retention,
     programmed_resistances,
@@ -50,14 +51,22 @@ class DeviceSection(Section):
         description="Length of the pulses. Left out: "
         f"{PROGRAMMING_DATA.pulse_s:g}, the one that was measured.",
     )
-    lrs_median_ohm: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.median_ohm])
-    """Median of the low-resistance state."""
-    lrs_sigma_ln: Quantity | None = Field(default=None, examples=[DEFAULT_LRS.sigma_ln])
-    """SD of ln R of the low-resistance state; log-normal."""
-    hrs_median_ohm: Quantity | None = Field(default=None, examples=[DEFAULT_HRS.median_ohm])
-    """Median of the high-resistance state."""
-    hrs_sigma_ln: Quantity | None = Field(default=None, examples=[DEFAULT_HRS.sigma_ln])
-    """SD of ln R of the high-resistance state; log-normal."""
+    lrs_median_ohm: Quantity | None = setting(
+        LogNormal, "median_ohm", default=None, examples=[DEFAULT_LRS.median_ohm],
+        description="Median of the low-resistance state.",
+    )  # fmt: skip
+    lrs_sigma_ln: Quantity | None = setting(
+        LogNormal, "sigma_ln", default=None, examples=[DEFAULT_LRS.sigma_ln],
+        description="SD of ln R of the low-resistance state; log-normal.",
+    )  # fmt: skip
+    hrs_median_ohm: Quantity | None = setting(
+        LogNormal, "median_ohm", default=None, examples=[DEFAULT_HRS.median_ohm],
+        description="Median of the high-resistance state.",
+    )  # fmt: skip
+    hrs_sigma_ln: Quantity | None = setting(
+        LogNormal, "sigma_ln", default=None, examples=[DEFAULT_HRS.sigma_ln],
+        description="SD of ln R of the high-resistance state; log-normal.",
+    )  # fmt: skip
     age_s: Quantity | None = None
     """Time since programming, over which both states relax. Left out: fresh."""
     age_temperature_c: Quantity | None = Field(

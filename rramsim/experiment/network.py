@@ -68,12 +68,16 @@ class TrainingSection(Section):
     epochs: int = setting(TrainingSettings, "epochs")
     min_steps: int = Field(default=0, ge=0, le=10_000_000)
     """More epochs on a small data set, until this many batches have been seen."""
-    batch: int | None = Field(
+    batch: int | None = setting(
+        EquilibriumTraining,
+        "batch",
         default=None,
         description=f"Images of a batch. Left out: {TrainingSettings.batch}, or "
         f"{EquilibriumTraining.batch} for equilibrium propagation.",
     )
-    learning_rate: Quantity | None = Field(
+    learning_rate: Quantity | None = setting(
+        TrainingSettings,
+        "learning_rate",
         default=None,
         description=f"Largest learning rate. Left out: {TrainingSettings.learning_rate:g}, or "
         f"{DescentSettings.learning_rate[0]:g} for equilibrium propagation.",

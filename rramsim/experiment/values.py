@@ -57,7 +57,8 @@ def setting(owner: type, name: str, **changed: Any) -> Any:
     (field,) = (field for field in fields(owner) if field.name == name)
     if field.default is not MISSING:
         changed.setdefault("default", field.default)
-    changed.setdefault("description", _texts(owner)[name])
+    if "description" not in changed:
+        changed["description"] = _texts(owner)[name]
     if limits := limits_of(field):
         changed["json_schema_extra"] = {"limits": limits}
     return Field(**changed)

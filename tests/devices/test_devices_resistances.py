@@ -33,7 +33,7 @@ def test_the_published_type_3_rates_follow_from_the_medians():
 @pytest.mark.parametrize(
     ("values", "names"),
     [
-        ({"median_ohm": -1.0, "sigma_ln": 0.1}, "median_ohm = -1.0"),
+        ({"median_ohm": -1.0, "sigma_ln": 0.1}, "median_ohm = -1: must be above 0 ohm"),
         ({"median_ohm": float("nan"), "sigma_ln": 0.1}, "median_ohm = nan"),
         ({"median_ohm": 1e4, "sigma_ln": -0.1}, "between 0 and 5"),
     ],

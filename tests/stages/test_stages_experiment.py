@@ -37,7 +37,7 @@ def test_numbers_read_as_spice_writes_them_and_a_list_is_an_axis(tmp_path):
         ("[sense]\nvdd_v = true", "must be a number"),
         ("[sense]\nvdd_v = 'high'", "'high': must be a number, such as 1.2"),
         ("[sense]\nnetlist = 'none.spice'", "none.spice: cannot read a netlist"),
-        ("[device]\nlrs_median_ohm = -10e3", "median_ohm = -10000.0: must be a resistance above 0"),
+        ("[device]\nlrs_median_ohm = -10e3", "lrs_median_ohm = -10000.0: must be above 0 ohm"),
         ("[device]\nlrs_median_ohm = '2meg'", "must lie below"),
         ("[process]\nname = 'tsmc'", "rramsim has sky130-5v"),
         ("[process]\ncards = 'tt.spice'", "name the devices in them with nmos and pmos"),
