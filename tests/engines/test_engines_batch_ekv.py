@@ -15,6 +15,7 @@ from rramsim.engines import BatchEngine, NgspiceEngine, SenseSamples
 from rramsim.engines.batch.charges import JUNCTION_GRID
 from rramsim.engines.batch.engine import outcome_of
 from rramsim.engines.batch.extraction import grids
+from rramsim.engines.batch.layout import SHIFTS
 from rramsim.engines.batch.mismatch import z_grid
 from rramsim.engines.batch.problem import Solver, make_problem
 from rramsim.engines.batch.tables import DeviceTable, coefficients
@@ -58,11 +59,8 @@ def ekv_table(kind):
         junction=np.zeros((2, JUNCTION_GRID.points + 2)),
         grids_v=np.array([[x.start_v, x.step_v] for row in rows for x in row]),
         powers=np.zeros((0, len(kind.varying)), dtype=np.int64),
-        shift=np.zeros((0, 2, z.points + 2)),
+        shift=np.zeros((0, SHIFTS, z.points + 2)),
         log_gain=np.zeros(0),
-        tilt=np.zeros(0),
-        bow=np.zeros(0),
-        lean=np.zeros(0),
         charge_moves=np.zeros((0, 11)),
         z_grid_v=np.array([z.start_v, z.step_v]),
         body=np.zeros(1),

@@ -69,10 +69,8 @@ def table_current(table, bias, deviates):
     z = vgs - table.body[0] * vsb
     at = (z - table.z_grid_v[0]) / table.z_grid_v[1]
     rows = np.einsum("t,tlp->lp", monomials, table.shift)
-    shift = evaluate(rows[0], (at,), 3) + vsb * evaluate(rows[1], (at,), 3)
     ahead = max(vds, 0.0)
-    inside = np.clip(at, 0, rows.shape[1] - 3)
-    shift += monomials @ (table.tilt + inside * table.lean + ahead * table.bow) * ahead
+    shift = np.array([1, ahead, ahead**2, vsb]) @ [evaluate(row, (at,), 3) for row in rows]
     where = [(v - s) / h for v, (s, h) in zip((vgs + shift, vds, vsb), table.grids_v, strict=False)]
     place = (where[2], where[0], where[1]) if table.current.ndim == 3 else (where[0], where[1])
     return float(np.exp(monomials @ table.log_gain) * evaluate(table.current, place, 3))

@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from rramsim.engines.batch.charges import JUNCTION_GRID
-from rramsim.engines.batch.layout import Frame, Layout, Move, scratch
+from rramsim.engines.batch.layout import SHIFTS, Frame, Layout, Move, scratch
 from rramsim.engines.batch.tables import DeviceTable, evaluate
 from rramsim.engines.batch.transistor import (
     free_inner,
@@ -17,7 +17,7 @@ from rramsim.engines.batch.transistor import (
     tied_values,
 )
 
-GATES, DRAINS, LAYERS, COLUMNS, SHIFTS = 12, 11, 7, 9, 10
+GATES, DRAINS, LAYERS, COLUMNS, POINTS = 12, 11, 7, 9, 10
 GRIDS = np.array([[-0.2, 0.1], [-0.3, 0.15], [-0.1, 0.2], [-0.2, 0.12], [-0.3, 0.2], [-0.1, 0.25]])
 Z_GRID = np.array([-0.3, 0.2])
 
@@ -33,11 +33,8 @@ def table(rng, tied):
         junction=junctions,
         grids_v=GRIDS,
         powers=np.zeros((0, 1), dtype=np.int64),
-        shift=np.zeros((0, 2, SHIFTS)),
+        shift=np.zeros((0, SHIFTS, POINTS)),
         log_gain=np.zeros(0),
-        tilt=np.zeros(0),
-        bow=np.zeros(0),
-        lean=np.zeros(0),
         charge_moves=np.zeros((0, 11)),
         z_grid_v=Z_GRID,
         body=np.array([0.3]),
@@ -72,20 +69,17 @@ def transistors():
     rng = np.random.default_rng(3)
     tables = tuple(table(rng, tied) for tied in (False, False, True, True))
     layout = Layout(tables)
-    _, par, moves, draft, found, leaks = scratch(1, 4, SHIFTS)
+    _, par, moves, draft, found, leaks = scratch(1, 4, POINTS)
     par[:] = rng.uniform(-0.05, 0.05, par.shape)
     gain, scale = rng.uniform(0.02, 1.5, (2, 4))
-    tilt, bow, lean, offset = rng.uniform(0.001, 0.05, (4, 4)) * [[1], [1], [0.1], [1]]
+    offset = rng.uniform(0.001, 0.05, 4)
     capacitors = rng.uniform(0.1, 0.3, (4, 3, 3))
     capacitors[2:, 2] = 0.0
     rows = moves.reshape(4, len(Move), 4)
     inverse = 1 / GRIDS[:, 1]
     rows[:, Move.CURRENT] = gain[:, None] * [1, *inverse[:3]]
     rows[:, Move.CHARGE] = scale[:, None] * [1, *inverse[3:]]
-    tilt[2:] = 0.0  # where there is no vsb the second spline takes its place
-    rows[:, Move.TILT, 0], rows[:, Move.TILT, 1], rows[:, Move.BOW, 0] = tilt, offset, bow
-    lean[2:] = 0.0
-    rows[:, Move.BOW, 1] = lean
+    rows[:, Move.OFFSET, 1] = offset
     rows[:, Move.BODY, 0] = -0.3
     rows[:, Move.BEND, 1], rows[:, Move.BEND, 3] = 1 / Z_GRID[1], -0.3 / Z_GRID[1]
     for voltage, row in enumerate((Move.GATE, Move.DRAIN, Move.SOURCE)):
@@ -95,21 +89,18 @@ def transistors():
         one, one, layout.tab, layout.off, layout.frame, layout.strides,
         par, moves, draft, found, leaks,
     )  # fmt: skip
-    return tables, par, (gain, tilt, bow, lean, scale, offset, capacitors), model, found
+    return tables, par, (gain, scale, offset, capacitors), model, found
 
 
 def expected(transistors, k, v):
     """Current and charges by numpy, as the docstring of `DeviceTable` says."""
     tables, par, mismatch, _, _ = transistors
-    gain, tilt, bow, lean, scale, offset, capacitors = (x[k] for x in mismatch)
+    gain, scale, offset, capacitors = (x[k] for x in mismatch)
     gs, ds, sb = v if k < 2 else (*v[:2], 0.0)
-    z = np.clip((gs - 0.3 * sb * (k < 2) - Z_GRID[0]) / Z_GRID[1], 0, SHIFTS - 3)
-    first, second = par[k].reshape(2, SHIFTS)
+    z = np.clip((gs - 0.3 * sb * (k < 2) - Z_GRID[0]) / Z_GRID[1], 0, POINTS - 3)
     ahead = max(ds, 0)
-    more = (sb if k < 2 else ahead) * evaluate(second, (z,), 3) + (
-        tilt + lean * z + bow * ahead
-    ) * ahead
-    gate = gs + evaluate(first, (z,), 3) + more
+    splines = [evaluate(row, (z,), 3) for row in par[k].reshape(SHIFTS, POINTS)]
+    gate = gs + np.array([1, ahead, ahead**2, sb]) @ splines
     start, step = GRIDS.T
     at = (np.array([gate, ds, sb, gs + offset, ds, sb]) - start) / step
     order, charge_order = ([2, 0, 1], [5, 3, 4]) if k < 2 else ([0, 1], [3, 4])

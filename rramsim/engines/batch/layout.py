@@ -24,6 +24,7 @@ __all__ = [
     "MODEL",
     "MOVE_ROWS",
     "OFFSETS",
+    "SHIFTS",
     "SLOT",
     "Draft",
     "Drawn",
@@ -114,6 +115,9 @@ GROUP = 2
 OFFSETS = 4
 """Columns of `Layout.off`: where current, charge, drain's and source's junction begin."""
 
+SHIFTS = 4
+"""Splines over z that make a shift, see `DeviceTable.shift`."""
+
 FOUND_ROWS = 5
 """Rows of a transistor's results, see `transistor.py`."""
 
@@ -129,7 +133,7 @@ class Stride(IntEnum):
     CHARGE_GATE = 2
     CHARGE_BODY = 3
     SHIFT = 4
-    """from a shift's spline to its slope over vsb: the number of coefficients over z"""
+    """from one of a shift's splines to the next: the number of coefficients over z"""
 
 
 class Frame(IntEnum):
@@ -166,16 +170,14 @@ class Move(IntEnum):
     """Rows of a sample's `moves` of a transistor: what mismatch does, times the grids' inverses."""
 
     CURRENT = 0
-    TILT = 1
-    """tilt, the charges' offset, 0, 0"""
-    BODY = 2
-    BEND = 3
-    CHARGE = 4
-    GATE = 5
-    DRAIN = 6
-    SOURCE = 7
-    BOW = 8
-    """bow, lean, 0, 0"""
+    BODY = 1
+    BEND = 2
+    CHARGE = 3
+    GATE = 4
+    DRAIN = 5
+    SOURCE = 6
+    OFFSET = 7
+    """the charges' offset of vgs, in the second lane"""
 
 
 MOVE_ROWS = len(Move)
@@ -187,7 +189,7 @@ def scratch(nodes: int, transistors: int, z_coefficients: int) -> Scratch:
     """Arrays for one thread."""
     return Scratch(
         work=np.zeros((21, max(nodes, 15))),
-        par=np.zeros((transistors, 2 * z_coefficients)),
+        par=np.zeros((transistors, SHIFTS * z_coefficients)),
         moves=np.zeros((transistors, 4 * MOVE_ROWS)),
         draft=np.zeros(transistors * SLOT),
         found=np.zeros((transistors, 4 * FOUND_ROWS)),
@@ -230,10 +232,8 @@ class Layout:
             [np.pad(t.powers, ((0, 0), (0, width - t.powers.shape[1]))) for t in tables]
         ).astype(np.int64)
         self.power_of = np.cumsum([0, *(len(t.powers) for t in tables)])
-        self.shift = np.concatenate([t.shift.reshape(len(t.powers), 2 * z) for t in tables])
-        self.whole = np.concatenate(
-            [np.column_stack([t.log_gain, t.tilt, t.bow, t.lean, t.charge_moves]) for t in tables]
-        )
+        self.shift = np.concatenate([t.shift.reshape(len(t.powers), SHIFTS * z) for t in tables])
+        self.whole = np.concatenate([np.column_stack([t.log_gain, t.charge_moves]) for t in tables])
 
     @staticmethod
     def _frame(tables: tuple[DeviceTable, ...], counts: tuple[int, int, int, int, int]) -> Floats:

@@ -5,16 +5,15 @@ The foundry varies model parameters (oxide thickness, subthreshold offset and sl
 values is turned into what the tables understand: an equivalent shift of the gate voltage, which
 depends on the inversion level, and a gain,
 
-    I(vgs, vds, vsb; p) = exp(b) I(vgs + shift(z, vsb) + reach vds, vds, vsb; 0)
-    reach = tilt + lean x + bow vds
+    I(vgs, vds, vsb; p) = exp(b) I(vgs + s(z) + d(z) vds + c(z) vds^2 + u(z) vsb, vds, vsb; 0)
 
-with z = vgs - body vsb, x its place in the grid, and no reach at vds < 0. A change of the current
-factor moves linear and saturated operation alike as a factor and unlike as a shift; a change of the
-oxide or of the gate's length changes how much the drain lowers the barrier (some mV per volt, less
-the higher the drain is, and less in strong inversion). Where the source is tied to the bulk there
-is no vsb, and the shift has a slope over vds at each z in place of tilt and lean. For each set of
-values all of them are fitted at once to the shifts found at several vds and vsb; then each is a
-polynomial in the deviates.
+with z = vgs - body vsb, and neither d nor c at vds < 0. A change of the current factor moves linear
+and saturated operation alike as a factor and unlike as a shift; a change of the oxide or of the
+gate's length changes how much the drain lowers the barrier (some mV per volt, less the higher the
+drain is), and one of the saturation velocity counts most in moderate inversion: so slope and bow
+over vds depend on z. Where the source is tied to the bulk there is no vsb. For each set of values
+all of them are fitted at once to the shifts found at several vds and vsb; then each is a polynomial
+in the deviates.
 
 A thicker oxide holds less charge at the same voltage, and another threshold moves the charge along
 the gate's voltage, but neither changes overlaps or junctions. So charges become
@@ -53,6 +52,13 @@ Floats = NDArray[np.float64]
 _CUBIC = 4
 """Up to so many parameters the polynomials are full cubics."""
 
+_COUNTS_V = 5e-5
+"""A term that moves the gate by less, at the root of its mean square, is left out: with half of the
+terms currents of drawn dies are as exact."""
+
+_ROUNDS = 2
+"""The gain bends a current's logarithm less straight than a shift: solved again around it."""
+
 _FLOOR_A = 1e-12
 """Below this current a shift is not looked for: 1 pA moves 60 fF by 1 uV in the window."""
 
@@ -64,9 +70,6 @@ class MismatchFit:
     powers: NDArray[np.int64]
     shift: Floats
     log_gain: Floats
-    tilt: Floats
-    bow: Floats
-    lean: Floats
     body: float
     residual_v: Floats
 
@@ -79,9 +82,9 @@ def z_grid(kind: TransistorKind) -> Grid:
 
 
 def monomials(parameters: int) -> NDArray[np.int64]:
-    """Exponents of the polynomial: all of degree one and two, and cubes; no constant.
+    """Exponents of the polynomial: all of degree one to three, no constant.
 
-    Of few parameters all of degree three.
+    Of many parameters without products of three.
 
     >>> monomials(1).tolist()
     [[1], [2], [3]]
@@ -89,8 +92,8 @@ def monomials(parameters: int) -> NDArray[np.int64]:
     unit = np.eye(parameters, dtype=np.int64)
     pairs = combinations(range(parameters), 2)
     rows = [*unit, *(2 * unit), *(unit[a] + unit[b] for a, b in pairs), *(3 * unit)]
+    rows += [2 * unit[a] + unit[b] for a, b in permutations(range(parameters), 2)]
     if parameters <= _CUBIC:
-        rows += [2 * unit[a] + unit[b] for a, b in permutations(range(parameters), 2)]
         rows += [unit[list(three)].sum(axis=0) for three in combinations(range(parameters), 3)]
     return np.array(rows, dtype=np.int64).reshape(-1, parameters)
 
@@ -112,17 +115,14 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
     if parameters == 0:
         return MismatchFit(
             powers=np.zeros((0, 0), dtype=np.int64),
-            shift=np.zeros((0, 2, grid.points + 2)),
+            shift=np.zeros((0, 4, grid.points + 2)),
             log_gain=np.zeros(0),
-            tilt=np.zeros(0),
-            bow=np.zeros(0),
-            lean=np.zeros(0),
             body=0.0,
             residual_v=np.zeros(1),
         )
     powers, design = monomials(parameters), _design(parameters)
     supply_v = kind.reach_v - 0.5
-    drains_v = np.array([0.05, *(share * supply_v for share in (0.15, 0.4, 0.8))])
+    drains_v = np.array([0.05, *(share * supply_v for share in (0.15, 0.35, 0.6, 0.9))])
     bodies_v = np.array([0.0] if kind.tied else [0.0, 0.35 * supply_v])
     x_v = np.arange(-0.5, kind.reach_v + 0.3, 0.02)
     try:
@@ -135,30 +135,41 @@ def fit_mismatch(kind: TransistorKind) -> MismatchFit:
     if not kind.tied:
         at_bulk, above = (np.interp(np.log(1e-7), logs[0, k, 1], x_v) for k in (0, 1))
         body = (above - at_bulk) / bodies_v[1]
-    fits = np.array(
-        [_fit(logs[0], curve, x_v, drains_v, bodies_v, body, grid) for curve in logs[1:]]
-    )
-    shifts, whole = fits[:, :-4].reshape(len(design), 2, -1), fits[:, -4:]
-    basis = np.prod(design[:, None, :] ** powers[None], axis=-1)
+    fits = _fits(logs, x_v, drains_v, bodies_v, body, grid)
     # Samples beyond three sigma are rare: they bend the fit less.
     weight = np.exp(-np.sum(design**2, axis=1) / 36)[:, None]
-    fitted = np.linalg.lstsq(
-        weight * basis,
-        weight * np.column_stack([shifts.reshape(len(design), -1), whole]),
-        rcond=None,
-    )[0]
-    residual = (basis @ fitted[:, :-4]).reshape(shifts.shape)[:, 0] - shifts[:, 0]
+
+    def polynomials(powers: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Their coefficients, and the shifts that they miss."""
+        basis = np.prod(design[:, None, :] ** powers[None], axis=-1)
+        fitted = np.linalg.lstsq(weight * basis, weight * fits, rcond=None)[0]
+        return fitted, (basis @ fitted - fits)[:, : grid.points]
+
+    powers = powers[_that_count(powers, polynomials(powers)[0], grid.points, supply_v)]
+    fitted, residual = polynomials(powers)
+    shift = np.zeros((len(powers), 4, grid.points))
+    shift[:, : 2 + len(bodies_v)] = fitted[:, :-1].reshape(len(powers), -1, grid.points)
     inside = np.sum(design**2, axis=1) <= 18.1
     return MismatchFit(
         powers=powers,
-        shift=coefficients(fitted[:, :-4].reshape(len(powers), 2, grid.points), (2,), 3),
-        log_gain=np.ascontiguousarray(fitted[:, -4]),
-        tilt=np.ascontiguousarray(fitted[:, -3]),
-        bow=np.ascontiguousarray(fitted[:, -2]),
-        lean=np.ascontiguousarray(fitted[:, -1]),
+        shift=coefficients(shift, (2,), 3),
+        log_gain=np.ascontiguousarray(fitted[:, -1]),
         body=float(body),
         residual_v=np.abs(residual[inside]),
     )
+
+
+def _that_count(
+    powers: NDArray[np.int64], fitted: Floats, points: int, supply_v: float
+) -> NDArray[np.bool_]:
+    """Which terms move a gate enough to be kept; first powers and squares of one always are."""
+    s, d, c = (fitted[:, k * points : (k + 1) * points] for k in range(3))
+    moved_v = [abs(s).max(axis=1), abs(s + supply_v * (d + supply_v * c)).max(axis=1)]
+    # A factor counts as a shift where a tenth of a volt makes that factor of the current.
+    effect_v = np.max([*moved_v, 0.1 * abs(fitted[:, -1])], axis=0)
+    effect_v *= np.sqrt(np.prod(np.array([1.0, 1.0, 3.0, 15.0])[powers], axis=1))
+    alone = (np.count_nonzero(powers, axis=1) == 1) & (powers.sum(axis=1) < 3)
+    return np.asarray(alone | (effect_v > _COUNTS_V))
 
 
 def _currents(
@@ -205,45 +216,47 @@ def _currents(
     return np.stack(found).reshape(len(design) + 1, len(bodies_v), len(drains_v), x_v.size)
 
 
-def _fit(
-    nominal: Floats, curve: Floats, x_v: Floats, drains_v: Floats, bodies_v: Floats, body: float,
-    grid: Grid,
-) -> Floats:  # fmt: skip
-    """Shift over z, its slope over vsb (or vds), b, tilt, bow and lean that make curves alike.
+def _fits(
+    logs: Floats, x_v: Floats, drains_v: Floats, bodies_v: Floats, body: float, grid: Grid
+) -> Floats:
+    """s, d, c and u over z, and b, that make the first of the curves each of the others.
 
     A point counts by the root of its logarithm's slope: between its error as a voltage of the
     gate, which decides in strong inversion, and as a share of the current, below threshold.
     """
     from scipy.interpolate import CubicSpline  # heavy: loaded where it is needed
 
-    tied, points = len(bodies_v) == 1, grid.points
-    rows, sides = [], []
+    points, count = grid.points, 2 + len(bodies_v)
+    # Where no current tells, all go on as they are.
+    goes_on = np.kron(np.eye(count), 1e-3 * np.diff(np.eye(points), axis=0))
+    goes_on = np.pad(goes_on, ((0, 0), (0, 1)))
+    places = []
     for layer, vsb in enumerate(bodies_v):
         at = grid.values_v + body * vsb
         for k, vds in enumerate(drains_v):
-            line = nominal[layer, k]
+            line = logs[0, layer, k]
             rising = (line > np.log(_FLOOR_A)) & np.append(np.diff(line) > 1e-6, False)
             start = int(np.argmax(rising)) if rising.any() else 0
-            wanted = CubicSpline(x_v, curve[layer, k])(at)
-            place = CubicSpline(line[start:], x_v[start:])(wanted)
-            valid = (wanted > line[start]) & (wanted < line[-1]) & (at < x_v[-1])
-            slope = np.where(valid, np.interp(place, x_v, np.gradient(line, x_v)), 1.0)
-            weight = np.where(valid, np.sqrt(slope), 0.0)[:, None]
-            unit = np.eye(points)
-            second = (vds if tied else vsb) * unit
-            one = np.ones(points)
-            over_vds = [vds * one, vds**2 * one, vds * np.arange(points)]
-            if tied:
-                over_vds[0::2] = 0 * one, 0 * one
-            common = np.stack([1 / slope, *over_vds], axis=1)
-            rows.append(weight * np.hstack([unit, second, common]))
-            sides.append(weight[:, 0] * np.where(valid, place - at, 0.0))
-    # Where no current tells, both go on as they are.
-    held = 1e-3 * np.diff(np.eye(points), axis=0)
-    for k in (0, 1):
-        rows.append(np.hstack([held * (k == 0), held * (k == 1), np.zeros((points - 1, 4))]))
-        sides.append(np.zeros(points - 1))
-    return np.linalg.lstsq(np.concatenate(rows), np.concatenate(sides), rcond=None)[0]
+            place = CubicSpline(line[start:], x_v[start:])
+            wanted = CubicSpline(x_v, logs[1:, layer, k], axis=1)(at)
+            by = np.kron([1.0, vds, vds**2, vsb][:count], np.eye(points))
+            places.append((by, at, place, place.derivative(), wanted, line[[start, -1]]))
+    found = np.zeros((len(logs) - 1, count * points + 1))
+    for _ in range(_ROUNDS):
+        for number, fit in enumerate(found):
+            gain = fit[-1]
+            rows, sides = [goes_on], [np.zeros(len(goes_on))]
+            for by, at, place, derivative, curves, ends in places:
+                wanted = curves[number]
+                seen = (wanted > ends[0]) & (wanted < ends[1]) & (at < x_v[-1])
+                alike = np.clip(wanted - gain, *ends)
+                inverse = derivative(alike)  # volt by which a share of the current moves the gate
+                weight = np.where(seen, 1 / np.sqrt(np.where(seen, inverse, 1.0)), 0.0)
+                rows.append(weight[:, None] * np.hstack([by, inverse[:, None]]))
+                sides.append(weight * (place(alike) + gain * inverse - at))
+            left, right = np.concatenate(rows), np.concatenate(sides)
+            found[number] = np.linalg.solve(left.T @ left, left.T @ right)
+    return found
 
 
 CHARGE_MOVES = 11

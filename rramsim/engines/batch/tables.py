@@ -31,7 +31,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-TABLE_VERSION = 15
+TABLE_VERSION = 18
 """Raise it when the extraction changes, so that older caches are not read."""
 
 
@@ -96,13 +96,11 @@ class DeviceTable:
     is missing. `grids_v` has the rows (start, step) of vgs, vds, vsb of the current, then of the
     charge.
 
-    Mismatch acts as I(vgs + shift(z, vsb) + (tilt + lean x + bow vds) vds) * exp(b), with
-    z = vgs - body vsb, x its place in the grid (held inside), and only shift and b at vds < 0; all
-    are polynomials in the deviates with the exponents
-    `powers` (terms, parameters); `shift` (terms, 2, points) holds cubic coefficients over z of the
-    shift at vsb = 0 and of its slope over vsb (where the source is tied: of its slope over vds, in
-    place of tilt and lean, which are 0), `log_gain`, `tilt`, `bow` and `lean` (terms,) those of b,
-    tilt, bow and lean. `charge_moves` (terms, 11) holds the polynomials of s, of o (volt), and of
+    Mismatch acts as exp(b) I(vgs + s(z) + d(z) vds + c(z) vds^2 + u(z) vsb), z = vgs - body vsb
+    (held inside its grid), without d and c at vds < 0; all are polynomials in the deviates with the
+    exponents `powers` (terms, parameters). `shift` (terms, 4, points) holds cubic coefficients over
+    z of s, d, c and u (0 where the source is tied), `log_gain` (terms,) those of b.
+    `charge_moves` (terms, 11) holds the polynomials of s, of o (volt), and of
     nine capacitances (farad): charges become exp(s) * Q(vgs + o), and linear capacitors, charge of
     (gate, drain, source) per volt of vgs, of vds, of vsb in turn, take back what this does to
     overlaps and junctions. `z_grid_v` is (start, step); `body` (1,).
@@ -117,9 +115,6 @@ class DeviceTable:
     powers: NDArray[np.int64]
     shift: Floats
     log_gain: Floats
-    tilt: Floats
-    bow: Floats
-    lean: Floats
     charge_moves: Floats
     z_grid_v: Floats
     body: Floats

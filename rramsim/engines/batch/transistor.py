@@ -26,6 +26,7 @@ from rramsim.engines.batch.layout import (
     MODEL,
     MOVE_ROWS,
     OFFSETS,
+    SHIFTS,
     SLOT,
     Draft,
     Frame,
@@ -128,37 +129,37 @@ class _Group:
         cell = self.cell(inside, Frame.OUTER_LAST)
         t = w.sub(inside, cell)
 
-        # The shift is a spline over z, and a second one is its slope over vsb or, where there is
-        # no vsb, over vds above 0; over z it ends where the table does.
+        # The shift is a spline over z; others are its slope and bow over vds above 0, and its slope
+        # over vsb, where there is one. Over z it ends where the table does.
         weight, slope = w.cubic_lanes(w.spread(t, 0))
         points = self.stride(Stride.SHIFT)
         starts = [
-            b.add(b.mul(self.times(k, 2), points), w.integer(cell, n, 0))
+            b.add(b.mul(self.times(k, SHIFTS), points), w.integer(cell, n, 0))
             for n, k in enumerate(self.numbers)
         ]
+        row, lean, bow, *over_body = (
+            w.rows(self.arrays["par"], [b.add(start, self.times(points, k)) for start in starts])
+            for k in range(SHIFTS - 1 if body is None else SHIFTS)
+        )
         forward = w.where(b.fcmp_ordered(">", ds, w.constant(0)))
-        first = w.rows(self.arrays["par"], starts)
-        second = w.rows(self.arrays["par"], [b.add(start, points) for start in starts])
-        row = w.muladd(second, w.mul(forward, ds) if body is None else body, first)
-        parts = [w.mul(row, weight), w.mul(row, slope), w.constant(0), w.mul(second, weight)]
-        shift = w.sums(parts)
-        held = w.spread(w.where(b.fcmp_ordered("==", place, inside)), 0)
         along = w.mul(forward, ds)
-        bent = w.mul(self.move(Move.BOW), along)
-        bow = w.pick(bent, 0, 2, 2, 2)
-        tilt = w.add(self.move(Move.TILT), bow)
-        tilt = w.muladd(w.pick(self.move(Move.BOW), 1, 2, 2, 2), w.spread(inside, 0), tilt)
+        lean = w.muladd(bow, along, lean)
+        row = w.muladd(lean, along, row)
+        for spline in over_body:
+            row = w.muladd(spline, body, row)
+        lean = w.mul(w.muladd(bow, along, lean), forward)
+        # The shift and its derivatives over z, vds, vsb.
+        parts = [w.mul(row, weight), w.mul(row, slope)]
+        shift = w.sums([*parts, *(w.mul(spline, weight) for spline in (lean, *over_body))])
+        held, zero = w.where(b.fcmp_ordered("==", place, inside)), w.constant(0)
         # How the gate of the table moves with (-, vgs, vds, vsb), less vgs itself.
-        bend = w.mul(w.mul(w.spread(w.add(shift, bent), 1), held), self.move(Move.BEND))
-        lean = w.pick(w.add(tilt, bow), 3, 3, 0, 3)
-        if body is None:
-            lean = w.add(w.pick(shift, 2, 2, 3, 2), lean)
-        else:
-            bend = w.add(w.pick(shift, 2, 2, 2, 3), bend)
-        bend = w.muladd(lean, forward, bend)
-        reach = w.pick(along, 0, 4, 4, 4, other=w.constant(1))
-        gate = w.muladd(tilt, reach, w.pick(at, 0, 0, 1, 2))
-        gate = w.add(gate, w.pick(shift, 0, 2, 2, 2))
+        bend = w.muladd(
+            w.mul(w.spread(shift, 1), w.spread(held, 0)),
+            self.move(Move.BEND),
+            w.pick(shift, 4, 4, 2, 3, other=zero),
+        )
+        gate = w.add(w.pick(at, 0, 0, 1, 2), self.move(Move.OFFSET))
+        gate = w.add(gate, w.pick(shift, 0, 4, 4, 4, other=zero))
         self.put(Draft.AT, at)
         self.put(Draft.OUTER, t)
         self.put(Draft.CELL, w.mul(cell, self.row(Frame.OUTER_STRIDE)))
@@ -312,7 +313,7 @@ def junction(v, tab, at, frame):
 
 
 OUTER, INNER = int(Frame.OUTER_INVERSE), int(Frame.INNER_INVERSE)
-CURRENT, TILT, BODY, BEND, CHARGE, GATE, DRAIN, SOURCE, BOW = (4 * int(row) for row in Move)
+CURRENT, BODY, BEND, CHARGE, GATE, DRAIN, SOURCE, OFFSET = (4 * int(row) for row in Move)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -322,8 +323,8 @@ def mismatch(
     """Write a sample's `par` (its shift splines) and `moves` (rows of `layout.Move`).
 
     `deviates` (samples, sites); transistor k's are those from `site_of[k]` on. Its shift is the
-    polynomial with the exponents `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 15) are
-    those of its log gain, tilt, bow, lean and of what moves its charges (see `DeviceTable`).
+    polynomial with the exponents `powers[power_of[k]:power_of[k + 1]]`; `whole` (terms, 12) are
+    those of its log gain and of what moves its charges (see `DeviceTable`).
     `values` is scratch for these.
     """
     over_z = frame[OUTER, 0]
@@ -352,16 +353,13 @@ def mismatch(
                     par[k, p] += value * shift[term, p]
         for lane in range(4):
             moves[k, CURRENT + lane] = math.exp(values[0]) * current[lane]
-            moves[k, CHARGE + lane] = math.exp(values[4]) * charge[lane]
-        moves[k, TILT] = values[1]
-        moves[k, BOW] = values[2]
-        moves[k, BOW + 1] = values[3]
-        moves[k, TILT + 1] = values[5]
+            moves[k, CHARGE + lane] = math.exp(values[1]) * charge[lane]
+        moves[k, OFFSET + 1] = values[2]
         moves[k, BODY] = -body[k]
         moves[k, BEND + 1] = over_z
         moves[k, BEND + 3] = -body[k] * over_z
         # Linear capacitors: charges of (gate, drain, source) per volt of vgs, of vds, of vsb.
         for lane in range(3):
-            moves[k, GATE + lane] = values[6 + lane]
-            moves[k, DRAIN + lane] = values[9 + lane]
-            moves[k, SOURCE + lane] = values[12 + lane]
+            moves[k, GATE + lane] = values[3 + lane]
+            moves[k, DRAIN + lane] = values[6 + lane]
+            moves[k, SOURCE + lane] = values[9 + lane]
