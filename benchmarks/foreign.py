@@ -1,10 +1,10 @@
 """Three networks that are none of ours, in full, and what read errors cost a training step.
 
 `python -m benchmarks foreign` runs the scripts of `examples/own_networks` as a user does, with
-their own training, simulated errors, 500 test images and chip, and adds their trade-offs to a CSV
-file. `--steps` times a training step and a forward pass of a converted ResNet-18 (batch 128, images
-of 32 x 32) with read errors and without them, in processor time: all interleaved, ratios within
-each round.
+their own training, simulated errors, 500 test images and chip, and adds the trade-off of each to a
+CSV file; those that the file has already are not run again. `--steps` times a training step and a
+forward pass of a converted ResNet-18 (batch 128, images of 32 x 32) with read errors and without
+them, in processor time: all interleaved, ratios within each round.
 """
 
 import argparse
@@ -13,8 +13,8 @@ import runpy
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import chdir
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ import torch
 from torch import nn
 
 import rramsim.nn as rn
-from benchmarks._records import cpu_model
+from benchmarks._records import append_rows, cpu_model, kept_rows
 from rramsim.files import atomic_path
 
-__all__ = ["main", "networks", "step_ratios"]
+__all__ = ["main", "network", "step_ratios"]
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "own_networks"
-SCRIPTS = ("brevitas_cnv", "resnet18", "ternary_transformer")
+SCRIPTS = ("brevitas_cnv 1", "brevitas_cnv 2", "resnet18", "ternary_transformer")
+"""Each with its arguments."""
 RESULTS = Path(__file__).parent / "results"
 ERRORS: dict[str, rn.WeightErrors | None] = {
     "none": None,
@@ -40,25 +41,36 @@ ERRORS: dict[str, rn.WeightErrors | None] = {
 }
 
 
-def networks(scripts: tuple[str, ...] = SCRIPTS) -> list[dict[str, Any]]:
-    """Run the scripts in a folder of their own; a row for each network and supply."""
-    rows: list[dict[str, Any]] = []
-    sys.path.insert(0, str(EXAMPLES))
-    for script in scripts:
-        with tempfile.TemporaryDirectory() as folder, chdir(folder):
-            started = time.process_time()
-            found = runpy.run_path(str(EXAMPLES / f"{script}.py"), run_name="__main__")
-            spent = round(time.process_time() - started, 1)
-        tables = found.get("tables", [found["table"]])
-        for table in tables:
-            rows += [row | {"processor_s": spent / len(tables)} for row in table.to_dict("records")]
-    return rows
+def network(script: str) -> list[dict[str, Any]]:
+    """Run a script in a folder of its own; a row for each supply, with the machine's name."""
+    name, *arguments = script.split()
+    path = str(EXAMPLES / f"{name}.py")
+    with tempfile.TemporaryDirectory() as folder, chdir(folder), _started_as([path, *arguments]):
+        before = time.process_time()
+        found = runpy.run_path(path, run_name="__main__")
+        spent = round(time.process_time() - before, 1)
+    machine = {
+        "script": script, "on_chip": found["on_chip"].value, "processor_s": spent,
+        "threads": torch.get_num_threads(), "cpu": cpu_model(), "torch": str(torch.__version__),
+    }  # fmt: skip
+    return [row | machine for row in found["table"].to_dict("records")]
+
+
+@contextmanager
+def _started_as(arguments: list[str]) -> Iterator[None]:
+    """Inside the block a script finds its arguments and its neighbours."""
+    before = sys.argv, sys.path
+    sys.argv, sys.path = arguments, [str(EXAMPLES), *sys.path]
+    try:
+        yield
+    finally:
+        sys.argv, sys.path = before
 
 
 def step_ratios(*, rounds: int = 15, batch: int = 128, width: int = 64) -> list[dict[str, Any]]:
     """Processor time (s, median) and its ratio to no errors, of a step and of a forward pass."""
-    sys.path.insert(0, str(EXAMPLES))
-    from common import ResNet18  # type: ignore[import-not-found]
+    with _started_as(sys.argv):
+        from common import ResNet18  # type: ignore[import-not-found]
 
     torch.manual_seed(0)
     model = rn.convert(ResNet18(width=width), rn.Twn(scale="channel"))
@@ -110,9 +122,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     name = "foreign_steps.csv" if options.steps else "foreign_networks.csv"
-    rows = step_ratios(rounds=options.rounds) if options.steps else networks(options.scripts)
-    table = pd.DataFrame(rows)
-    with atomic_path(options.out or RESULTS / name) as temporary:
-        table.to_csv(temporary, index=False)
-    print(json.dumps(rows) if options.json else table.to_string(index=False))
+    out = options.out or RESULTS / name
+    if options.steps:
+        with atomic_path(out) as temporary:
+            pd.DataFrame(step_ratios(rounds=options.rounds)).to_csv(temporary, index=False)
+    else:
+        done = {row["script"] for row in kept_rows(out)}
+        for script in options.scripts:
+            if script not in done:
+                append_rows(out, network(script))
+    rows = kept_rows(out)
+    print(json.dumps(rows) if options.json else pd.DataFrame(rows).to_string(index=False))
     return 0

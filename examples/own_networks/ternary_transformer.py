@@ -13,6 +13,6 @@ fit(model, images[:, 0], labels, steps=300)  # the eight rows of an image are it
 table = rn.test(model, simulated_errors(), test_images[:, 0], test_labels)
 print(table[["vdd_v", "accuracy", "accuracy_low", "accuracy_high", "quantiser_loss"]])
 with rn.program(model, seed=1).reading(vdd_v=1.05):
-    print("on one chip:", rn.accuracy(model, test_images[:, 0], test_labels))
+    print("on one chip:", on_chip := rn.accuracy(model, test_images[:, 0], test_labels))
 print(rn.costs(model, test_images[:8, 0], simulated_errors(), vdd_v=1.05)[["flow", "total_j"]])
 save_figure(loss_figure(table), Path(), "ternary_transformer")

@@ -3,7 +3,7 @@ and on which chips.
 """
 
 from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -41,19 +41,6 @@ class NetworkSection(Section):
     arXiv 1605.04711). Left out: the recipe's."""
     activation_threshold: Quantity | None = None
     """Ternary activations nearer to zero, after batch-norm, are 0. Left out: the recipe's."""
-
-    def thresholds(self, weights: str, activations: str) -> dict[str, Any]:
-        """Those of a network with such weights and activations, as `NetworkSpec` takes them."""
-        if "ternary" not in (weights, activations):
-            return {}
-        # PyTorch takes two seconds to load: only those who build a network wait for it.
-        from rramsim.networks import RECIPES
-
-        own = {
-            "weight_threshold": self.weight_threshold,
-            "activation_threshold": self.activation_threshold,
-        }
-        return RECIPES[self.recipe] | {k: v for k, v in own.items() if v is not None}
 
 
 class TrainingSection(Section):

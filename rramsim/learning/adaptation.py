@@ -62,8 +62,9 @@ def fine_tune(
     """Learn every batch-norm's scale and shift on inputs (N, ...) and labels (N,), errors acting.
 
     `steps` of Adam (Kingma and Ba 2015, arXiv 1412.6980) on the cross-entropy, 64 inputs each, the
-    learning rate falling to zero along a cosine. Statistics and weights stay. Returns the
-    inferences that it cost. Raises `InputError` without a batch-norm that has scale and shift.
+    learning rate falling to zero along a cosine. Statistics and weights stay: a weight that moves
+    would have to be written to the devices. Returns the inferences that it cost. Raises
+    `InputError` without a batch-norm that has scale and shift.
     """
     norms = _norms(network)
     learned = [p for norm in norms for p in (norm.weight, norm.bias) if p is not None]

@@ -118,7 +118,8 @@ class Adaptation:
     recalibrate: int = limited(0, low=0, high=2**31)
     """Training images, unlabelled, on which each chip measures batch-norm anew; 0 for none."""
     fine_tune: int = limited(0, low=0, high=100_000)
-    """Steps of fine-tuning each chip's batch-norm by gradient on 64 labelled training images."""
+    """Steps of fine-tuning each chip's batch-norm by gradient on 64 labelled training images; the
+    weights, which are in its devices, stay."""
 
     def __post_init__(self) -> None:
         check_limits(self)

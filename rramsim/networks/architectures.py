@@ -201,6 +201,33 @@ class NetworkSpec:
             if not (isinstance(value, int | float) and 0 <= value <= 1):
                 raise InputError(f"{key} = {value!r}: must be a number from 0 to 1")
 
+    @classmethod
+    def of_recipe(
+        cls,
+        recipe: Recipe = "tuned",
+        *,
+        weights: WeightKind,
+        activations: ActivationKind | Literal["same"] = "same",
+        weight_threshold: float | Literal["twn"] | None = None,
+        activation_threshold: float | None = None,
+        **others: Any,
+    ) -> "NetworkSpec":
+        """A spec with the thresholds of a recipe, but for those given; "same": as the weights.
+
+        A network without ternary values has no threshold, whatever the recipe. Raises `InputError`
+        for an unknown recipe.
+
+        >>> NetworkSpec.of_recipe("published", weights="ternary", width=8).activation_threshold
+        0.05
+        """
+        if recipe not in RECIPES:
+            raise InputError(f"recipe = {recipe!r}: must be one of {', '.join(RECIPES)}")
+        kinds = weights, weights if activations == "same" else activations
+        own = {"weight_threshold": weight_threshold, "activation_threshold": activation_threshold}
+        if "ternary" in kinds:
+            others |= RECIPES[recipe] | {k: v for k, v in own.items() if v is not None}
+        return cls(weights=kinds[0], activations=kinds[1], **others)
+
     @property
     def quantiser(self) -> Quantiser:
         """Of the weights; unscaled, since batch-norm follows every layer."""

@@ -5,6 +5,7 @@ how weights and activations are quantised; Brevitas writes it, and FINN and othe
 """
 
 import copy
+import inspect
 import math
 from collections import Counter
 from pathlib import Path
@@ -20,7 +21,7 @@ from rramsim.files import atomic_path
 from rramsim.networks.conversion import restore
 from rramsim.networks.injection import quantised_layers, without_weight_errors
 from rramsim.networks.onnx_operators import OPERATORS, symmetric_pads
-from rramsim.networks.quantisers import Quantised, Quantiser
+from rramsim.networks.quantisers import Quantised, Quantiser, Sliced
 
 __all__ = ["OnnxModel", "load_onnx", "save_onnx"]
 
@@ -29,6 +30,7 @@ _QUANT_DOMAIN = "qonnx.custom_op.general"
 _MOST_BYTES = 1 << 31
 _CHECKED = 2
 """Inputs on which an imported network is compared with QONNX's executor."""
+_MOST_SLICES = 12
 _AGREES = 0.02
 """Of the scores' norm: rounding moves a quantised activation now and then, an error moves more."""
 
@@ -38,8 +40,9 @@ class OnnxModel(nn.Module):
 
     Convolutions and products with constant weights are torch's layers, under the names that their
     weights have in the file, batch-norms too; everything else is a step of `forward`.
-    `quantisers` has, by layer, the quantiser under which `Quant` or `BipolarQuant` left binary or
-    ternary weights: `convert(model, model.quantisers, layers=list(model.quantisers))`.
+    `quantisers` has, by layer, the quantiser that finds the levels and scales that `Quant` or
+    `BipolarQuant` left, binary, ternary or of more bits in slices:
+    `convert(model, model.quantisers, layers=list(model.quantisers))`.
     """
 
     def __init__(self) -> None:
@@ -140,7 +143,10 @@ def _export(model: nn.Module, example: Tensor, path: Path) -> None:
     import logging
     import warnings
 
-    batch = torch.export.Dim("batch", min=1)
+    given: Any = {0: torch.export.Dim("batch", min=1)}
+    first = next(iter(inspect.signature(model.forward).parameters.values()))
+    if first.kind is inspect.Parameter.VAR_POSITIONAL:  # as our own, out of a file
+        given = (given,)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)  # operators of other packages that are not installed
@@ -149,7 +155,7 @@ def _export(model: nn.Module, example: Tensor, path: Path) -> None:
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 model, (example,), path, dynamo=True, optimize=False, external_data=False,
-                verbose=False, dynamic_shapes=({0: batch},),
+                verbose=False, dynamic_shapes=(given,),
                 custom_translation_table={torch.ops.aten.copysign.Tensor: _copysign()},
             )  # fmt: skip
     except Exception as error:
@@ -305,13 +311,16 @@ class _Reader:
             self.found[made] = self.found[given[0]]
         if kind not in ("Quant", "IntQuant", "BipolarQuant"):
             return
-        scale = self.known[given[1]]
-        levels = (self.known[made] / scale).round()
-        if float(levels.abs().max()) > 1:
-            return
+        value, scale = self.known[made], self.known[given[1]]
+        levels = (value / scale).round()
+        most = int(levels.abs().max())
         by: Any = "tensor" if scale.numel() == 1 else "channel"
-        one_bit = kind == "BipolarQuant" or float(self.known[given[3]].max()) == 1
-        self.found[made] = Quantised(scale=by, binary=one_bit)
+        if most <= 1:
+            one_bit = kind == "BipolarQuant" or float(self.known[given[3]].max()) == 1
+            self.found[made] = Quantised(scale=by, binary=one_bit)
+        elif most.bit_length() <= _MOST_SLICES and torch.equal(levels * scale, value):
+            step = tuple(scale.flatten().tolist())
+            self.found[made] = Sliced(slices=most.bit_length(), scale=by, step=step)
 
     def _freed(self, name: str) -> str:
         """A shape whose first size is the batch that the exporter saw, for any batch."""

@@ -11,7 +11,7 @@ zero becomes +1: a differential pair that stores a binary weight is read as -1 o
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -257,7 +257,9 @@ class Sliced(Quantiser):
 
     `slices` pairs hold one digit -1, 0 or +1 each. `base` 2: a sign and `slices` bits, levels up to
     2^slices - 1, so a weight of b bits with sign takes b - 1 slices. `base` 3: balanced ternary,
-    levels up to (3^slices - 1) / 2. The largest `|w|` takes the highest level.
+    levels up to (3^slices - 1) / 2. The largest `|w|` takes the highest level, unless weights are
+    quantised already and their `step` is known, one or one for each output channel: what is no
+    whole multiple of it is then refused, never rounded.
 
     >>> quantiser = Sliced(slices=3, base=2)
     >>> levels, scale = quantiser.quantise(torch.tensor([[-7.0, 5.0, 0.0]]), (1,))
@@ -268,8 +270,11 @@ class Sliced(Quantiser):
     slices: int = 3
     base: Literal[2, 3] = 2
     scale: Literal["tensor", "channel"] = "tensor"
+    step: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        if not all(math.isfinite(step) and step > 0 for step in self.step):
+            raise InputError(f"step = {self.step[:4]}: must be above 0")
         if self.base not in (2, 3) or not 1 <= self.slices <= 12:
             raise InputError(
                 f"base = {self.base}, slices = {self.slices}: must be base 2 or 3, 1 to 12 slices"
@@ -286,11 +291,29 @@ class Sliced(Quantiser):
         return sum(self.places)
 
     def quantise(self, weight: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
-        """See `Quantiser.quantise`."""
+        """See `Quantiser.quantise`; raises `InputError` for what is not on the `step`'s grid."""
+        if self.step:
+            return self._found(weight, dims)
         axes = dims if self.scale == "channel" else tuple(range(weight.dim()))
         scale = weight.abs().amax(dim=axes, keepdim=True) / self.highest
         found = (weight / scale).round_().clamp_(-self.highest, self.highest)
         return torch.where(scale > 0, found, torch.zeros_like(found)), scale
+
+    def _found(self, weight: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        shape = [1 if axis in dims else size for axis, size in enumerate(weight.shape)]
+        if len(self.step) not in (1, math.prod(shape)):
+            raise InputError(f"{len(self.step)} steps for {math.prod(shape)} output channels")
+        scale = weight.new_tensor(self.step).reshape(shape if len(self.step) > 1 else (1,))
+        levels = (weight / scale).round_()
+        wrong = (levels * scale - weight).abs() > weight.abs() * 2.0**-22  # a rounding of float32
+        wrong |= levels.abs() > self.highest
+        if bool(wrong.any()):
+            place = tuple(int(i) for i in wrong.nonzero()[0])
+            raise InputError(
+                f"its weights are not quantised: {float(weight[place]):.9g} at {place} is no whole "
+                f"multiple, up to {self.highest}, of {float(scale.expand_as(weight)[place]):.9g}"
+            )
+        return levels, scale
 
     def digits(self, levels: Tensor) -> Tensor:
         """See `Quantiser.digits`."""

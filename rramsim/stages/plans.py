@@ -204,14 +204,16 @@ def network_plans(
         specs = experiment.make_own_networks(data.input_shape, len(data.classes))
     else:
         specs = [
-            NetworkSpec(
+            NetworkSpec.of_recipe(
+                section.recipe,
                 architecture=architecture,
                 width=width,
                 weights=weights,
-                activations=weights if activations == "same" else activations,
+                activations=activations,
+                weight_threshold=section.weight_threshold,
+                activation_threshold=section.activation_threshold,
                 input_shape=data.input_shape,
                 classes=len(data.classes),
-                **section.thresholds(weights, weights if activations == "same" else activations),
             )
             for architecture, width, weights, activations in axes
         ]

@@ -98,16 +98,16 @@ def train(
     """
     from rramsim.learning import bfloat16_remark
     from rramsim.learning import train as train_network
-    from rramsim.networks import RECIPES, NetworkSpec
+    from rramsim.networks import NetworkSpec
 
-    spec = NetworkSpec(
+    spec = NetworkSpec.of_recipe(
+        recipe,
         architecture=architecture,
         width=width,
         weights=weights,
-        activations=weights if activations == "same" else activations,
+        activations=activations,
         input_shape=data.input_shape,
         classes=len(data.classes),
-        **(RECIPES[recipe] if "ternary" in (weights, activations) else {}),
     )
     chosen = settings or TrainingSettings(epochs=epochs, seed=seed, device=device)
     if told := bfloat16_remark(bfloat16=chosen.bfloat16, device=chosen.device):

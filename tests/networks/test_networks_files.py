@@ -143,9 +143,6 @@ def test_qonnx_out_and_in_again_predicts_the_same_on_a_thousand_images(tmp_path,
     quants = [node for node in graph.node if node.domain == "qonnx.custom_op.general"]
     assert len(quants) == len(rn.quantised_layers(model))
     assert {node.op_type for node in quants} == {"BipolarQuant" if "binary" in name else "Quant"}
-    if name == "sliced":
-        assert again.quantisers == {}  # four bits are no single pair's
-        return
     rn.convert(again, again.quantisers, layers=list(again.quantisers))
     assert list(rn.quantised_layers(again)) == list(rn.quantised_layers(model))
     written = rn.written_weights(model)
@@ -178,6 +175,61 @@ def test_a_model_that_brevitas_exported_imports(tmp_path):
         rn.convert(again, again.quantisers, layers=list(again.quantisers))
         with torch.no_grad():
             assert torch.equal(again(images).argmax(1), wanted.argmax(1))
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("bits", [3, 4, 8])
+def test_weights_of_several_bits_import_as_levels_in_slices(tmp_path, bits, per_channel):
+    """As Brevitas quantised and exported them, convolutions and linear layers."""
+    import brevitas.nn as qnn
+    from brevitas.export import export_qonnx
+    from brevitas.quant import Int8WeightPerChannelFloat, Int8WeightPerTensorFloat
+
+    torch.manual_seed(bits)
+    weights = {
+        "weight_quant": Int8WeightPerChannelFloat if per_channel else Int8WeightPerTensorFloat,
+        "weight_bit_width": bits,
+    }
+    model = nn.Sequential(
+        qnn.QuantConv2d(3, 8, 3, stride=2, groups=1, bias=False, **weights),
+        nn.BatchNorm2d(8), qnn.QuantReLU(bit_width=2),
+        qnn.QuantConv2d(8, 8, 3, groups=4, bias=False, **weights), qnn.QuantReLU(bit_width=2),
+        nn.Flatten(), qnn.QuantLinear(8, 5, bias=True, **weights),
+        nn.BatchNorm1d(5, momentum=None),
+    )  # fmt: skip
+    model(IMAGES[:200])
+    model.eval()
+    path = tmp_path / "bits.onnx"
+    export_qonnx(model, args=IMAGES[:1], export_path=str(path), dynamo=False)
+    again = rn.load_onnx(path)
+    with torch.no_grad():
+        wanted, found = model(IMAGES).argmax(1), again(IMAGES)
+    assert torch.equal(found.argmax(1), wanted) and len(wanted.unique()) > 2
+    rn.convert(again, again.quantisers, layers=list(again.quantisers))
+    own = [m for m in model if hasattr(m, "quant_weight")]
+    for reader, layer in zip(rn.quantised_layers(again).values(), own, strict=True):
+        levels = layer.quant_weight().int(float_datatype=True)
+        assert torch.equal(reader.levels(), levels) and levels.abs().max() > 1
+        digits, slices = reader.written(), len(reader.quantiser.places)
+        assert slices == int(levels.abs().max()).bit_length() <= bits - 1
+        joined = sum(2**i * part for i, part in enumerate(np.split(digits, slices)))
+        assert np.array_equal(joined.reshape(levels.shape), levels.detach())
+    identity = rn.TransitionErrors([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    with torch.no_grad():
+        assert torch.equal(again(IMAGES), found)
+        with rn.read_errors(again, identity):
+            assert torch.equal(again(IMAGES), found)
+        with rn.read_errors(again, rn.BinaryFlips(0.1)):
+            assert not torch.equal(again(IMAGES), found)
+    rn.save_onnx(again, tmp_path / "again.onnx", IMAGES[:4])
+    third = rn.load_onnx(tmp_path / "again.onnx")
+    assert [repr(q) for q in third.quantisers.values()] == [
+        repr(q) for q in again.quantisers.values()
+    ]
+    with torch.no_grad():  # what is on no grid any more is refused, not rounded
+        next(iter(rn.quantised_layers(again).values())).latent.mul_(1.01)
+    with pytest.raises(InputError, match="is no whole multiple"):
+        again(IMAGES[:1])
 
 
 def graph(*nodes, weights=(), inputs=((2, 4),), opset=17):
