@@ -18,7 +18,7 @@ from rramsim.learning import (
     train,
     training_step,
 )
-from rramsim.learning.augmentation import BatchSource
+from rramsim.learning.progress import BatchSource
 from rramsim.networks import RECIPES, ScalarErrors, quantised_layers, set_weight_errors
 
 __all__ = ["accuracies", "step_times"]

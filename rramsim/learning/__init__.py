@@ -6,7 +6,6 @@ from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from rramsim.learning.adaptation import adapted, fine_tune, recalibrate, recalibrated
-    from rramsim.learning.checkpoints import load_network, save_network
     from rramsim.learning.cifar_official import CIFAR10_URL, download_cifar10
     from rramsim.learning.data_sets import DATA_SETS, load_images
     from rramsim.learning.evaluation import (
@@ -18,7 +17,13 @@ if TYPE_CHECKING:
         right_with_errors,
     )
     from rramsim.learning.image_data import ImageData
-    from rramsim.learning.progress import EpochMetrics, bfloat16_remark, has_bfloat16
+    from rramsim.learning.progress import (
+        EpochMetrics,
+        bfloat16_remark,
+        has_bfloat16,
+        load_network,
+        save_network,
+    )
     from rramsim.learning.published import images_of
     from rramsim.learning.settings import Adaptation, TrainingSettings
     from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate

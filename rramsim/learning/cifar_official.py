@@ -25,8 +25,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from rramsim.exceptions import InputError, MachineError
 from rramsim.files import atomic_path, file_digest, output_folder
-from rramsim.learning.archives import archive_members
-from rramsim.learning.image_data import ImageData
+from rramsim.learning.image_data import ImageData, archive_members
 
 __all__ = [
     "ARCHIVE_MD5",

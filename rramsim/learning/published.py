@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError
-from rramsim.learning.archives import archive_members
 from rramsim.learning.cifar_official import read_batch
-from rramsim.learning.image_data import ImageData
+from rramsim.learning.image_data import ImageData, archive_members
 
 __all__ = ["images_of", "load_cifar100", "load_idx", "load_imagenet32", "load_npz"]
 

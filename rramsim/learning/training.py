@@ -18,19 +18,20 @@ import torch
 from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
-from rramsim.learning.augmentation import BatchSource
-from rramsim.learning.checkpoints import load_state
 from rramsim.learning.evaluation import Accuracy, accuracy
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.progress import (
+    BatchSource,
     EpochMetrics,
     Progress,
     batch_source,
     followed,
+    load_state,
     read_progress,
     require_images,
     run_identity,
     torch_device,
+    within_thread_limit,
     write_progress,
 )
 from rramsim.learning.settings import TrainingSettings
@@ -42,7 +43,6 @@ from rramsim.networks import (
     quantised_layers,
     set_weight_errors,
 )
-from rramsim.networks.threads import within_thread_limit
 
 __all__ = [
     "EpochMetrics",

@@ -9,24 +9,15 @@ if TYPE_CHECKING:
         RECIPES,
         Architecture,
         NetworkSpec,
+        QuantConv2d,
+        QuantLinear,
         Recipe,
         ResidualConv,
         Standardise,
     )
     from rramsim.networks.census import REAL_BITS, LayerCensus, layer_census
     from rramsim.networks.conversion import ConvertedLayer, Summary, convert, restore, summary
-    from rramsim.networks.injection import (
-        ErrorMode,
-        ReadErrors,
-        binary_layers,
-        quantised_layers,
-        set_read_weights,
-        set_weight_errors,
-        without_weight_errors,
-        written_weights,
-    )
     from rramsim.networks.integer import FirstLayer, IntegerNetwork
-    from rramsim.networks.layers import QuantConv2d, QuantLinear
     from rramsim.networks.onnx_files import OnnxModel, load_onnx, save_onnx
     from rramsim.networks.own_modules import ModuleSpec, module_file
     from rramsim.networks.quantisers import (
@@ -44,7 +35,17 @@ if TYPE_CHECKING:
         quantise_activation,
         straight_through,
     )
-    from rramsim.networks.reading import WeightReader
+    from rramsim.networks.reading import (
+        ErrorMode,
+        ReadErrors,
+        WeightReader,
+        binary_layers,
+        quantised_layers,
+        set_read_weights,
+        set_weight_errors,
+        without_weight_errors,
+        written_weights,
+    )
     from rramsim.networks.weight_errors import (
         BinaryFlips,
         ScalarErrors,

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
-from rramsim.networks.injection import quantised_layers, without_weight_errors
 from rramsim.networks.quantisers import WeightKind
-from rramsim.networks.reading import WeightReader
+from rramsim.networks.reading import WeightReader, quantised_layers, without_weight_errors
 
 __all__ = ["REAL_BITS", "LayerCensus", "layer_census"]
 

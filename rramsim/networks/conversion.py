@@ -10,9 +10,15 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from rramsim.exceptions import InputError
-from rramsim.networks.injection import quantised_layers
 from rramsim.networks.quantisers import Quantiser, Twn
-from rramsim.networks.reading import CONVERTIBLE, WeightReader, reader_of, weight_key, working
+from rramsim.networks.reading import (
+    CONVERTIBLE,
+    WeightReader,
+    quantised_layers,
+    reader_of,
+    weight_key,
+    working,
+)
 
 __all__ = [
     "ConvertedLayer",

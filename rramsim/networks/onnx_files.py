@@ -19,9 +19,9 @@ from rramsim.exceptions import InputError
 from rramsim.extras import require_package
 from rramsim.files import atomic_path
 from rramsim.networks.conversion import restore
-from rramsim.networks.injection import quantised_layers, without_weight_errors
 from rramsim.networks.onnx_operators import OPERATORS, symmetric_pads
 from rramsim.networks.quantisers import Quantised, Quantiser, Sliced
+from rramsim.networks.reading import quantised_layers, without_weight_errors
 
 __all__ = ["OnnxModel", "load_onnx", "save_onnx"]
 

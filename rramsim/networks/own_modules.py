@@ -23,8 +23,8 @@ from torch import nn
 from rramsim.exceptions import InputError
 from rramsim.networks.architectures import Standardise
 from rramsim.networks.conversion import convert
-from rramsim.networks.injection import quantised_layers
 from rramsim.networks.quantisers import Binary, Quantiser, Twn, WeightKind
+from rramsim.networks.reading import quantised_layers
 from rramsim.networks.weight_files import load_weights
 
 __all__ = ["ModuleSpec", "Pixels", "module_file"]

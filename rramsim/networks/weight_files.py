@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rramsim.exceptions import InputError
 from rramsim.extras import require_package
 from rramsim.files import atomic_path
-from rramsim.networks.injection import quantised_layers
+from rramsim.networks.reading import quantised_layers
 
 __all__ = ["load_weights", "save_weights"]
 

@@ -49,10 +49,8 @@ if TYPE_CHECKING:
         without_weight_errors,
         written_weights,
     )
-    from rramsim.nn.costing import costs
-    from rramsim.nn.programming import ProgrammedChip, program
     from rramsim.nn.sources import ErrorSource, read_errors, statistics_of
-    from rramsim.nn.testing import test, without_quantisers
+    from rramsim.nn.testing import ProgrammedChip, costs, program, test, without_quantisers
 else:
     __getattr__ = names_on_demand(__name__)
 

@@ -1,4 +1,4 @@
-"""A converted model's accuracy and energy at every supply, with intervals."""
+"""A converted model tested: at every supply with intervals, on one virtual chip, at what cost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +11,38 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from rramsim.costs import accuracy_loss, sense_energy_at, tradeoff_row
+from rramsim.chips import Chip, ChipModel, ChipRead, EngineReads, ReadSurface, read_decision
+from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
+from rramsim.costs import (
+    DATA_FLOWS,
+    accuracy_loss,
+    cost_row,
+    gates_of_process,
+    sense_energy_at,
+    tradeoff_row,
+)
 from rramsim.counting import statistics_at
+from rramsim.devices import DeviceStatistics, ResistanceModel
+from rramsim.engines import BatchEngine
 from rramsim.learning import classified_right
 from rramsim.networks import (
+    binary_layers,
     errors_of_statistics,
     layer_census,
     quantised_layers,
     set_weight_errors,
+    written_weights,
 )
-from rramsim.nn.sources import dataset_of, selected
+from rramsim.nn.sources import dataset_of, read_errors, selected
+from rramsim.processes import load_process
 
-__all__ = ["test", "without_quantisers"]
+__all__ = [
+    "ProgrammedChip",
+    "costs",
+    "program",
+    "test",
+    "without_quantisers",
+]
 
 _CENSUS_INPUTS = 64
 
@@ -122,3 +142,87 @@ class _Named:
     width: int
     weights: str
     activations: str
+
+
+def costs(
+    model: nn.Module,
+    example: Tensor | tuple[Tensor, ...],
+    source: str | Path | xr.Dataset,
+    *,
+    vdd_v: float | None = None,
+    circuit: SenseCircuit | None = None,
+) -> pd.DataFrame:
+    """Energy, latency and area of one inference (one element of the example's batch).
+
+    One row for each supply of the sweep (or the one of `vdd_v`) and each data flow; columns as
+    `rramsim.costs.COST_COLUMNS`, in joule, second and square metre. `example` is a batch of inputs,
+    images or sequences; bits and zeros of the activations are taken from it. `circuit` is the one
+    that the sweep simulated, None for the shipped one. Reads are simulated, logic is counted from
+    gates simulated in SKY130, buffers are estimates.
+    """
+    circuit = circuit or sense_circuit(process=load_process("sky130-5v"))
+    dataset, census = dataset_of(source), layer_census(model, example)
+    gates = gates_of_process(circuit.process)
+    return pd.DataFrame(
+        {"vdd_v": at.vdd_v, "flow": flow}
+        | cost_row(
+            census, sense_energy_at(dataset, at), flow=flow, circuit=circuit, vdd_v=at.vdd_v,
+            window_s=at.window_s, gates=gates,
+        )
+        for at in selected(dataset, vdd_v=vdd_v)
+        for flow in DATA_FLOWS
+    )  # fmt: skip
+
+
+class ProgrammedChip:
+    """A model's weights on one chip: devices and amplifiers drawn once, reads at any supply.
+
+    `chip` is the chip itself: its mapping on arrays, programming pulses, resistances.
+    """
+
+    def __init__(self, model: nn.Module, chip: Chip, *, points: int) -> None:
+        self._model, self.chip, self._points = model, chip, points
+        self._surfaces: dict[SenseConditions, ReadSurface | EngineReads] = {}
+
+    def __repr__(self) -> str:
+        """The layers on it, with their weights, and the pulses that wrote them."""
+        layers = {name: value.size for name, value in written_weights(self._model).items()}
+        pulses = f"pulses={self.chip.writes}, failed={self.chip.failed}"
+        return f"ProgrammedChip(weights={layers}, {pulses})"
+
+    def read(self, *, vdd_v: float, number: int = 0, age_s: float = 0.0) -> ChipRead:
+        """Every weight as the chip reads it at a supply; `number` names the read."""
+        conditions = SenseConditions(vdd_v=vdd_v)
+        if conditions not in self._surfaces:
+            model = self.chip.model
+            self._surfaces[conditions] = read_decision(
+                BatchEngine(), model.circuit, conditions, model.statistics.resistances,
+                points=self._points,
+            )  # fmt: skip
+        return self.chip.read(self._surfaces[conditions], number=number, age_s=age_s)
+
+    @contextmanager
+    def reading(self, *, vdd_v: float, number: int = 0, age_s: float = 0.0) -> Iterator[ChipRead]:
+        """The model computes with what the chip reads inside the block."""
+        read = self.read(vdd_v=vdd_v, number=number, age_s=age_s)
+        with read_errors(self._model, read):
+            yield read
+
+
+def program(
+    model: nn.Module, chips: ChipModel | None = None, *, seed: int = 0, points: int = 600
+) -> ProgrammedChip:
+    """Program a converted model's weights as they are now on one chip.
+
+    `chips` says what chips have in common; None: the shipped amplifier, the default devices
+    (`ResistanceModel`), arrays of 32 x 32, no verify. `points`: resistances that each supply's
+    read surface is fitted to, about 12 senses each; near the lowest supply, where none serves,
+    every synapse is sensed (`rramsim.chips.read_decision`).
+    """
+    if chips is None:
+        chips = ChipModel(
+            circuit=sense_circuit(process=load_process("sky130-5v")),
+            statistics=DeviceStatistics(resistances=ResistanceModel()),
+        )
+    chip = Chip(chips, written_weights(model), seed=seed, binary=binary_layers(model))
+    return ProgrammedChip(model, chip, points=points)

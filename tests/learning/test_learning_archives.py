@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rramsim.exceptions import InputError
-from rramsim.learning.archives import archive_members, check_member_name
+from rramsim.learning.image_data import archive_members, check_member_name
 
 CONTENT = b"pixels" * 100
 
@@ -116,7 +116,7 @@ def test_a_member_that_is_too_large_is_refused_before_it_is_read(tmp_path):
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("rramsim.learning.archives._MAX_UNPACKED", 100_000)
+    monkeypatch.setattr("rramsim.learning.image_data._MAX_UNPACKED", 100_000)
     path = tmp_path / "a.tar.xz"
     path.write_bytes(packed([(str(n), b"\0" * 9_000) for n in range(100)], "w:xz"))
     assert path.stat().st_size < 10_000
@@ -126,7 +126,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
 
 def test_a_header_that_asks_for_too_much_is_refused(tmp_path, monkeypatch):
     """A long-name header is read by tarfile itself, whatever it says its size is."""
-    monkeypatch.setattr("rramsim.learning.archives._MAX_UNPACKED", 100_000)
+    monkeypatch.setattr("rramsim.learning.image_data._MAX_UNPACKED", 100_000)
     info = tarfile.TarInfo("././@LongLink")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1 << 33
     path = tmp_path / "a.tar.gz"

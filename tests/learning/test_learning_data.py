@@ -24,8 +24,8 @@ from rramsim.learning.cifar_official import (
     load_official_folder,
     read_batch,
 )
+from rramsim.learning.data_sets import load_image_archive
 from rramsim.learning.image_data import cached_arrays
-from rramsim.learning.image_folders import load_image_archive
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5")
 

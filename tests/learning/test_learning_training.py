@@ -16,7 +16,7 @@ from rramsim.learning import (
     train,
     training_step,
 )
-from rramsim.learning.augmentation import BatchSource
+from rramsim.learning.progress import BatchSource
 from rramsim.learning.settings import deciding
 from rramsim.networks import (
     RECIPES,

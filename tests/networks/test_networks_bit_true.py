@@ -32,7 +32,7 @@ from rramsim.networks.bit_kernels import (
     pack_weights,
     remove_padding,
 )
-from rramsim.networks.thresholds import activation_thresholds
+from rramsim.networks.integer import activation_thresholds
 
 PAIRS = list(product(("binary", "ternary"), repeat=2))
 SHAPES = [

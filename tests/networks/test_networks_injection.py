@@ -17,7 +17,7 @@ from rramsim.networks import (
     set_weight_errors,
     without_weight_errors,
 )
-from rramsim.networks.sampling import draw_reads_densely
+from rramsim.networks.weight_errors import draw_reads_densely
 
 
 def generator(seed=0):

@@ -229,9 +229,8 @@ def test_an_experiment_runs_from_the_wheel(rramsim, wheel, tmp_path):
 
 def test_it_runs_where_nothing_can_be_cached(installed, wheel):
     """An installation of somebody else's and a user without a home: numba keeps nothing."""
-    code = (
-        "from rramsim.networks.sampling import _draw_each as f; print(type(f).__name__, f._cache)"
-    )
+    module = "rramsim.networks.weight_errors"
+    code = f"from {module} import _draw_each as f; print(type(f).__name__, f._cache)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.learning.equilibrium.activations import ACTIVATIONS, Activation, activation
     from rramsim.learning.equilibrium.estimation import GradientEstimate, estimate_gradient
     from rramsim.learning.equilibrium.network import (
+        ACTIVATIONS,
+        Activation,
         Clamped,
         EquilibriumNetwork,
         Pixels,
+        activation,
         load_equilibrium,
         save_equilibrium,
     )

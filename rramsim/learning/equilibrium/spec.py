@@ -60,7 +60,7 @@ class EquilibriumSpec:
                 raise InputError(f"{name} = {values}: must be whole numbers from {low} to 65536")
         if len(self.input_shape) != 3:
             raise InputError(f"input_shape = {self.input_shape}: must be (channels, height, width)")
-        from rramsim.learning.equilibrium.activations import activation
+        from rramsim.learning.equilibrium.network import activation
 
         activation(self.activation)
         for name, known in (
@@ -93,7 +93,7 @@ class EquilibriumSpec:
     @property
     def holomorphic(self) -> bool:
         """Whether the dynamics may be continued to complex numbers."""
-        from rramsim.learning.equilibrium.activations import activation
+        from rramsim.learning.equilibrium.network import activation
 
         pooled = bool(self.channels) and self.pooling == "max"
         return activation(self.activation).holomorphic and not pooled

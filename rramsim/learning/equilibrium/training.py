@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from rramsim.exceptions import InputError
-from rramsim.learning.augmentation import BatchSource
 from rramsim.learning.equilibrium.estimation import estimate_gradient
 from rramsim.learning.equilibrium.network import EquilibriumNetwork, Pixels
 from rramsim.learning.equilibrium.relaxation import relax
@@ -29,6 +28,7 @@ from rramsim.learning.equilibrium.updates import (
 from rramsim.learning.evaluation import Accuracy
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.progress import (
+    BatchSource,
     EpochMetrics,
     Progress,
     batch_source,
@@ -37,10 +37,10 @@ from rramsim.learning.progress import (
     require_images,
     run_identity,
     torch_device,
+    within_thread_limit,
     write_progress,
 )
 from rramsim.networks import WeightErrors
-from rramsim.networks.threads import within_thread_limit
 
 __all__ = [
     "EquilibriumResult",

@@ -12,7 +12,7 @@ import torch
 import rramsim as rs
 from rramsim.experiment import load_experiment
 from rramsim.learning import TrainingSettings, progress
-from rramsim.networks.threads import within_thread_limit
+from rramsim.learning.progress import within_thread_limit
 from rramsim.stages import RunFolder, run_stages
 
 STEP = """
