@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from rramsim.exceptions import InputError
-from rramsim.networks.quantisers import Quantiser, Twn
+from rramsim.networks.quantisers import LearnedScale, Quantiser, Twn
 from rramsim.networks.reading import (
     CONVERTIBLE,
     WeightReader,
@@ -100,6 +100,8 @@ def convert(
     >>> sorted(model.state_dict())
     ['bias', 'weight']
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"a {type(model).__name__} cannot be converted: must be a torch.nn.Module")
     chosen = _chosen(model, layers, exclude)
     hosts = {
         f"{name}.out_proj" if name else "out_proj": module
@@ -113,6 +115,9 @@ def convert(
             raise InputError(f"{name}: converted already; undo it with rramsim.nn.restore first")
         _check_holds_weight(name, layer)
         own = _quantiser_for(quantiser, name, layer)
+        taken = {"weight_reader", *(["weight_scale"] if isinstance(own, LearnedScale) else [])}
+        if clash := [key for key in sorted(taken) if hasattr(layer, key)]:
+            raise InputError(f"{name}: has a {clash[0]} of its own, which conversion would replace")
         reader = WeightReader(name, layer, own, host=hosts.get(name))
         weight = reader.latent.detach()
         try:
@@ -228,11 +233,11 @@ def _refuse_shared(model: nn.Module, chosen: Mapping[str, nn.Module]) -> None:
     owners: dict[int, list[str]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         for parameter in module.parameters(recurse=False):
-            if not isinstance(parameter, UninitializedParameter) and parameter.numel():
+            if _lies_in_memory(parameter):
                 owners.setdefault(parameter.data_ptr(), []).append(name)
     for name, layer in chosen.items():
         weight = layer._parameters.get(weight_key(layer))
-        if weight is None or isinstance(weight, UninitializedParameter):
+        if weight is None or not _lies_in_memory(weight):
             continue
         others = [one for one in owners.get(weight.data_ptr(), ()) if one != name]
         if len(owners.get(weight.data_ptr(), ())) > 1:
@@ -251,6 +256,15 @@ def _refuse_shared(model: nn.Module, chosen: Mapping[str, nn.Module]) -> None:
                     )
 
 
+def _lies_in_memory(weight: Tensor) -> bool:
+    return (
+        not isinstance(weight, UninitializedParameter)
+        and not weight.is_meta
+        and weight.layout == torch.strided
+        and weight.numel() > 0
+    )
+
+
 def _check_holds_weight(name: str, layer: nn.Module) -> None:
     key = weight_key(layer)
     weight = layer._parameters.get(key)
@@ -266,6 +280,10 @@ def _check_holds_weight(name: str, layer: nn.Module) -> None:
             f"{name}: its weight is no parameter (a hook such as the old weight_norm computes it); "
             "use torch.nn.utils.parametrizations instead, or leave it out with exclude"
         )
+    if weight is not None and weight.is_meta:
+        raise InputError(f"{name}: is on the meta device, without values; load its weights first")
+    if weight is not None and weight.layout != torch.strided:
+        raise InputError(f"{name}: weights lie as {weight.layout}; call to_dense() on them first")
     if weight is not None and not weight.is_floating_point():
         raise InputError(f"{name}: weights are {weight.dtype}, must be of a floating-point type")
 
@@ -278,6 +296,11 @@ def _quantiser_for(quantiser: Quantisers, name: str, layer: nn.Module) -> Quanti
         if not fitting:
             raise InputError(f"{name}: no quantiser for it; {', '.join(quantiser)} were given")
         return fitting[0]
+    if isinstance(quantiser, type) or not callable(quantiser):
+        raise InputError(
+            f"quantiser = {getattr(quantiser, '__name__', repr(quantiser))}: must be an object "
+            "such as Twn(), a mapping from names to such, or a function of name and layer"
+        )
     found = quantiser(name, layer)
     if not isinstance(found, Quantiser):
         raise InputError(f"{name}: the quantiser is a {type(found).__name__}, must be a Quantiser")

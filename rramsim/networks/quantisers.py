@@ -361,12 +361,19 @@ def quantiser_of_kind(kind: WeightKind) -> Quantiser:
 class _StraightThrough(torch.autograd.Function):
     """Forward: levels * scale. Backward: to the latent tensor unchanged, to the scale its own."""
 
+    generate_vmap_rule = True  # torch.func's vmap and grad
+
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, levels: Tensor, scale: Tensor | None) -> Tensor:
-        ctx.save_for_backward(levels if ctx.needs_input_grad[2] else None)
-        ctx.scale_shape = None if scale is None else scale.shape
+    def forward(latent: Tensor, levels: Tensor, scale: Tensor | None) -> Tensor:
         value = levels.view_as(levels) if scale is None else levels * scale
         return value.to(latent.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        del output
+        _, levels, scale = inputs
+        ctx.save_for_backward(levels if ctx.needs_input_grad[2] else None)
+        ctx.scale_shape = None if scale is None else scale.shape
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, Tensor | None]:

@@ -1,9 +1,9 @@
 """How layers' weights are read: quantised, with errors or as one chip does, in place of their own.
 
-Two hooks on a layer put the weight as read in the place of its parameter for the time of its
-forward pass, as `torch.func.functional_call` does. So the model's classes, its state_dict and its
-parameters (those that an optimiser holds) stay what they are, and the layer's own forward, whatever
-its kernel, stride, groups or bias, does the arithmetic.
+Two hooks on a layer put the weight as read before its parameter for the time of its forward pass,
+as an attribute that Python finds first. So the model's classes, its state_dict and its parameters
+(those that an optimiser holds) stay what they are, and the layer's own forward, whatever its
+kernel, stride, groups or bias, does the arithmetic. Threads take turns in a layer.
 
 A weight that is not a parameter but computed by a module of the layer (a parametrization of torch,
 Brevitas's `weight_quant`) is read where that module hands it on.
@@ -11,6 +11,7 @@ Brevitas's `weight_quant`) is read where that module hands it on.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock, get_ident
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -74,11 +75,19 @@ class WeightReader:
         self.source = weight_source(layer)
         self.enabled = True
         self.groups = int(getattr(layer, "groups", 1))
-        self._latent: Any = None
+        self._inside: int | None = None
+        self._lock = Lock()
         self._errors: WeightErrors | None = None
         self._generator: torch.Generator | None = None
         self._frozen: Tensor | None = None
         self._handles: tuple[Any, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=Lock(), _inside=None)
+        _let_compilers_see_hooks()
 
     def attach(self) -> None:
         """Read the layer's weights so from now on; `convert` checks them before."""
@@ -94,6 +103,7 @@ class WeightReader:
                 self.host.register_forward_hook(self._after, always_call=True),
             )
         self.layer.weight_reader = self  # type: ignore[assignment]
+        _let_compilers_see_hooks()
 
     def detach(self) -> None:
         """Leave the layer as it was before `attach`."""
@@ -106,8 +116,8 @@ class WeightReader:
     def latent(self) -> Tensor:
         """The weight before the quantiser, as the layer holds or computes it."""
         if self.source is None:
-            return cast(Tensor, self.layer._parameters[self.key])
-        with without_hooks(self.source, self._handles):
+            return self._parameter(self.layer)
+        with without_hooks(self.source, self._handles), _untouched(self.source):
             return _value(_computed(self.layer, self.source))
 
     @property
@@ -220,6 +230,11 @@ class WeightReader:
     @torch.compiler.disable
     def _with_errors(self, levels: Tensor, *, own: bool) -> Tensor:
         assert self._errors is not None and self._generator is not None
+        if torch._C._current_graph_task_id() != -1:
+            raise InputError(
+                f"{self.name}: errors would be drawn anew in the backward pass (activation "
+                "checkpointing), and gradients be those of other weights; use mode='frozen'"
+            )
         digits = self.quantiser.digits(levels)
         if len(digits) == 1:
             return self._errors.draw(levels, generator=self._generator, in_place=own)
@@ -259,25 +274,47 @@ class WeightReader:
         """Where a host, which may be a replica of ours, holds the weight."""
         return host if self.host is self.layer else cast(nn.Module, host.out_proj)
 
+    def _parameter(self, layer: nn.Module) -> Tensor:
+        found = layer._parameters.get(self.key)
+        if found is not None:
+            return found
+        if getattr(layer, "_is_replica", False):
+            why = "DataParallel copies it to several devices; use DistributedDataParallel"
+        else:
+            why = "restore the model and convert it again"
+        raise InputError(f"{self.name}: its weight is no parameter any more; {why}")
+
     def _before(self, host: nn.Module, arguments: Any) -> None:
         del arguments
+        if not torch.compiler.is_compiling() and self._inside != get_ident():
+            self._lock.acquire()  # held already where this thread's last pass was interrupted
+            self._inside = get_ident()
         layer = self._owner(host)
-        latent = layer._parameters[self.key]
-        assert latent is not None
-        read = self._read(latent)
-        self._latent = latent
-        layer._parameters[self.key] = cast(nn.Parameter, read)
+        # Python finds it before the parameter, which stays, whatever becomes of the forward pass.
+        layer.__dict__[self.key] = self._read(self._parameter(layer))
 
     def _after(self, host: nn.Module, arguments: Any, output: Any) -> None:
         del arguments, output
-        if self._latent is not None:
-            self._owner(host)._parameters[self.key] = self._latent
-            self._latent = None
+        if torch.compiler.is_compiling():
+            self._owner(host).__dict__.pop(self.key, None)
+        elif self._inside == get_ident():
+            self._owner(host).__dict__.pop(self.key, None)
+            self._inside = None
+            self._lock.release()
 
     def _replace(self, source: nn.Module, arguments: Any, output: Any) -> Any:
         del source, arguments
         read = self._read(_value(output))
         return read if isinstance(output, Tensor) else output._replace(value=read)
+
+
+def _let_compilers_see_hooks() -> None:
+    """What torch.compile made, of this model or of another of its form, would skip the hooks."""
+    from torch._dynamo import config
+
+    if config.skip_nnmodule_hook_guards:  # its default, for speed
+        config.skip_nnmodule_hook_guards = False
+        torch._dynamo.reset()
 
 
 def reader_of(layer: nn.Module) -> WeightReader | None:
@@ -315,6 +352,19 @@ class without_hooks:
 
     def __exit__(self, *error: object) -> None:
         self._hooks.update(self._kept)
+
+
+@contextmanager
+def _untouched(source: nn.Module) -> Iterator[None]:
+    """Inside the block a parametrization in training does not move its buffers (spectral norm)."""
+    training = [module for module in source.modules() if module.training]
+    try:
+        if isinstance(source, nn.utils.parametrize.ParametrizationList):
+            source.eval()
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _computed(layer: nn.Module, source: nn.Module) -> Any:
