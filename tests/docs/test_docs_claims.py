@@ -137,13 +137,22 @@ def recipes() -> list[str]:
     ]
 
 
+def foreign() -> list[str]:
+    rows = stored("foreign_networks")
+    first = rows.drop_duplicates("script")
+    cells = [f"{100 * v:.1f} %" for v in (*first.accuracy_without_errors, *first.on_chip)]
+    ends = zip(rows.accuracy, rows.accuracy_low, rows.accuracy_high, strict=True)
+    cells += [f"{100 * v:.1f} % ({100 * low:.1f}–{100 * high:.1f})" for v, low, high in ends]
+    return [*cells, f"{first.processor_s.sum() / 60:.0f} minutes of processor time"]
+
+
 @pytest.mark.parametrize(
     ("page", "cells"),
     [
         ("docs/results.md", demo_losses), ("docs/results.md", tradeoff_losses),
         ("docs/results.md", trained),
         ("docs/results.md", jpeg_copies),
-        ("docs/results.md", adapted), ("docs/results.md", recipes),
+        ("docs/results.md", adapted), ("docs/results.md", recipes), ("docs/results.md", foreign),
         ("docs/tolerance.md", tolerated), ("docs/chips.md", chips),
         ("docs/equilibrium.md", equilibrium), ("docs/processes.md", mismatch_sets),
     ],
