@@ -1,17 +1,21 @@
 """Error rates against truths that owe nothing to the estimator: coverage, size of intervals, cost.
 
-python -m benchmarks rates --seed 1 --problems 20 [--truths FILE.csv] [--out FILE.csv]
+python -m benchmarks rates --seeds 1,2,3 --problems 20 [--only-truths] [--only-stored]
 
 Problems are drawn by the seed: supply, temperature, corner and window, a family of devices (two
 thirds of them skewed, empirical or aged), and one of three amplifiers (as shipped, MN1 2.6 um wide,
 precharge 2 um wide). The truth is a Monte-Carlo of bounded weight: each device's score from half a
 normal and half one 2.6 times wider, each transistor's parameters by a chance of 0.15 from one
 twice as wide. Problems of which its first 16,000 senses meet fewer than four failures have no
-truth; they are left out and told.
+truth; they are left out and told. Truths, and answers with the estimator's version, are kept in
+benchmarks/results: a run goes on where one was stopped.
 """
 
 import argparse
+import ast
 import csv
+import hashlib
+import itertools
 import math
 import sys
 import tempfile
@@ -23,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+import rramsim.rare
 from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
 from rramsim.devices import Empirical, LogNormal, Marginal, ResistanceModel, Retention, Skewed
 from rramsim.engines import BatchEngine, SenseSamples, reads_of
@@ -36,6 +41,9 @@ __all__ = ["Problem", "Truth", "main", "problem", "summary", "truth"]
 AMPLIFIERS = {"shipped": {}, "offset": {"mn1": "2.6u"}, "precharge": {"mpre1": "2u", "mpre2": "2u"}}
 FAMILIES = ("log-normal", "log-normal", "skewed", "empirical", "aged", "aged skewed")
 TRUTHS = Path(__file__).parent / "results" / "rates_truth.csv"
+ANSWERS = TRUTHS.with_name("rates_answers.csv")
+_TRUTH = {"value": float, "error": float, "hits": int, "senses": int}
+_ANSWER = ("status", "rate", "low", "high", "deviation", "missed_high", "senses", "seconds", "note")
 _BATCH, _MOST_SENSES, _WANTED = 16_000, 400_000, 0.1
 _DEVICE_WIDE, _TRANSISTOR_WIDE, _CHANCE = 2.6, 2.0, 0.15
 
@@ -193,36 +201,46 @@ def _states(model: ResistanceModel, sign: int) -> tuple[Marginal, Marginal]:
     return (model.lrs if sign == 1 else model.hrs), (model.lrs if sign == -1 else model.hrs)
 
 
-def _row(asked: Problem, known: Truth) -> dict[str, Any]:
+def _answered(asked: Problem) -> dict[str, Any]:
+    """What the authority says of a problem, and its processor time without tables and compiling."""
+    failure = asked.failure()
+    row: dict[str, Any] = {"key": asked.key, "version": version()} | dict.fromkeys(_ANSWER)
+    failure.seen(np.zeros((1, failure.dimension)), failure.variants[0])
     started = time.process_time()
     try:
-        answer: FailureRate | None = rate(asked.failure(), seed=1)
-        fault = ""
+        answer: FailureRate = rate(failure, seed=1)
+        row |= {name: answer.as_dict()[name] for name in _ANSWER if name != "seconds"}
     except InputError as error:
-        answer, fault = None, f"refused: {error}"
+        row |= {"status": "refused", "note": str(error)}
     except Exception as error:
-        answer, fault = None, f"crash: {type(error).__name__}: {error}"
-    at = asked.conditions
-    row = {
-        "key": asked.key, "family": asked.family, "amplifier": asked.amplifier, "type": asked.kind,
-        "vdd_v": at.vdd_v, "temperature_c": at.temperature_c, "corner": at.corner,
-        "window_s": at.window_s, "truth": known.value, "truth_error": known.error,
-    }  # fmt: skip
-    found: dict[str, Any] = {"status": "fault", "rate": None, "note": fault}
-    if answer is not None:
-        found = {
-            name: answer.as_dict()[name]
-            for name in (
-                "status", "rate", "low", "high", "deviation", "missed_high", "senses", "note"
-            )
-        }  # fmt: skip
-    apart = joint = None
-    if found["rate"]:
-        apart = math.log(found["rate"] / known.value)
-        joint = apart / math.hypot(found["deviation"], known.error)
-    return row | found | {
-        "log_ratio": apart, "joint": joint, "seconds": time.process_time() - started
-    }  # fmt: skip
+        row |= {"status": "crash", "note": f"{type(error).__name__}: {error}"}
+    return row | {"seconds": round(time.process_time() - started, 2)}
+
+
+@cache
+def version() -> str:
+    """A digest of the estimator's statements: an answer is that of one version of the code."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(rramsim.rare.__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                is_text = [isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)
+                           for s in body]  # fmt: skip
+                vars(node)["body"] = [s for s, text in zip(body, is_text, strict=True) if not text]
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:10]
+
+
+def compared(answer: dict[str, Any], known: Truth) -> dict[str, Any]:
+    """An answer beside its truth: the logarithm of their ratio, and that in joint errors."""
+    row = answer | {"truth": known.value, "truth_error": known.error, "log_ratio": None,
+                    "joint": None}  # fmt: skip
+    if answer["rate"]:
+        row["log_ratio"] = math.log(answer["rate"] / known.value)
+        row["joint"] = row["log_ratio"] / math.hypot(answer["deviation"], known.error)
+    return row
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -241,7 +259,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
         "notes": sum(bool(r["note"]) for r in answered) / count,
         "refusals": sum(r["status"] == "refused" for r in rows) / count,
         "bounds": sum(r["status"] == "bounded" for r in rows) / count,
-        "crashes": sum(r["status"] == "fault" for r in rows),
+        "crashes": sum(r["status"] == "crash" for r in rows),
         "intervals within 25 %": _share(answered, lambda r: 1.96 * r["deviation"] <= 0.25),
         "median senses": float(np.median([r["senses"] for r in answered])) if answered else 0.0,
         "median seconds": float(np.median([r["seconds"] for r in rows])) if rows else 0.0,
@@ -253,66 +271,90 @@ def _share(rows: list[dict[str, Any]], holds: Any) -> float:
 
 
 def _known(path: Path) -> dict[str, Truth]:
+    return {
+        row.pop("key"): Truth(**{name: cast(row[name]) for name, cast in _TRUTH.items()})
+        for row in _rows(path)
+    }
+
+
+def _answers(path: Path) -> dict[str, dict[str, Any]]:
+    """The answers of this version of the estimator."""
+    numbers = set(_ANSWER) - {"status", "note"}
+    return {
+        row["key"]: {
+            name: (float(text) if text else None) if name in numbers else text
+            for name, text in row.items()
+        }
+        for row in _rows(path)
+        if row["version"] == version()
+    }
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
-        return {}
+        return []
     with path.open(newline="", encoding="utf-8") as file:
-        return {
-            row["key"]: Truth(
-                value=float(row["value"]), error=float(row["error"]), hits=int(row["hits"]),
-                senses=int(row["senses"]),
-            )
-            for row in csv.DictReader(file)
-        }  # fmt: skip
+        return list(csv.DictReader(file))
 
 
-def _kept(path: Path, key: str, found: Truth) -> None:
+def _kept(path: Path, row: dict[str, Any]) -> None:
+    """Append a row at once, so that a run that was stopped goes on."""
     new = not path.is_file()
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.DictWriter(file, fieldnames=list(row))
         if new:
-            writer.writerow(["key", "value", "error", "hits", "senses"])
-        writer.writerow([key, f"{found.value:.6g}", f"{found.error:.4g}", found.hits, found.senses])
+            writer.writeheader()
+        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; prints a line a problem and the summary."""
     parser = argparse.ArgumentParser(prog="benchmarks rates", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which problems are drawn")
+    parser.add_argument("--seeds", default="1", help="which problems are drawn, in turn: 1,2,3")
     parser.add_argument("--problems", type=int, default=20, help="how many have a truth")
-    parser.add_argument("--first", type=int, default=0, help="number of the first problem")
     parser.add_argument("--truths", type=Path, default=TRUTHS, help="where truths are kept")
-    parser.add_argument("--out", type=Path, help="a table of all answers (.csv)")
+    parser.add_argument("--answers", type=Path, default=ANSWERS, help="where answers are kept")
+    parser.add_argument("--only-truths", action="store_true", help="ask the estimator nothing")
+    parser.add_argument("--only-stored", action="store_true", help="sum up what was answered")
     arguments = parser.parse_args(argv)
-    known, number, left = _known(arguments.truths), arguments.first, 0
+    known, answers = _known(arguments.truths), _answers(arguments.answers)
     rows: list[dict[str, Any]] = []
-    while len(rows) < arguments.problems:
-        asked = problem(arguments.seed, number)
-        number += 1
+    left = 0
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    for place in itertools.count():
+        if len(rows) >= arguments.problems:
+            break
+        asked = problem(seeds[place % len(seeds)], place // len(seeds))
         if asked.key not in known:
+            if arguments.only_stored:
+                break
             known[asked.key] = truth(asked)
-            _kept(arguments.truths, asked.key, known[asked.key])
+            _kept(arguments.truths, {"key": asked.key} | vars(known[asked.key]))
         if known[asked.key].hits < 4:
             left += 1
             continue
-        rows.append(_row(asked, known[asked.key]))
-        row = rows[-1]
-        print(
-            f"{row['key']:>7} {row['family']:12} {row['amplifier']:9} type {row['type']} "
-            f"{asked.conditions.label}: {row['truth']:.3g} ± {100 * row['truth_error']:.0f} %, "
-            f"answer {row['rate'] or math.nan:.3g} {row['status']} "
-            f"({row['joint'] if row['joint'] is not None else math.nan:+.1f}, "
-            f"{row.get('senses', 0)} senses, {row['seconds']:.0f} s) {row['note']}",
-            flush=True,
-        )
-        if arguments.out is not None:
-            with arguments.out.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-                writer.writeheader()
-                writer.writerows([{k: r.get(k) for k in rows[0]} for r in rows])
-    for name, value in summary(rows).items():
+        if asked.key not in answers and not (arguments.only_truths or arguments.only_stored):
+            answers[asked.key] = _answered(asked)
+            _kept(arguments.answers, answers[asked.key])
+        if asked.key not in answers:
+            rows += [{}] if arguments.only_truths else []
+            continue
+        rows.append(compared(answers[asked.key], known[asked.key]))
+        print(_line(asked, rows[-1]), flush=True)
+    for name, value in summary([row for row in rows if row]).items():
         print(f"{name}: {value:.4g}")
     print(f"left out, for want of a truth: {left}")
     return 0
+
+
+def _line(asked: Problem, row: dict[str, Any]) -> str:
+    joint = math.nan if row["joint"] is None else row["joint"]
+    return (
+        f"{asked.key:>7} {asked.family:12} {asked.amplifier:9} type {asked.kind} "
+        f"{asked.conditions.label}: {row['truth']:.3g} ± {100 * row['truth_error']:.0f} %, "
+        f"answer {row['rate'] or math.nan:.3g} {row['status']} ({joint:+.1f}, "
+        f"{row['senses'] or 0:.0f} senses, {row['seconds']:.0f} s) {row['note']}"
+    )
 
 
 if __name__ == "__main__":

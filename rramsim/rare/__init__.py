@@ -26,9 +26,6 @@ if TYPE_CHECKING:
         Seen,
         linear_failure,
     )
-    from rramsim.rare.proposals import (
-        widened,
-    )
     from rramsim.rare.sense_failure import (
         SenseFailure,
     )
@@ -50,5 +47,4 @@ __all__ = [
     "linear_failure",
     "parse_criterion",
     "rate",
-    "widened",
 ]

@@ -22,7 +22,7 @@ from scipy.stats import t as student_t
 
 from rramsim.rare.failures import CountedFailure, Floats
 from rramsim.rare.lines import COARSE, FINE, FailingLines, failing_lines
-from rramsim.rare.proposals import Mixture, adapted, unfitted, widened
+from rramsim.rare.proposals import Mixture, adapted, blind
 from rramsim.rare.splitting import find_failures, nearest, seen_blindly
 
 __all__ = ["FailingPoints", "LineEstimate", "estimate_rate"]
@@ -99,7 +99,7 @@ class _Lines:
 
     def log_weights(self, rest: Floats) -> Floats:
         parts = [(mixture, count / self.count) for mixture, count in self.mixtures]
-        return Mixture.joined(parts).log_weights(rest)
+        return self.mixtures[0][0].joined(parts).log_weights(rest)
 
     def values(self) -> Floats:
         """Weight times probability of every line, by the balance heuristic."""
@@ -148,8 +148,8 @@ def estimate_rate(
     max_senses: int,
 ) -> LineEstimate | None:
     """The rate by lines; None if neither the search nor any line met a failure."""
-    base = unfitted(state.failure)
-    found = find_failures(state, base, rng)
+    base = blind(state.failure, lines=True)
+    found = find_failures(state.rough, base, rng)
     rounds = [_Lines(variant) for variant in state.failure.variants]
     others: list[tuple[int, Floats]] = []
     rates: list[tuple[str, float, float]] = []
@@ -158,12 +158,12 @@ def estimate_rate(
         for _ in range(_MOST_ROUNDS):
             for lines in rounds:
                 share = _ROUND_LINES // len(rounds)
-                lines.draw(state, lines.proposal(base, found), share, rng, COARSE)
+                lines.draw(state.rough, lines.proposal(base, found), share, rng, COARSE)
             worth = _worth(np.concatenate([lines.values() / lines.count for lines in rounds]))
             if worth >= _ENOUGH:
                 break
             for lines in rounds:
-                moved = nearest(state, lines.variant, lines.heaviest(rng), rng)
+                moved = nearest(state.rough, lines.variant, lines.heaviest(rng), rng)
                 found += [(lines.variant, point[None]) for point in moved]
         if not worth:
             return answer
@@ -174,12 +174,12 @@ def estimate_rate(
             return answer
         _check(state, base, others, rates, rng)
         answer, heavy = _judged(state, final, others, rates, rng)
-        if not answer.doubts or state.senses > 0.7 * max_senses:
+        if not (answer.doubts or heavy) or state.senses > 0.7 * max_senses:
             break
         # The next lines are fresh; these, and what the check found, show where to draw them.
         rates.append(("lines drawn before gave", value, deviation))
         for variant, point in heavy:
-            found.append((variant, nearest(state, variant, point, rng)))
+            found.append((variant, nearest(state.rough, variant, point, rng)))
         for lines, more in zip(rounds, final, strict=True):
             lines.add(more)
     return answer
@@ -235,19 +235,20 @@ def _check(
 ) -> None:
     """Failures from points that no search has a hand in; where they meet few, another search's."""
     variants = state.failure.variants
-    points, log_weights = widened(state.failure, _CHECK_POINTS, rng)
+    points, drawn = blind(state.failure, lines=False).draw(_CHECK_POINTS, rng)
     kinds = np.resize(np.array(variants), len(points))
-    weights = np.exp(log_weights)
+    weights = np.exp(drawn.log_weights(points))
     for variant in variants:
         mine = kinds == variant
-        weights[mine] *= state.failing(points[mine], variant)
+        weights[mine] *= state.rough.failing(points[mine], variant)
     worth = _worth(weights)
     if worth >= _FEW:
-        others += seen_blindly(state, base, rng)
+        others += seen_blindly(state.rough, base, rng)
     else:
         # Two of each run: its chains hang together.
         others += [
-            (kind, found[[0, -1][: len(found)]]) for kind, found in find_failures(state, base, rng)
+            (kind, found[[0, -1][: len(found)]])
+            for kind, found in find_failures(state.rough, base, rng)
         ]
         return
     mean = float(weights.mean())

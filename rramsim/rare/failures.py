@@ -5,8 +5,9 @@ the rest are the circuit's mismatch sites. A failure may pool several written va
 *variant* with its own answer to the same point, and all are equally likely.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -62,6 +63,11 @@ class Failure(Protocol):
         ...
 
     @property
+    def rough(self) -> "Failure":
+        """One that costs less and fails in about the same places: good enough for a search."""
+        ...
+
+    @property
     def dimension(self) -> int:
         """The number of standard normals, at least 2."""
         ...
@@ -95,14 +101,27 @@ class CountedFailure:
 
     failure: Failure
     report: Callable[[int], None] = lambda senses: None
-    senses: int = field(default=0, init=False)
-    unknown: int = field(default=0, init=False)
+    tally: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def senses(self) -> int:
+        """How many it took."""
+        return self.tally["senses"]
+
+    @property
+    def unknown(self) -> int:
+        """Of how many nothing can be said."""
+        return self.tally["unknown"]
+
+    @property
+    def rough(self) -> "CountedFailure":
+        """Its cheaper likeness (`Failure.rough`), counted together with it."""
+        return replace(self, failure=self.failure.rough)
 
     def seen(self, points: Floats, variant: int) -> Seen:
         """See `Failure.seen`."""
         found = self.failure.seen(points, variant)
-        self.senses += len(points)
-        self.unknown += int((~found.known).sum())
+        self.tally.update(senses=len(points), unknown=int((~found.known).sum()))
         self.report(self.senses)
         return found
 
@@ -127,6 +146,11 @@ class AnalyticFailure:
     def identity(self) -> str:
         """Its label and probability."""
         return f"{self.label} {self.probability!r}"
+
+    @property
+    def rough(self) -> "AnalyticFailure":
+        """Itself."""
+        return self
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
