@@ -45,7 +45,7 @@ def run(
     tables = []
     for name, adaptation in ADAPTATIONS.items():
         found = rs.tradeoff(
-            trained, counted, data, circuit=circuit, draws=draws, test_images=images,
+            trained, counted, data, circuit=circuit, rare=False, draws=draws, test_images=images,
             adaptation=adaptation,
         )  # fmt: skip
         tables.append(found.table.assign(adaptation=name))

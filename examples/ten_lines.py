@@ -1,6 +1,6 @@
 """From a netlist to an energy-accuracy figure in ten statements.
 
-python examples/ten_lines.py [FIGURE.png]     a minute on two cores, with scikit-learn's digits
+python examples/ten_lines.py [FIGURE.png]     some minutes, with scikit-learn's digits
 """
 
 import sys

@@ -141,6 +141,14 @@ def _print(answer: "SupplyAnswer") -> None:
             f"at most {100 * design.bound:.2f} (95 %), after {design.draws} draws; "
             f"it takes {_draws(design, answer.target)}"
         )
+    for met, design in answer.on_these_images:
+        loss = f"{100 * design.loss:.2f} points, at most {100 * design.bound:.2f}"
+        what = (
+            f"meets it at {', '.join(f'{v:g}' for v in design.supplies_v)} V"
+            if met
+            else "does not meet it" if design.fails else f"is undecided at {design.vdd_v:g} V"
+        )  # fmt: skip
+        say(f"on these test images themselves {design.network} {what}: {loss} (95 %)")
     shown = Table(title="the lowest supply of each network, or its nearest", title_justify="left")
     for name in (
         "network", "VDD", "window", "meets it at", "worst at", "loss (95 %), points", "upper bound",
@@ -175,7 +183,7 @@ def _draws(design: "Design", target: "SupplyTarget") -> str:
     half, images = design.bound - design.loss, design.image_half_width
     if not gap > 0 or not half < math.inf:
         return "more than can be told: the loss is the limit itself"
-    if images >= gap:
+    if not design.is_decided_by_draws(target):
         return f"more test images, not draws: these alone leave ±{100 * images:.2f} points open"
     drawn = (half**2 - images**2) / (gap**2 - images**2)
     return f"about {max(round(design.draws * drawn), design.draws + 1)} draws"
@@ -188,6 +196,7 @@ def _as_json(answer: "SupplyAnswer") -> dict[str, Any]:
         "best": _finite(answer.best),
         "networks": [{"met": met, **_finite(design)} for met, design in answer.networks],
         "undecided": [design.network for design in answer.undecided],
+        "on_these_images": [{"met": met, **_finite(d)} for met, d in answer.on_these_images],
     }
 
 

@@ -82,18 +82,24 @@ class AccuracyLoss:
         return self.value + math.hypot(images, factor * self.deviation)
 
 
-def _image_error(per_image: NDArray[np.float64], draws: int) -> float:
-    """Never below that of one image that changed in one draw: none changed is not none will."""
-    images = len(per_image)
-    return max(float(per_image.std(ddof=1)) / math.sqrt(images), 1 / (draws * images))
+def _image_error(lost: NDArray[np.float64]) -> float:
+    """What images leave open beside the draws, from losses (draws, images).
+
+    Never below that of one image that changed in one draw: none changed is not none will.
+    """
+    draws, images = lost.shape
+    variance = float(lost.mean(axis=0).var(ddof=1))
+    if draws > 1:
+        variance -= float(lost.var(axis=0, ddof=1).mean()) / draws
+    return max(math.sqrt(max(variance, 0.0) / images), 1 / (draws * images))
 
 
 def accuracy_loss(clean: NDArray[np.bool_], noisy: NDArray[np.bool_]) -> AccuracyLoss:
     """The loss from which images are right without errors, (images,), and with, (draws, images).
 
-    The images' standard error is that of the loss per image, averaged over draws. What an image
-    and a draw do together is counted in it and in the draws' deviation: the interval is a little
-    too wide rather than too narrow. Raises `InputError` for shapes that do not fit.
+    The images' standard error is that of the loss per image, averaged over draws, without what an
+    image and a draw do together: that is in the draws' deviation already (two-way analysis of
+    variance). Raises `InputError` for shapes that do not fit.
 
     >>> clean = np.array([True] * 8 + [False] * 2)
     >>> accuracy_loss(clean, np.array([clean, [True] * 7 + [False] * 3])).value
@@ -105,12 +111,12 @@ def accuracy_loss(clean: NDArray[np.bool_], noisy: NDArray[np.bool_]) -> Accurac
             f"{noisy.shape}"
         )
     lost = clean.astype(float) - noisy.astype(float)
-    per_draw, per_image = lost.mean(axis=1), lost.mean(axis=0)
+    per_draw = lost.mean(axis=1)
     images, draws = clean.size, len(noisy)
     return AccuracyLoss(
         value=float(lost.mean()),
         deviation=float(per_draw.std(ddof=1)) if draws > 1 else math.nan,
-        image_error=_image_error(per_image, draws) if images > 1 else math.inf,
+        image_error=_image_error(lost) if images > 1 else math.inf,
         draws=draws,
     )
 

@@ -9,8 +9,9 @@ its loss lies within the target; so a loss that is merely unknown never meets on
   (`AccuracyLoss.high_for_share`).
 
 A design fails if in one of these environments a lower 95 % bound of its mean loss lies above the
-target. Between the two it is undecided: more draws of read errors decide it. Only simulated
-supplies are answers; nothing is interpolated.
+target. Between the two it is undecided: more draws of read errors decide it, or, where the choice
+of test images leaves too much open, more images. On the test images themselves (`these_images`)
+draws alone decide. Only simulated supplies are answers; nothing is interpolated.
 
 The Pareto front holds the designs that no other one beats in cost and in value.
 """
@@ -47,6 +48,7 @@ class SupplyTarget:
 
     None: every simulated temperature, every simulated corner, every network; the mean chip.
     `looks`: how often the answer may be asked while draws are added; all bounds hold together.
+    `these_images`: the loss on the test images themselves; else on images drawn like them.
     """
 
     max_loss: float = 0.005
@@ -55,6 +57,7 @@ class SupplyTarget:
     network: str | None = None
     yield_share: float | None = None
     looks: int = 1
+    these_images: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.max_loss) and 0 <= self.max_loss <= 1):
@@ -110,6 +113,10 @@ class Design:
     supplies_v: tuple[float, ...] = ()
     fails: bool = False
 
+    def is_decided_by_draws(self, target: SupplyTarget) -> bool:
+        """Whether enough draws would decide it; else the test images leave too much open."""
+        return self.image_half_width < abs(target.max_loss - self.loss)
+
     def rows(self, table: pd.DataFrame, target: SupplyTarget) -> pd.Series:
         """Which rows of the trade-off are this design, in the environments asked for."""
         mine = pd.Series(True, index=table.index)
@@ -127,7 +134,8 @@ class SupplyAnswer:
     """`best` meets the target if `met`; else it is the nearest. `networks`: the same for each.
 
     `undecided`: of the networks that meet it nowhere and do not fail everywhere, the nearest
-    design that does not fail.
+    design that does not fail; `on_these_images`: what holds of them on the test images themselves.
+    `open`: all designs of undecided networks that neither meet the target nor fail.
     """
 
     target: SupplyTarget
@@ -135,6 +143,8 @@ class SupplyAnswer:
     best: Design
     networks: tuple[tuple[bool, Design], ...]
     undecided: tuple[Design, ...] = ()
+    on_these_images: tuple[tuple[bool, Design], ...] = ()
+    open: tuple[Design, ...] = ()
 
 
 def lowest_supply(table: pd.DataFrame, target: SupplyTarget) -> SupplyAnswer:
@@ -154,7 +164,7 @@ def lowest_supply(table: pd.DataFrame, target: SupplyTarget) -> SupplyAnswer:
     bounds = [_bounds(row, target) for row in rows.to_dict("records")]
     rows = rows.assign(bound=[high for _, high in bounds], least=[low for low, _ in bounds])
     designs = [_design(mine, target) for _, mine in rows.groupby(_DESIGN, sort=False)]
-    answers, undecided = [], []
+    answers, undecided, open_ = [], [], []
     for _, mine in rows.groupby(_NETWORK, sort=False):
         key = tuple(mine.iloc[0][_NETWORK])
         of_network = [d for d in designs if (d.network, d.trained_with_errors) == key]
@@ -162,13 +172,22 @@ def lowest_supply(table: pd.DataFrame, target: SupplyTarget) -> SupplyAnswer:
         answers.append((meets, design))
         if not meets and not design.fails:
             undecided.append(design)
+            open_ += [d for d in of_network if not d.fails]
+    on_these: tuple[tuple[bool, Design], ...] = ()
+    if undecided and not target.these_images:
+        names = {(d.network, d.trained_with_errors) for d in undecided}
+        these = lowest_supply(table, replace(target, these_images=True)).networks
+        on_these = tuple(
+            (meets, d) for meets, d in these if (d.network, d.trained_with_errors) in names
+        )
     met = [design for meets, design in answers if meets]
     if met:
         best = min(met, key=lambda d: (d.vdd_v, -d.accuracy, d.energy_j))
     else:
         best = min((design for _, design in answers), key=lambda d: (d.bound, d.energy_j))
     return SupplyAnswer(target=target, met=bool(met), best=best, networks=tuple(answers),
-                        undecided=tuple(undecided))  # fmt: skip
+                        undecided=tuple(undecided), on_these_images=on_these,
+                        open=tuple(open_))  # fmt: skip
 
 
 def _of_network(designs: list[Design], target: SupplyTarget) -> tuple[bool, Design]:
@@ -208,7 +227,7 @@ def _bounds(row: dict[Any, Any], target: SupplyTarget) -> tuple[float, float]:
     loss = AccuracyLoss(
         value=row["loss"],
         deviation=row["loss_deviation"],
-        image_error=row["loss_image_error"],
+        image_error=0.0 if target.these_images else row["loss_image_error"],
         draws=int(row["draws"]),
     )
     half = loss.half_width(target.confidence)

@@ -42,10 +42,12 @@ __all__ = [
     "RateCell",
     "RateRow",
     "failure_of",
+    "found_rate",
     "found_rates",
     "rate_cells",
     "rate_table",
     "rate_text",
+    "seen_rarely",
     "solved_cells",
 ]
 
@@ -99,7 +101,7 @@ class RateCell:
     def id(self) -> str:
         """Identity of the rate: everything that it depends on."""
         return identity(
-            "rate", 2, failure=self.failure.identity, relative_error=self.relative_error,
+            "rate", 3, failure=self.failure.identity, relative_error=self.relative_error,
             seed=self.seed,
         )  # fmt: skip
 
@@ -197,18 +199,11 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
     What the authority cannot say is left out (a notice says why), and so is a bound: there the
     counts stand.
     """
-    from rramsim.counting import FoundRate, conditions_of, statistics_at
+    from rramsim.counting import conditions_of
     from rramsim.durable import RowFile
 
     found: dict[SenseConditions, dict[str, FoundRate]] = {at: {} for at in conditions_of(dataset)}
-    rare = []
-    for at in found:
-        counted = statistics_at(dataset, at)
-        rare += [
-            (at, kind)
-            for kind in ERROR_TYPES
-            if getattr(counted, kind.replace(" ", "")).events < FEW
-        ]
+    rare = [(at, kind) for at in found for kind in seen_rarely(dataset, at)]
     if FOUND.path(work.folder).is_file():  # damaged rows end the stage; what follows only warns
         with RowFile(FOUND.path(work.folder), parse=_checked):
             pass
@@ -222,12 +217,27 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
     if rows:
         RARE.write(work.folder, rows)
     for (at, kind), row in zip(rare, rows, strict=True):
-        if row["rate"]:
-            by = f"{row['method']}, {row['engine']}"
-            found[at][kind.replace(" ", "")] = FoundRate(
-                value=row["rate"], deviation=row["deviation"], by=by
-            )
+        found[at] |= found_rate(kind, row)
     return found
+
+
+def seen_rarely(dataset: "xr.Dataset", at: SenseConditions) -> list[str]:
+    """The error types of which a sweep saw less than `FEW` under some conditions."""
+    from rramsim.counting import statistics_at
+
+    counted = statistics_at(dataset, at)
+    return [k for k in ERROR_TYPES if getattr(counted, k.replace(" ", "")).events < FEW]
+
+
+def found_rate(kind: str, row: dict[str, Any]) -> "dict[str, FoundRate]":
+    """An error type's rate as a draw of errors takes it; empty where there is none."""
+    from rramsim.counting import FoundRate
+
+    if not row["rate"]:
+        return {}
+    by = f"{row['method']}, {row['engine']}"
+    one = FoundRate(value=row["rate"], deviation=row["deviation"], by=by)
+    return {kind.replace(" ", ""): one}
 
 
 def rate_text(row: RateRow) -> str:

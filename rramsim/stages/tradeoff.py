@@ -1,8 +1,10 @@
 """Accuracy and energy of every network under every set of conditions."""
 
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rramsim.exceptions import InputError
 from rramsim.records import CostRow, TradeoffRow
 from rramsim.stages.errors import ERROR_STATISTICS, ERRORS
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
 
-__all__ = ["COSTS", "TRADEOFF", "TRADE_OFF", "decided", "only_backprop"]
+__all__ = ["COSTS", "TRADEOFF", "TRADE_OFF", "decided", "only_backprop", "wanted_draws"]
 
 TRADEOFF = Table(
     name="tradeoff.csv", schema="rramsim tradeoff 1", record=TradeoffRow,
@@ -37,6 +39,8 @@ COSTS = Table(
     holds="what an image costs, part by part, for every data flow",
 )  # fmt: skip
 
+Point = tuple[Any, ...]
+_POINT = ["network", "trained_with_errors", "vdd_v", "temperature_c", "corner", "window_s"]
 _LOOKS = 5
 """How often a question is looked at while draws are added."""
 
@@ -54,9 +58,14 @@ def _run(work: Work) -> None:
 
     Each draw draws the error rates from what the counts leave open, or, where they saw nothing,
     from what the authority knows (`found_rates`), then the errors: so the spread between draws
-    holds what is not known of the rates.
+    holds what is not known of the rates. Draws that a question added (`decided`) stay.
     """
-    table, costs = _tables(work, lambda one, at: work.experiment.test.draws)
+    kept: dict[Point, int] = {}
+    with suppress(InputError):  # a damaged table is made again
+        if TRADEOFF.read(work.folder):
+            kept = _draws(TRADEOFF.frame(work.folder))
+    least = work.experiment.test.draws
+    table, costs = _tables(work, lambda one, at: max(least, kept.get(_point(one, at), 0)))
     TRADEOFF.write(work.folder, table.to_dict("records"))
     COSTS.write(work.folder, costs.to_dict("records"))
 
@@ -97,42 +106,61 @@ def _tables(
 def decided(work: Work, target: "SupplyTarget") -> "SupplyAnswer":
     """The answer to a question, with draws added until every network is decided.
 
-    A network that is not gets twice as many draws of the design that is nearest, at most `_LOOKS`
-    looks in all, each at a confidence that makes all of them hold at 95 %; and in all at most as
-    many tests again as the trade-off had. What remains is undecided in the answer.
+    Designs of a network that is not get twice as many draws, the nearest first: those that are
+    open on the test images themselves, and one that is open only on images like them as long as
+    draws can decide it. At most `_LOOKS` looks in all, each at a confidence that makes all of them
+    hold at 95 %; and in all at most as many tests again as the trade-off had. What remains is
+    undecided in the answer.
     """
     from rramsim.costs import lowest_supply
 
-    point = ["network", "trained_with_errors", "vdd_v", "temperature_c", "corner", "window_s"]
     target = replace(target, looks=_LOOKS)
     table = TRADEOFF.frame(work.folder)
-    draws = dict(zip(map(tuple, table[point].to_numpy()), table.draws, strict=True))
+    draws = _draws(table)
     left = sum(draws.values())
     answer = lowest_supply(table, target)
     for _ in range(_LOOKS - 1):
-        wanted = [
-            tuple(row)
-            for design in answer.undecided
-            for row in table[design.rows(table, target)][point].to_numpy()
-        ]
-        wanted = [row for row in wanted if draws[row] <= left]
+        wanted = wanted_draws(table, target, draws, left)
         if not wanted:
             break
-        for row in wanted:
-            left -= draws[row]
-            draws[row] *= 2
+        left -= sum(wanted.values())
+        draws.update({point: draws[point] + more for point, more in wanted.items()})
         table, costs = _tables(
             work,
-            lambda one, at: draws[
-                (one.spec.name, one.trained_with, at.vdd_v, at.temperature_c, at.corner,
-                 at.window_s)
-            ],
-        )  # fmt: skip
+            lambda one, at: draws[_point(one, at)],
+        )
         TRADEOFF.write(work.folder, table.to_dict("records"))
         COSTS.write(work.folder, costs.to_dict("records"))
         table = TRADEOFF.frame(work.folder)
         answer = lowest_supply(table, target)
     return answer
+
+
+def _point(one: "TestedNetwork", at: "SenseConditions") -> Point:
+    return one.spec.name, one.trained_with, at.vdd_v, at.temperature_c, at.corner, at.window_s
+
+
+def _draws(table: "DataFrame") -> dict[Point, int]:
+    """Of each point, how many draws it has."""
+    return dict(zip(map(tuple, table[_POINT].to_numpy()), table.draws, strict=True))
+
+
+def wanted_draws(
+    table: "DataFrame", target: "SupplyTarget", draws: dict[Point, int], left: int
+) -> dict[Point, int]:
+    """How many draws more of which points, of `left` in all."""
+    from rramsim.costs import lowest_supply
+
+    these = lowest_supply(table, replace(target, these_images=True)).open
+    alike = [d for d in lowest_supply(table, target).undecided if d.is_decided_by_draws(target)]
+    wanted: dict[Point, int] = {}
+    for design in sorted((*these, *alike), key=lambda design: design.bound):
+        points = [tuple(row) for row in table[design.rows(table, target)][_POINT].to_numpy()]
+        more = {point: draws[point] for point in points if point not in wanted}
+        if sum(more.values()) <= left:
+            wanted |= more
+            left -= sum(more.values())
+    return wanted
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":

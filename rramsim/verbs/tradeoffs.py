@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.devices import ResistanceModel
+from rramsim.exceptions import InputError
 from rramsim.verbs.campaigns import conditions_at
+from rramsim.verbs.sensing import resistances
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from rramsim.counting import FoundRate
     from rramsim.learning import Adaptation, ImageData, TrainingResult
 
 __all__ = ["Tradeoff", "inference_costs", "tradeoff"]
@@ -70,6 +74,8 @@ def tradeoff(
     data: "ImageData",
     *,
     circuit: SenseCircuit,
+    devices: ResistanceModel | None = None,
+    rare: bool = True,
     draws: int = 3,
     test_images: int = 0,
     seed: int = 0,
@@ -78,16 +84,19 @@ def tradeoff(
 ) -> Tradeoff:
     """Test networks with the read errors of every condition of a sweep, and count their energy.
 
-    `circuit`: the one that was swept. Each of `draws` draws the error rates from what the counts
-    leave open, then the errors. `test_images`: 0 for all. `adaptation`: what a network does on each
-    draw before it is tested (`rramsim.learning.Adaptation`), None for nothing. Raises `InputError`
-    for networks that do not take these images.
+    `circuit` and `devices`: what was swept. Each of `draws` draws the error rates from what the
+    counts leave open, then the errors. `rare`: of an error type that was seen less than ten times
+    the rate is asked for (`rramsim.rate`, some seconds each), as the command does; without, or
+    where it cannot be found, the points are `limited_by_samples`. `test_images`: 0 for all.
+    `adaptation`: what a network does on each draw before it is tested
+    (`rramsim.learning.Adaptation`), None for nothing. Raises `InputError` for networks that do not
+    take these images, and for devices that were not swept.
 
     >>> import rramsim as rs
     >>> circuit, data = rs.circuit(), rs.images()
     >>> counted = rs.sweep(circuit, vdd_v=1.2, samples=100, workers=1)
     >>> trained = rs.train(data, architecture="mlp", width=16, epochs=1)
-    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100)
+    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100, rare=False)
     >>> len(front.table), bool(front.table.energy_once_j.iloc[0] > 0)
     (1, True)
     """
@@ -110,10 +119,40 @@ def tradeoff(
         right=right,
         draws=draws,
         seed=seed,
+        found=_found(counted, circuit, devices or resistances()) if rare else lambda at: {},
         adapted_with=adaptation.inferences if adaptation else 0,
         report=report,
     )
     return Tradeoff(table=table, costs=costs)
+
+
+def _found(
+    counted: "xr.Dataset", circuit: SenseCircuit, devices: ResistanceModel
+) -> "Callable[[SenseConditions], dict[str, FoundRate]]":
+    """What gives the rates of the error types that a sweep saw too little of."""
+    from rramsim.engines import BatchEngine
+    from rramsim.rare import SenseFailure, parse_criterion
+    from rramsim.stages.rates import RateCell, found_rate, seen_rarely
+
+    if counted.attrs["resistances"] != repr(devices):
+        raise InputError("devices: the sweep's are others; give the same, or rare=False")
+
+    def found(at: SenseConditions) -> "dict[str, FoundRate]":
+        known: dict[str, FoundRate] = {}
+        for kind in seen_rarely(counted, at):
+            failure = SenseFailure(
+                circuit=circuit, conditions=at, resistances=devices,
+                criterion=parse_criterion(kind), engine=BatchEngine(threads=1),
+                mismatch=bool(counted.attrs["mismatch"]), noise=bool(counted.attrs["noise"]),
+            )  # fmt: skip
+            cell = RateCell(failure=failure, relative_error=0.1, seed=int(counted.attrs["seed"]))
+            try:
+                known |= found_rate(kind, cell.do(None, lambda *_: None))
+            except InputError:  # what the batch engine cannot read: the counts stand
+                return known
+        return known
+
+    return found
 
 
 def inference_costs(

@@ -1,11 +1,15 @@
 """`rramsim tradeoff --max-loss`: an answer from the table, in one line."""
 
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from rramsim.circuits import SenseConditions
 from rramsim.records import TradeoffRow
+from rramsim.stages import RunFolder
+from rramsim.stages.tradeoff import TRADE_OFF
 
 
 @pytest.fixture
@@ -63,6 +67,25 @@ def test_an_undecided_network_says_what_it_takes(rramsim, folder, images, draws,
     )
     _, out, _ = rramsim("tradeoff", folder, "--max-loss", "0.3")
     assert "undecided: net at 1.2 V" in out and says in out
+    here = "meets it at 1.2 V: 0.10 points, at most 0.10" if images else "is undecided at 1.2 V"
+    assert f"on these test images themselves net {here}" in out
+
+
+def test_draws_that_a_question_added_stay_when_the_trade_off_is_made_again(folder, monkeypatch):
+    table = pd.read_csv(folder / "tradeoff.csv").assign(draws=[4, 32, 2])
+    table.to_csv(folder / "tradeoff.csv", index=False)
+    one = SimpleNamespace(spec=SimpleNamespace(name="net"), trained_with="none")
+    asked = {}
+
+    def made(work, draws):
+        for vdd_v in (1.0, 1.1, 1.2, 1.3):
+            asked[vdd_v] = draws(one, SenseConditions(vdd_v=vdd_v, temperature_c=85))
+        return table, pd.DataFrame()
+
+    monkeypatch.setattr("rramsim.stages.tradeoff._tables", made)
+    experiment = SimpleNamespace(test=SimpleNamespace(draws=4))
+    TRADE_OFF.run(SimpleNamespace(folder=RunFolder.existing(folder), experiment=experiment))
+    assert asked == {1.0: 4, 1.1: 32, 1.2: 4, 1.3: 4}
 
 
 def test_none_that_meets_it_is_an_answer_too(rramsim, folder):

@@ -16,6 +16,7 @@ from rramsim.costs import (
     pareto_front,
 )
 from rramsim.exceptions import InputError
+from rramsim.stages.tradeoff import _POINT, wanted_draws
 
 SUPPLIES = (0.9, 1.0, 1.1, 1.2, 1.3)
 
@@ -146,15 +147,26 @@ def test_the_interval_of_a_loss_covers_the_truth_and_is_paired():
     # Each chip turns each right image wrong with its own probability around 2 %.
     rng = np.random.default_rng(5)
     covered = kept = 0
-    for _ in range(400):
+    for _ in range(2000):
         clean = rng.random(1000) < 0.6
         chips = np.clip(rng.normal(0.02, 0.005, 4), 0, 1)
         loss = accuracy_loss(clean, clean & (rng.random((4, 1000)) >= chips[:, None]))
         covered += loss.low <= 0.6 * 0.02 <= loss.high
         kept += stats.norm(0.012, 0.003).cdf(loss.high_for_share(0.9)) >= 0.9
-    assert covered / 400 > 0.94
-    assert kept / 400 > 0.94
+    assert 0.94 < covered / 2000 < 0.96
+    assert kept / 2000 > 0.94
     assert loss.half_width() < 0.02, "unpaired it would be 0.03"
+
+
+def test_the_images_part_is_without_what_an_image_and_a_draw_do_together():
+    rng = np.random.default_rng(6)
+    clean = np.ones(20_000, bool)
+    by_chance = accuracy_loss(clean, rng.random((4, 20_000)) > 0.05)
+    always = accuracy_loss(clean, np.array([rng.random(20_000) > 0.05] * 4))
+    alone = np.sqrt(0.05 * 0.95 / 20_000)
+    assert always.image_error == pytest.approx(alone, rel=0.05) and always.deviation == 0
+    assert by_chance.image_error < 0.2 * alone
+    assert by_chance.deviation == pytest.approx(alone, rel=0.6), "it is between the draws"
 
 
 def test_one_draw_says_nothing_about_chips():
@@ -197,6 +209,25 @@ def test_a_design_between_two_bounds_is_undecided():
     assert again.undecided[0].bound > answer.undecided[0].bound
     mine = answer.undecided[0].rows(table, SupplyTarget(max_loss=0.003, temperature_c=85.0))
     assert mine.sum() == 1
+    assert not answer.on_these_images[0][0]
+
+
+def test_where_images_leave_too_much_open_it_is_decided_on_these_images():
+    table = analytic(supplies=(1.1, 1.2)).assign(loss_image_error=0.01, loss_deviation=1e-4)
+    target = SupplyTarget(max_loss=0.003)
+    answer = lowest_supply(table, target)
+    (design,) = answer.undecided
+    assert not design.is_decided_by_draws(target)
+    ((met, best),) = answer.on_these_images
+    assert met and best.vdd_v == 1.1 and best.bound == pytest.approx(0.001 + 1.59e-4, rel=0.01)
+    (failing,) = lowest_supply(table, SupplyTarget(max_loss=1e-5)).on_these_images
+    assert not failing[0] and not failing[1].fails
+    # Draws are added where they can decide, nearest first.
+    draws = {tuple(row): 4 for row in table[_POINT].to_numpy()}
+    assert not wanted_draws(table, target, draws, 8)
+    wide = table.assign(loss_deviation=0.01)
+    assert wanted_draws(wide, target, draws, 8) == dict.fromkeys(draws, 4)
+    assert [point[2] for point in wanted_draws(wide, target, draws, 7)] == [1.2]
 
 
 def test_no_image_that_changed_is_not_a_certainty():

@@ -61,7 +61,14 @@ def test_the_tradeoff_counts_what_adapting_costs(trained):
     one = TestedNetwork(spec=spec, network=network)
     plain, adapted = (
         rs.tradeoff(
-            one, counted, digits, circuit=circuit, draws=2, test_images=200, adaptation=adaptation
+            one,
+            counted,
+            digits,
+            circuit=circuit,
+            rare=False,
+            draws=2,
+            test_images=200,
+            adaptation=adaptation,
         ).table
         for adaptation in (None, Adaptation(recalibrate=300, fine_tune=2))
     )
