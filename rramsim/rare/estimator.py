@@ -1,15 +1,12 @@
 """A rate too small to count, by lines drawn where failures were found, and checked.
 
-1. Small runs of subset sampling find failing points (`find_failures`); each run starts a lobe.
-2. Lobes follow, round after round, weighted lines drawn from them and from parts that no search has
-   a hand in (`adapted`): adaptive multiple importance sampling (Cornuet, Marin, Mira and Robert
-   2012), with the balance heuristic over all rounds.
+1. Searches find failing points (`find_failures`); each starts a lobe.
+2. Lobes follow weighted lines, round after round (`adapted`): adaptive multiple importance sampling
+   (Cornuet, Marin, Mira and Robert 2012), with the balance heuristic over all rounds.
 3. Fresh lines from the final mixtures give the rate: the mean of weight times probability.
-4. Points that no search has a hand in (`widened`) look for failures of their own; where they meet
-   few, another search does. The rate is doubted where theirs is higher, or where a line through one
-   of their failures would carry more than a tenth of the rate: a part that the lines met by luck
-   only. Then lobes start there too, and fresh lines are drawn. What was found stays as evidence to
-   the end.
+4. Blind points look for failures of their own; where they meet few, another search does. The rate
+   is doubted where theirs is higher, or where a line through one of their failures would carry more
+   than a tenth of the rate: lobes start there too, and fresh lines are drawn.
 """
 
 import math
@@ -75,13 +72,9 @@ class _Lines:
     found: list[FailingLines] = field(default_factory=list)
 
     def draw(
-        self,
-        state: CountedFailure,
-        mixture: Mixture,
-        count: int,
-        rng: np.random.Generator,
+        self, state: CountedFailure, mixture: Mixture, count: int, rng: np.random.Generator,
         precision: float,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if count < 1:
             return
         rest, drawn = mixture.draw(count, rng)
@@ -141,11 +134,7 @@ def _start(points: Floats) -> Floats:
 
 
 def estimate_rate(
-    state: CountedFailure,
-    rng: np.random.Generator,
-    *,
-    relative_error: float,
-    max_senses: int,
+    state: CountedFailure, rng: np.random.Generator, *, relative_error: float, max_senses: int
 ) -> LineEstimate | None:
     """The rate by lines; None if neither the search nor any line met a failure."""
     base = blind(state.failure, lines=True)
@@ -191,12 +180,9 @@ def _worth(values: Floats) -> float:
 
 
 def _final(
-    state: CountedFailure,
-    mixtures: list[Mixture],
-    rng: np.random.Generator,
-    relative_error: float,
-    max_senses: int,
-) -> list[_Lines]:
+    state: CountedFailure, mixtures: list[Mixture], rng: np.random.Generator,
+    relative_error: float, max_senses: int,
+) -> list[_Lines]:  # fmt: skip
     """Fresh lines: a first batch, and a second that is sized by it and drawn whole."""
     final = [_Lines(variant) for variant in state.failure.variants]
     before = state.senses
@@ -227,12 +213,9 @@ def _estimated(final: list[_Lines]) -> tuple[float, float, float]:
 
 
 def _check(
-    state: CountedFailure,
-    base: Mixture,
-    others: list[tuple[int, Floats]],
-    rates: list[tuple[str, float, float]],
-    rng: np.random.Generator,
-) -> None:
+    state: CountedFailure, base: Mixture, others: list[tuple[int, Floats]],
+    rates: list[tuple[str, float, float]], rng: np.random.Generator,
+) -> None:  # fmt: skip
     """Failures from points that no search has a hand in; where they meet few, another search's."""
     variants = state.failure.variants
     points, drawn = blind(state.failure, lines=False).draw(_CHECK_POINTS, rng)
@@ -260,12 +243,9 @@ def _check(
 
 
 def _judged(
-    state: CountedFailure,
-    final: list[_Lines],
-    others: list[tuple[int, Floats]],
-    rates: list[tuple[str, float, float]],
-    rng: np.random.Generator,
-) -> tuple[LineEstimate, list[tuple[int, Floats]]]:
+    state: CountedFailure, final: list[_Lines], others: list[tuple[int, Floats]],
+    rates: list[tuple[str, float, float]], rng: np.random.Generator,
+) -> tuple[LineEstimate, list[tuple[int, Floats]]]:  # fmt: skip
     """The rate with its interval and what speaks against it; where lines hardly look."""
     value, deviation, largest = _estimated(final)
     doubts: list[str] = []

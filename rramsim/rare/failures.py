@@ -50,49 +50,39 @@ class Failure(Protocol):
     @property
     def label(self) -> str:
         """What fails, in words."""
-        ...
 
     @property
     def identity(self) -> str:
         """Everything that the rate depends on; what is alike has one sequence of draws."""
-        ...
 
     @property
     def engine_name(self) -> str:
         """What decides whether a point fails."""
-        ...
 
     @property
     def rough(self) -> "Failure":
         """One that costs less and fails in about the same places: good enough for a search."""
-        ...
 
     @property
     def dimension(self) -> int:
         """The number of standard normals, at least 2."""
-        ...
 
     @property
     def variants(self) -> tuple[int, ...]:
         """The written values that are pooled."""
-        ...
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
         """Which coordinates from 2 on belong to one part (a transistor)."""
-        ...
 
     def seen(self, points: Floats, variant: int) -> Seen:
         """The outcome at points (n, dimension)."""
-        ...
 
     def fails(self, codes: NDArray[np.int8], variant: int) -> Bools:
         """Which classes of outcome are the failure."""
-        ...
 
     def beyond_data(self, points: Floats, variant: int) -> Bools:
         """Which points lie where a device's distribution holds no data and has no law."""
-        ...
 
 
 @dataclass
@@ -179,7 +169,9 @@ def linear_failure(probability: float, *, dimension: int = 6) -> AnalyticFailure
     >>> linear_failure(1e-6).probability
     1e-06
     """
-    beta = float(-norm.ppf(_checked(probability)))
+    if not 0 < probability < 0.5:
+        raise InputError(f"probability = {probability:g}: must lie between 0 and 0.5")
+    beta = float(-norm.ppf(probability))
     direction = np.arange(1.0, dimension + 1) * np.resize([1.0, -1.0], dimension)
     direction /= np.linalg.norm(direction)
     return AnalyticFailure(
@@ -188,9 +180,3 @@ def linear_failure(probability: float, *, dimension: int = 6) -> AnalyticFailure
         probability=probability,
         function=lambda points: beta - points @ direction,
     )
-
-
-def _checked(probability: float) -> float:
-    if not 0 < probability < 0.5:
-        raise InputError(f"probability = {probability:g}: must lie between 0 and 0.5")
-    return probability

@@ -65,16 +65,10 @@ class SenseFailure:
     def identity(self) -> str:
         """Everything that the rate depends on."""
         return identity(
-            "rate",
-            1,
-            circuit=self.circuit.sha256,
-            conditions=self._conditions,
-            resistances=self.resistances,
-            criterion=self.criterion,
-            mismatch=self.mismatch,
-            noise=self.noise,
-            engine=self.engine_name,
-        )
+            "rate", 1, circuit=self.circuit.sha256, conditions=self._conditions,
+            resistances=self.resistances, criterion=self.criterion, mismatch=self.mismatch,
+            noise=self.noise, engine=self.engine_name,
+        )  # fmt: skip
 
     @property
     def engine_name(self) -> str:

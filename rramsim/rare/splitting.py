@@ -140,13 +140,9 @@ def _run(state: CountedFailure, variant: int, rng: np.random.Generator) -> Float
 
 
 def _populated(
-    value: Callable[[Floats], Floats],
-    points: Floats,
-    margins: Floats,
-    threshold: float,
-    scale: float,
-    rng: np.random.Generator,
-) -> tuple[Floats, Floats, float]:
+    value: Callable[[Floats], Floats], points: Floats, margins: Floats, threshold: float,
+    scale: float, rng: np.random.Generator,
+) -> tuple[Floats, Floats, float]:  # fmt: skip
     """Grow seeds to a population below the threshold; returns the adapted scale too."""
     # A move that adapts to how widely the seeds lie in each coordinate mixes better.
     spread = np.clip(points.std(axis=0, ddof=1), 0.1, 1.0)
