@@ -28,6 +28,16 @@ _KEYS = (
 _LEFT_OUT = ("seconds", "processor_s", "method", "calls", "note", "place", "data", "engine")
 
 
+def _is_bound(name: str) -> bool:
+    return name.endswith(_INTERVALS) or "_low_" in name or "_high_" in name
+
+
+def _bound(row: "pd.Series[float]", name: str, end: str) -> float | None:
+    """The end of a number's interval: `loss_low` of `loss`, `r50_low_ohm` of `r50_ohm`."""
+    stem, _, unit = name.rpartition("_")
+    return row.get(f"{name}_{end}", row.get(f"{stem}_{end}_{unit}"))
+
+
 def numbers(folder: Path) -> Iterator[dict[str, object]]:
     """Every number of a run's tables and counts, with its interval where the table has one."""
     for path in sorted(folder.glob("*.csv")):
@@ -36,7 +46,7 @@ def numbers(folder: Path) -> Iterator[dict[str, object]]:
         for index, row in table.iterrows():
             where = " ".join(f"{key}={row[key]}" for key in keys) or f"row={index}"
             for name in table.columns:
-                if name in keys or name in _LEFT_OUT or name.endswith(_INTERVALS):
+                if name in keys or name in _LEFT_OUT or _is_bound(name):
                     continue
                 if path.name == "costs.csv" and name not in ("total_j",):
                     continue
@@ -45,7 +55,7 @@ def numbers(folder: Path) -> Iterator[dict[str, object]]:
                     yield {
                         "run": folder.name, "file": path.name, "conditions": where,
                         "quantity": name, "value": float(value),
-                        "low": row.get(f"{name}_low"), "high": row.get(f"{name}_high"),
+                        "low": _bound(row, name, "low"), "high": _bound(row, name, "high"),
                     }  # fmt: skip
     errors = folder / "errors.json"
     if errors.exists():

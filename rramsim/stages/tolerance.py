@@ -234,6 +234,8 @@ def _cells(row: ToleratedRow) -> tuple[str, ...]:
         value, low, high = (getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
         if value is None:
             return "beyond the tested rates"
+        if low is None or high is None:  # one seed
+            return f"{value:.2f}"
         return f"{value:.2f} ({low:.2f}–{high:.2f})"
 
     return (

@@ -14,6 +14,8 @@ from rramsim.cli.app import app
 from rramsim.exceptions import InputError
 from rramsim.learning import tolerance_factor, tolerated_rate
 from rramsim.networks import BinaryFlips, errors_of_type
+from rramsim.records import ToleratedRow
+from rramsim.stages import tolerance
 from rramsim.stages.tolerance import tolerated_rates
 
 SMALL = """
@@ -103,6 +105,19 @@ def test_the_command_trains_tests_and_goes_on(tmp_path):
     again = CliRunner().invoke(app, command)
     assert json.loads(again.stdout) == json.loads(first.stdout)
     assert (tmp_path / "out" / "evaluations.jsonl").read_bytes() == known
+
+
+def test_one_seed_has_a_factor_without_an_interval():
+    row = {
+        "network": "vgg4", "trained_with": "type 2 at 0.05", "type": 2, "seeds": 1,
+        "accuracy_without_errors": 0.86, "max_loss": 5.0, "tolerated_rate": 0.0377,
+        "lowest": 0.0377, "highest": 0.0377, "factor": 1.166, "factor_low": None,
+        "factor_high": None, "own_factor": None, "own_factor_low": None, "own_factor_high": None,
+    }  # fmt: skip
+    cells = tolerance._cells(ToleratedRow(**row))
+    assert cells[-2:] == ("1.17", "beyond the tested rates")
+    cells = tolerance._cells(ToleratedRow(**row | {"factor_low": 1.0, "factor_high": 1.3}))
+    assert cells[-2] == "1.17 (1.00–1.30)"
 
 
 @pytest.mark.parametrize(
