@@ -10,6 +10,7 @@ chip; nothing is written to the devices.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from rramsim.exceptions import InputError
 from rramsim.learning.settings import TUNING_BATCH, Adaptation
 
-__all__ = ["adapted", "fine_tune", "recalibrate", "recalibrated"]
+__all__ = ["adapted", "fine_tune", "labelled", "recalibrate", "recalibrated", "scores_of"]
 
 _Norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 _LEARNING_RATE = 0.01
@@ -50,6 +51,43 @@ def adapted(
         yield
 
 
+def labelled(
+    inputs: NDArray[Any] | Tensor, labels: NDArray[np.int64] | Tensor
+) -> tuple[Tensor, Tensor, int]:
+    """Inputs (N, ...) and labels (N,) as tensors, and the highest label, or `InputError`."""
+    values, wanted = torch.as_tensor(inputs), torch.as_tensor(labels)
+    if len(values) == 0 or len(values) != len(wanted):
+        raise InputError(
+            f"{len(values)} images with {len(wanted)} labels: must be as many, and at least 1"
+        )
+    if wanted.dim() != 1 or wanted.is_floating_point() or wanted.is_complex():
+        raise InputError(
+            f"labels are {wanted.dtype} of shape {tuple(wanted.shape)}: must be the numbers of "
+            f"classes, one for each of {len(values)} inputs"
+        )
+    if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+        raise InputError("inputs hold NaN or infinite values")
+    if int(wanted.min()) < 0:
+        raise InputError(f"label {int(wanted.min())}: must be 0 or above")
+    return values, wanted, int(wanted.max())
+
+
+def scores_of(network: nn.Module, values: Tensor, highest: int) -> Tensor:
+    """The scores (N, classes) of a batch; `InputError` for others, or with no class `highest`."""
+    scores = network(values)
+    if not isinstance(scores, Tensor) or scores.dim() != 2 or len(scores) != len(values):
+        shape = f" of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else ""
+        raise InputError(
+            f"the network gives a {type(scores).__name__}{shape} for {len(values)} inputs: must be "
+            "scores (inputs, classes)"
+        )
+    if highest >= scores.shape[1]:
+        raise InputError(
+            f"label {highest}: the network gives scores of {scores.shape[1]} classes, from 0"
+        )
+    return scores
+
+
 def fine_tune(
     network: nn.Module,
     inputs: NDArray[np.uint8] | Tensor,
@@ -70,7 +108,7 @@ def fine_tune(
     learned = [p for norm in norms for p in (norm.weight, norm.bias) if p is not None]
     if not learned:
         raise InputError("the network's batch-norms have no scale and shift to fine-tune")
-    values, wanted = torch.as_tensor(inputs), torch.as_tensor(labels)
+    values, wanted, highest = labelled(inputs, labels)
     device = learned[0].device
     held = {p: p.requires_grad for p in network.parameters()}
     training = network.training
@@ -88,7 +126,7 @@ def fine_tune(
             if len(order) < TUNING_BATCH:
                 order = torch.cat((order, torch.randperm(len(values), generator=generator)))
             chosen, order = order[:TUNING_BATCH], order[TUNING_BATCH:]
-            scores = network(values[chosen].to(device)).float()
+            scores = scores_of(network, values[chosen].to(device), highest).float()
             loss = nn.functional.cross_entropy(scores, wanted[chosen].to(device))
             optimiser.zero_grad()
             loss.backward()

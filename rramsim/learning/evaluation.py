@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
-from rramsim.learning.adaptation import adapted
+from rramsim.learning.adaptation import adapted, labelled, scores_of
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.settings import Adaptation
 from rramsim.networks import IntegerNetwork, WeightErrors, set_weight_errors
@@ -108,14 +108,12 @@ def classified_right(
 
     Read errors attached with `set_weight_errors` act: with mode "redrawn" they are drawn anew for
     every batch. The network is put in evaluation mode and back. Raises `InputError` if there are
-    no images, or not as many as labels.
+    no images or not as many as labels, if labels are no classes of the network, or if it gives no
+    scores.
     """
-    pictures = torch.as_tensor(images)
-    answers = torch.as_tensor(labels)
-    if len(pictures) == 0 or len(pictures) != len(answers):
-        raise InputError(
-            f"{len(pictures)} images with {len(answers)} labels: must be as many, and at least 1"
-        )
+    pictures, answers, highest = labelled(images, labels)
+    if batch < 1:
+        raise InputError(f"batch = {batch}: must be 1 or above")
     device = next(network.parameters()).device
     training = network.training
     network.eval()
@@ -123,7 +121,7 @@ def classified_right(
     try:
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             for start in range(0, len(answers), batch):
-                scores = network(pictures[start : start + batch].to(device))
+                scores = scores_of(network, pictures[start : start + batch].to(device), highest)
                 wanted = answers[start : start + batch].to(device)
                 right[start : start + batch] = scores.argmax(dim=1) == wanted
     finally:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -85,6 +86,10 @@ def layer_census(
         network.eval()
         with torch.no_grad(), without_weight_errors(network):
             network(*inputs)
+    except (RuntimeError, TypeError, IndexError) as error:
+        shapes = ", ".join(str(tuple(part.shape)) for part in inputs)
+        told = " ".join(str(error).split())[:160]
+        raise InputError(f"the network does not take inputs of shape {shapes} ({told})") from error
     finally:
         network.train(training)
         for handle in handles:
@@ -93,8 +98,13 @@ def layer_census(
 
 
 def _batch(example: Any, device: torch.device) -> tuple[Tensor, ...]:
-    if isinstance(example, Tensor):
-        example = (example,)
+    if isinstance(example, Tensor | np.ndarray):
+        example = (torch.as_tensor(example),)
+    if not isinstance(example, tuple) or not all(isinstance(p, Tensor | int) for p in example):
+        raise InputError(
+            f"example is a {type(example).__name__}: must be a batch of inputs (a tensor, or a "
+            "tuple of them) or the shape of one input (a tuple of numbers)"
+        )
     if all(isinstance(part, Tensor) for part in example):
         return tuple(part.to(device) for part in example)
     generator = torch.Generator().manual_seed(0)

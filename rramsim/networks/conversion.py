@@ -215,6 +215,10 @@ def _chosen(
 def _choices(choices: LayerChoice | Iterable[LayerChoice]) -> tuple[LayerChoice, ...]:
     if isinstance(choices, str | type) or callable(choices):
         return (choices,)
+    if not isinstance(choices, Iterable):
+        raise InputError(
+            f"layers = {choices!r}: must be names, classes or functions of name and layer"
+        )
     return tuple(choices)
 
 

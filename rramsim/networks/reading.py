@@ -514,6 +514,11 @@ def _models(
     for name, own in wanted.items():
         kind = layers[name].weights
         model = errors_of_statistics(own, kind) if isinstance(own, ErrorStatistics) else own
+        if not isinstance(model, WeightErrors | None):
+            raise InputError(
+                f"read errors = {model!r}: must be a model of errors such as BinaryFlips(0.01), or "
+                "counts"
+            )
         if model is not None:
             model.check_weights(layers[name].quantiser.kind)
         found[name] = model

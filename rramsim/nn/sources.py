@@ -32,6 +32,11 @@ def dataset_of(source: str | Path | xr.Dataset) -> xr.Dataset:
     """The dataset of a sweep: itself, a file, or the `sense.nc` of a run's folder."""
     if isinstance(source, xr.Dataset):
         return source
+    if not isinstance(source, str | Path):
+        raise InputError(
+            f"read errors from a {type(source).__name__}: must be a run's folder, a sweep's "
+            "dataset, its counts, a model of errors such as BinaryFlips(0.01), or what a chip read"
+        )
     path = Path(source)
     return load_dataset(path / "sense.nc" if path.is_dir() else path)
 

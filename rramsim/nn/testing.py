@@ -24,7 +24,9 @@ from rramsim.costs import (
 from rramsim.counting import statistics_at
 from rramsim.devices import DeviceStatistics, ResistanceModel
 from rramsim.engines import BatchEngine
+from rramsim.exceptions import InputError
 from rramsim.learning import classified_right
+from rramsim.learning.adaptation import labelled
 from rramsim.networks import (
     binary_layers,
     errors_of_statistics,
@@ -81,6 +83,9 @@ def test(
     quantisers alone cost. The model is left as it was. Raises `InputError` if it has no converted
     layer or the inputs and labels do not fit.
     """
+    if draws < 1:
+        raise InputError(f"draws = {draws}: must be 1 or above")
+    inputs, labels, _ = labelled(inputs, labels)
     dataset = dataset_of(source)
     readers = quantised_layers(model)
     census = layer_census(model, inputs[:_CENSUS_INPUTS])

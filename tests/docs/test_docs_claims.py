@@ -143,6 +143,11 @@ def foreign() -> list[str]:
     cells = [f"{100 * v:.1f} %" for v in (*first.accuracy_without_errors, *first.on_chip)]
     ends = zip(rows.accuracy, rows.accuracy_low, rows.accuracy_high, strict=True)
     cells += [f"{100 * v:.1f} % ({100 * low:.1f}–{100 * high:.1f})" for v, low, high in ends]
+    steps = stored("foreign_steps").query("errors != 'none'")
+    for _, mine in steps.groupby("what"):
+        ratios = [f"{ratio:.2f}" for ratio in mine.ratio]
+        cells.append(f"{ratios[0]}, {ratios[1]} and {ratios[2]} times")
+    assert (steps.ratio <= steps.what.map({"training step": 1.1, "forward pass": 1.3})).all()
     return [*cells, f"{first.processor_s.sum() / 60:.0f} minutes of processor time"]
 
 

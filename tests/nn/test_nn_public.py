@@ -116,3 +116,54 @@ def test_nothing_is_tested_that_was_not_converted(sweep):
         rn.read_errors(classifier(), sweep, vdd_v=1.0),
     ):
         pass
+
+
+class Answers(nn.Module):
+    """A classifier that hands its scores on in a form of its own."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.layer, self.form = nn.Linear(16, 4), form
+
+    def forward(self, inputs):
+        return self.form(self.layer(inputs))
+
+
+INPUTS = torch.randn(6, 16)
+CLASSES = torch.arange(6) % 4
+NO_TESTS = {
+    "class 4": (None, INPUTS, CLASSES + 1, "label 4: the network gives scores of 4 classes"),
+    "below 0": (None, INPUTS, CLASSES - 1, "label -1: must be 0 or above"),
+    "shares": (None, INPUTS, torch.eye(6), "labels are torch.float32 of shape"),
+    "fewer": (None, INPUTS, CLASSES[:5], "6 images with 5 labels"),
+    "NaN": (None, INPUTS / 0, CLASSES, "inputs hold NaN or infinite values"),
+    "tuple": (lambda s: (s, 1), INPUTS, CLASSES, "gives a tuple for 6 inputs: must be scores"),
+    "dict": (lambda s: {"logits": s}, INPUTS, CLASSES, "gives a dict for 6 inputs"),
+    "flat": (torch.flatten, INPUTS, CLASSES, r"gives a Tensor of shape \(24,\) for 6 inputs"),
+    "sides": (None, INPUTS[:, :9], CLASSES, r"does not take inputs of shape \(6, 9\)"),
+}
+
+
+@pytest.mark.parametrize(("form", "inputs", "labels", "message"), NO_TESTS.values(), ids=NO_TESTS)
+def test_what_is_no_test_of_a_classifier_is_said_in_one_line(form, inputs, labels, message, sweep):
+    model = rn.convert(classifier() if form is None else Answers(form))
+    with pytest.raises(InputError, match=message):
+        rn.test(model, sweep, inputs, labels, draws=1)
+    norms = nn.Sequential(nn.BatchNorm1d(inputs.shape[1]), model)
+    if message != NO_TESTS["sides"][3]:
+        with pytest.raises(InputError, match=message):
+            rn.fine_tune(norms, inputs, labels, steps=1)
+
+
+def test_what_is_no_source_of_errors_is_named(sweep):
+    model = rn.convert(classifier())
+    with pytest.raises(InputError, match="read errors from a float: must be a run's folder"):
+        rn.statistics_of(0.1)
+    with pytest.raises(InputError, match=r"read errors = 0\.1: must be a model of errors"):
+        rn.set_weight_errors(model, 0.1)
+    with pytest.raises(InputError, match="draws = 0: must be 1 or above"):
+        rn.test(model, sweep, INPUTS, CLASSES, draws=0)
+    with pytest.raises(InputError, match="example is a list: must be a batch of inputs"):
+        rn.costs(model, [1, 2], sweep)
+    with pytest.raises(InputError, match="layers = 3: must be names, classes or functions"):
+        rn.convert(classifier(), layers=3)
