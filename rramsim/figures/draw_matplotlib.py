@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 from rramsim.exceptions import InputError
@@ -351,7 +352,8 @@ class _Plot:
             offset = ((box[0] - mark[0]) / pixel, (box[1] - mark[1]) / pixel)
             ax.annotate(
                 point.label, (point.x, point.y), xytext=offset, textcoords="offset points",
-                color=COLOURS[series.colour % len(COLOURS)], **look,
+                color=COLOURS[series.colour % len(COLOURS)],
+                path_effects=[withStroke(linewidth=2.0, foreground="white")], **look,
             )  # fmt: skip
 
 

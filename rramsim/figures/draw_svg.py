@@ -333,7 +333,7 @@ class _Plot:
             group = add(body, "g", class_=f"s{series.colour % _COLOURS}")
             middle = (box[0] + box[2]) / 2
             text(group, middle, box[3] - 3, point.label, anchor="middle",
-                 class_="small named beside")  # fmt: skip
+                 class_="small named beside over")  # fmt: skip
         if self._panel.cells is not None and self._panel.cells.lookup is not None:
             self._plane(body, self._panel.cells)
 
