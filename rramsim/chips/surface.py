@@ -19,11 +19,12 @@ or two sides that are not alike), the engine itself decides: `read_decision`.
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import config
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline
 
@@ -131,10 +132,21 @@ def _boundaries(y: Any, pulls: Any, table: Any, axis: Any, found: Any) -> None:
         found[s] = _boundary(y[s], table, axis, pulls[s])
 
 
-@compiled(parallel=True)
-def decide(
-    bl_ln: Any, blb_ln: Any, rows: int, plus: Any, minus: Any, own: Any, other: Any,
-    access: Any, table: Any, axis: Any, read: Any,
+def decide(bl_ln: Any, *given: Any) -> None:
+    """Read a layer as `_decide` does, its outputs shared among threads.
+
+    Not numba's own: starting those sets the number of PyTorch's threads, too.
+    """
+    threads = 1 if bl_ln.size < _ALONE else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    ends = np.linspace(0, len(bl_ln), threads + 1).astype(np.int64)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda first, last: _decide(first, last, bl_ln, *given), ends, ends[1:]))
+
+
+@compiled()
+def _decide(
+    first_output: int, last_output: int, bl_ln: Any, blb_ln: Any, rows: int, plus: Any, minus: Any,
+    own: Any, other: Any, access: Any, table: Any, axis: Any, read: Any,
 ) -> None:  # fmt: skip
     """Read a layer of synapses (outputs, inputs), an amplifier for each `rows` inputs.
 
@@ -143,10 +155,10 @@ def decide(
     synapse's two access transistors drew; a transistor pulls by `own` (shapes,) on its own branch's
     boundary and by `other` on that of the other branch. Fills `read` (outputs, inputs) int8.
     """
-    outputs, inputs = bl_ln.shape
+    inputs = bl_ln.shape[1]
     shapes = plus.shape[2]
-    for o in prange(outputs):
-        pull = np.empty(shapes)
+    pull = np.empty(shapes)
+    for o in range(first_output, last_output):
         for k in range(inputs):
             block = k // rows
             x, y = float(bl_ln[o, k]), float(blb_ln[o, k])
@@ -208,6 +220,8 @@ _MOST_OTHERWISE = 0.005
 """Share of reads that a surface may take otherwise than the engine: less than a tenth of the rate
 at which networks tolerate a ±1 read as 0 (6.3 %, docs/tolerance.md)."""
 _GRID = 512
+_ALONE = 100_000
+"""Fewer synapses are read sooner than threads are started."""
 
 
 def read_decision(

@@ -1,5 +1,8 @@
 """The public way in: errors from a run, tests by supply, costs, one chip."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -103,6 +106,18 @@ def test_one_chip_reads_what_was_written_with_its_own_errors(sweep):
     assert not torch.equal(noisy, clean) and torch.equal(model(inputs), clean)
     with rn.read_errors(model, read):
         assert torch.equal(model(inputs), noisy)
+
+
+def test_reading_a_chip_leaves_the_number_of_threads_alone():
+    """PyTorch and numba share one OpenMP, of which numba's own threads would set the number."""
+    code = (
+        "import torch; torch.set_num_threads(1); import rramsim.nn as rn\n"
+        "model = rn.convert(torch.nn.Linear(400, 300))\n"  # enough synapses for several threads
+        "rn.program(model, points=350).read(vdd_v=1.2)\n"
+        "print(torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_nothing_is_tested_that_was_not_converted(sweep):
