@@ -381,3 +381,49 @@ def test_quant_is_qonnx_own(tmp_path, mode, signed, narrow):
     )  # fmt: skip
     onnx.save(graph(quant, weights=constants, inputs=((4, 200),)), tmp_path / "q.onnx")
     rn.load_onnx(tmp_path / "q.onnx")
+
+
+QUANTS = {  # scale, zero, bits, signed; levels 0.25 apart; slices that hold them
+    "no narrow range": ([0.25], [0.0], [4.0], 1, 4),
+    "zero point": ([0.25], [8.0], [4.0], 0, 4),
+    "fraction of a level": ([0.25], [7.5], [4.0], 0, None),
+    "by output": ([[0.25, 0.5, 1.0]], [0.0], [4.0], 1, 4),
+}
+
+
+@pytest.mark.parametrize(("scale", "zero", "bits", "signed", "slices"), QUANTS.values(), ids=QUANTS)
+def test_levels_of_a_quant_are_whole_numbers_or_stay_real(
+    tmp_path, scale, zero, bits, signed, slices
+):
+    values = np.array([[-2.0, 4.0, -8.0]] * 4 + [[1.75, 0.1, 7.0]] * 4, np.float32)
+    given = {"w": values, "s": scale, "z": zero, "b": bits}
+    model = graph(
+        helper.make_node("Quant", list(given), ["q"], domain="qonnx.custom_op.general",
+                         signed=signed, narrow=0, rounding_mode="ROUND"),
+        helper.make_node("MatMul", ["x", "q"], ["y"]), inputs=((2, 8),),
+        weights=[numpy_helper.from_array(np.array(v, np.float32), k) for k, v in given.items()],
+    )  # fmt: skip
+    onnx.save(model, tmp_path / "q.onnx")
+    again, inputs = rn.load_onnx(tmp_path / "q.onnx"), torch.randn(5, 8)
+    if slices is None:
+        assert again.quantisers == {}
+        return
+    found = again(inputs)
+    rn.convert(again, again.quantisers)
+    (reader,) = rn.quantised_layers(again).values()
+    assert len(reader.quantiser.places) == slices and torch.equal(again(inputs), found)
+    assert reader.levels().min() == -8 and torch.equal(reader.levels(), reader.levels().round())
+
+
+def test_scales_by_input_are_refused_not_rounded(tmp_path):
+    given = {"w": np.ones((4, 3)), "s": [[0.25], [0.5], [0.1], [0.2]], "z": [0.0], "b": [4.0]}
+    model = graph(
+        helper.make_node("Quant", list(given), ["q"], domain="qonnx.custom_op.general",
+                         signed=1, narrow=1, rounding_mode="ROUND"),
+        helper.make_node("MatMul", ["x", "q"], ["y"]),
+        weights=[numpy_helper.from_array(np.array(v, np.float32), k) for k, v in given.items()],
+    )  # fmt: skip
+    onnx.save(model, tmp_path / "q.onnx")
+    again = rn.load_onnx(tmp_path / "q.onnx")
+    with pytest.raises(InputError, match="4 steps for 3 output channels"):
+        rn.convert(again, again.quantisers)
