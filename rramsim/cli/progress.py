@@ -69,13 +69,14 @@ def _lines(title: str, unit: str) -> Iterator[Callable[[float, int, str], None]]
         console.print(printable(text).rstrip(), soft_wrap=True, markup=False)
 
     def update(done: float, total: int, note: str) -> None:
-        nonlocal first, last, said
-        first = done if first is None else first
-        last = (done, total, note)
+        nonlocal began, first, last, said
         now = time.monotonic()
+        if first is None or done < last[0] or total != last[1]:  # another part of the stage
+            began, first = now, done
+        last = (done, total, note)
         if now - said < _EVERY_S:
             return
-        said, rate = now, (done - first) / (now - began)
+        said, rate = now, (done - first) / max(now - began, 1e-9)
         left = (
             f"{rate:.3g} a second, {_time((total - done) / rate)} left" if rate else "no rate yet"
         )

@@ -36,6 +36,20 @@ def test_a_long_epoch_says_how_far_it_is(tmp_path, monkeypatch, capfd):
     assert re.fullmatch(r"train: 2 of 2 epochs.*", lines[-1])
 
 
+def test_another_part_of_a_stage_has_a_rate_of_its_own(monkeypatch, capfd):
+    """Here time passes as it is told; 60 s for 18 rates, then 10 s for each of 146 tests."""
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    with progress.progress_bar("tradeoff", unit="tests") as update:
+        for part, seconds in ((18, 60.0), (146, 10.0)):
+            for done in range(15):
+                update(done, part, "")
+                clock[0] += seconds
+    lines = capfd.readouterr().err.splitlines()
+    assert "tradeoff: 14 of 18 tests, 0.0167 a second, 4 min left" in lines
+    assert "tradeoff: 12 of 146 tests, 0.1 a second, 22 min left" in lines
+
+
 def test_work_is_stopped_where_it_is_saved():
     """Between two words of a part that is under way nothing would be kept."""
     said = []
