@@ -35,8 +35,13 @@ def demo_losses() -> list[str]:
 
 def tradeoff_losses() -> list[str]:
     target = SupplyTarget(max_loss=0.003, temperature_c=85.0, looks=5)
-    cells = []
-    for met, best in lowest_supply(stored("tradeoff_cifar10"), target).networks:
+    answer = lowest_supply(stored("tradeoff_cifar10"), target)
+    cells = [
+        f"{design.network} (at most {100 * design.bound:.2f}"
+        for met, design in answer.on_these_images
+        if met
+    ]
+    for met, best in answer.networks:
         cells.append(f"| {best.network} | {'meets it at' if met else 'undecided'}")
         ends = [f"{100 * v:.2f}" for v in (best.loss_low, best.loss_high)]
         cells.append(f"({ends[0]} to {ends[1]}) | {best.draws} |".replace("-", "−"))
