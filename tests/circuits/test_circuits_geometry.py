@@ -14,8 +14,12 @@ from rramsim.costs.sense_parts import amplifier_area_m2, sense_parts, synapse_ar
 from rramsim.devices import ResistanceModel
 from rramsim.engines import BatchEngine, SenseSamples
 from rramsim.exceptions import InputError
+from rramsim.experiment import load_experiment
 from rramsim.figures.report.schematic import is_shipped_topology
 from rramsim.processes.process import netlists_folder
+from rramsim.stages import RunFolder, run_stages
+from rramsim.stages.chips import DISTRIBUTIONS
+from rramsim.stages.rates import RATES
 
 CASES = Path(__file__).parent / "cases"
 PCSA = (netlists_folder() / "pcsa.spice").read_text()
@@ -151,3 +155,54 @@ def test_it_senses_and_costs_as_the_shipped_one_and_fails_as_often(sky130, pcsa,
     assert parts[0] == pytest.approx(parts[1], rel=2e-3)
     rates = [rs.rate(c, vdd_v=1.05, failure="type 2") for c in (circuit, pcsa)]
     assert rates[0].low < rates[1].high and rates[1].low < rates[0].high
+
+
+EXPERIMENT = """
+[sense]
+vdd_v = 0.95
+{netlist}
+[errors]
+engine = "batch"
+workers = 1
+relative_error = 0.5
+[network]
+architecture = "mlp"
+weights = "ternary"
+width = 8
+[training]
+data = "digits"
+epochs = 1
+[chips]
+count = 2
+surface_points = 350
+images = 50
+read_noise_ln = 0.01
+"""
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """The map's rates, and the error rates of all chips, of a netlist at 0.95 V."""
+
+    def run(name):
+        out = tmp_path_factory.mktemp(name or "shipped")
+        line = f'netlist = "{CASES / name}.spice"' if name else ""
+        (out / "own.toml").write_text(EXPERIMENT.format(netlist=line))
+        folder = RunFolder.create(out / "run")
+        run_stages(load_experiment(out / "own.toml"), folder, ("map", "train", "chips"))
+        chips = {row["type"]: row["chips"] for row in DISTRIBUTIONS.told(folder)["rates"]}
+        return RATES.frame(folder).set_index("type"), chips
+
+    shipped = run("")
+    return lambda name: (run(name), shipped)
+
+
+@pytest.mark.slow  # a run of three stages each
+@pytest.mark.parametrize("name", ["used_twice", "xschem_export"])
+def test_its_map_and_its_chips_are_the_shipped_ones(mapped, name):
+    (rates, chips), (expected, expected_chips) = mapped(name)
+    assert sorted(rates.index) == sorted(expected.index) == [1, 2, 3]
+    assert (rates.low < expected.high).all() and (expected.low < rates.high).all()
+    # 1,500 synapses on two chips: type 2, about a half, has a standard error of 2 to 3 %.
+    assert chips["type 2"] == pytest.approx(expected_chips["type 2"], abs=0.1)
+    assert chips["type 2"] == pytest.approx(float(rates.rate[2]), abs=0.1)
