@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from rramsim.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.circuits.column import Column
-    from rramsim.circuits.conditions import SenseConditions
+    from rramsim.circuits.conditions import Column, SenseConditions
     from rramsim.circuits.readouts import READ_OUTS, ReadOut
     from rramsim.circuits.sense import MismatchSite, SenseCircuit, sense_circuit
 else:

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from rramsim.circuits.column import Column
+from rramsim.circuits.conditions import Column
 from rramsim.exceptions import InputError
 
 __all__ = ["READ_OUTS", "ReadOut", "ReadOutName", "input_lines", "wire_lines"]

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from rramsim.circuits.column import Column
-from rramsim.circuits.conditions import SenseConditions
+from rramsim.circuits.conditions import Column, SenseConditions
 from rramsim.circuits.readouts import (
     ReadOut,
     check_column,

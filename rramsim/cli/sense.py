@@ -122,7 +122,7 @@ def sense(
             with atomic_path(deck) as temporary:
                 temporary.write_text(f"{own.deck(one.conditions)}\n", encoding="utf-8")
         if waves is not None:
-            from rramsim.engines.waveform_files import write_waveforms
+            from rramsim.engines.protocol import write_waveforms
 
             assert one.waveforms is not None
             write_waveforms(waves, one.waveforms)

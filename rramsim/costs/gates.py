@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.engines.decision import charge_c
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
+from rramsim.engines.protocol import charge_c
 from rramsim.exceptions import InputError, MachineError
 from rramsim.files import atomic_path
 from rramsim.processes import Process

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.engines.decision import charge_c
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
+from rramsim.engines.protocol import charge_c
 from rramsim.exceptions import InputError, MachineError
 from rramsim.spice import Names, circuit_lines, parse_deck
 

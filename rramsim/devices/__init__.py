@@ -13,19 +13,24 @@ if TYPE_CHECKING:
         fit_devices,
     )
     from rramsim.devices.history import (
+        PROGRAMMING_DATA,
         DeviceStatistics,
         History,
         Persistence,
         open_hfo2_statistics,
+        programmed_resistances,
     )
-    from rramsim.devices.intervals import (
+    from rramsim.devices.latent_likelihood import (
         Estimate,
     )
     from rramsim.devices.marginals import (
+        REFERENCE_C,
         Empirical,
         LogNormal,
         Marginal,
+        Retention,
         Skewed,
+        filament_drift_m,
     )
     from rramsim.devices.measurements import (
         MEASUREMENT_COLUMNS,
@@ -38,10 +43,6 @@ if TYPE_CHECKING:
         load_model_file,
         write_model_file,
     )
-    from rramsim.devices.programming import (
-        PROGRAMMING_DATA,
-        programmed_resistances,
-    )
     from rramsim.devices.resistances import (
         DEFAULT_HRS,
         DEFAULT_LRS,
@@ -52,11 +53,6 @@ if TYPE_CHECKING:
         ResistanceModel,
         SinhRead,
         lrs_device,
-    )
-    from rramsim.devices.retention import (
-        REFERENCE_C,
-        Retention,
-        filament_drift_m,
     )
 else:
     __getattr__ = names_on_demand(__name__)

@@ -14,8 +14,17 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 
 from rramsim.devices.history import DeviceStatistics, Persistence
-from rramsim.devices.intervals import SHARE_FLOOR, Curve, Estimate, students_t
-from rramsim.devices.latent_likelihood import CellEvidence, LatentFit, Layout, fit_latent, residuals
+from rramsim.devices.latent_likelihood import (
+    SHARE_FLOOR,
+    CellEvidence,
+    Curve,
+    Estimate,
+    LatentFit,
+    Layout,
+    fit_latent,
+    residuals,
+    students_t,
+)
 from rramsim.devices.marginals import Empirical, LogNormal, Marginal, Skewed
 from rramsim.devices.measurements import Measurements, StateMeasurements
 from rramsim.devices.resistances import ResistanceModel

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rramsim.devices.filament import SKY130_RERAM, FilamentModel
-from rramsim.devices.filament_dynamics import Pulse, PulseOutcome
+from rramsim.devices.filament import SKY130_RERAM, FilamentModel, Pulse, PulseOutcome
 from rramsim.exceptions import InputError
 
 __all__ = ["Ladder", "Programming", "program_and_verify"]

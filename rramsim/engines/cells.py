@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 
-from rramsim.devices.filament import SKY130_RERAM, FilamentModel
-from rramsim.devices.filament_dynamics import (
+from rramsim.devices.filament import (
+    SKY130_RERAM,
     CellWaveforms,
+    FilamentModel,
     Pulse,
     PulseOutcome,
     SeriesElement,

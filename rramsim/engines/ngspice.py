@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.engines.decision import charge_c, decide, decide_product
 from rramsim.engines.ngspice_library import (
     CircuitError,
     NgspiceSession,
@@ -16,8 +15,16 @@ from rramsim.engines.ngspice_library import (
     ngspice_session,
     ngspice_version,
 )
-from rramsim.engines.protocol import Measured, SenseOutcome, SenseSamples, Waveforms
-from rramsim.engines.variation import variation_of
+from rramsim.engines.protocol import (
+    Measured,
+    SenseOutcome,
+    SenseSamples,
+    Waveforms,
+    charge_c,
+    decide,
+    decide_product,
+    variation_of,
+)
 from rramsim.numbers import check_limits, limited
 from rramsim.processes import moved
 from rramsim.spice import Circuit, Element, Names, circuit_lines

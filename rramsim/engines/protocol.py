@@ -1,7 +1,14 @@
-"""What every engine takes and returns."""
+"""What every engine takes and returns, and what they share.
 
+From waveforms to what was read (decision, resolve time, margin and energy of one sense); waveforms
+for other programs (CSV tables, and ngspice's raw files); which deviates of a batch of samples move
+which transistor's card.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -9,9 +16,25 @@ from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.exceptions import InputError
+from rramsim.files import atomic_path
+from rramsim.processes import Direction
 from rramsim.spice import Measure
 
-__all__ = ["Measured", "SenseEngine", "SenseOutcome", "SenseSamples", "Waveforms"]
+__all__ = [
+    "Decision",
+    "Measured",
+    "SenseEngine",
+    "SenseOutcome",
+    "SenseSamples",
+    "Variation",
+    "Waveforms",
+    "charge_c",
+    "decide",
+    "decide_product",
+    "directions_of",
+    "variation_of",
+    "write_waveforms",
+]
 
 Floats = NDArray[np.float64]
 
@@ -152,3 +175,175 @@ class SenseEngine(Protocol):
     ) -> SenseOutcome:
         """Sense every sample."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The read value, its resolve time (NaN if unresolved) and v(QB) - v(Q) at the strobe."""
+
+    read: int
+    resolve_time_s: float
+    margin_v: float
+
+
+def decide(
+    time_s: Floats, q_v: Floats, qb_v: Floats, *, threshold_v: float, window_s: float
+) -> Decision:
+    """Decide what a sense read at the end of its window.
+
+    `time_s` (from the SEN edge), `q_v`, `qb_v`: shape (points,). The outputs are taken as
+    digital against `threshold_v`: Q low and QB high is +1, Q high and QB low is -1, equal outputs
+    (XOR = 0) are 0. The resolve time is the start of the last stretch up to the strobe over which
+    the outputs differ, interpolated between points.
+
+    >>> t = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> decide(t, np.array([1.0, 0.8, 0.0, 0.0]), np.ones(4), threshold_v=0.4, window_s=3.0)
+    Decision(read=1, resolve_time_s=1.5, margin_v=1.0)
+    """
+    inside = (time_s > 0) & (time_s < window_s)
+    time = np.concatenate(([0.0], time_s[inside], [window_s]))
+    q = np.interp(time, time_s, q_v) - threshold_v
+    qb = np.interp(time, time_s, qb_v) - threshold_v
+    differ = (q > 0) != (qb > 0)
+    margin_v = float(qb[-1] - q[-1])
+    if not differ[-1]:
+        return Decision(read=0, resolve_time_s=math.nan, margin_v=margin_v)
+    equal = np.flatnonzero(~differ)
+    resolve_time_s = 0.0
+    if equal.size:
+        before = int(equal[-1])
+        # Between `before` and the next point exactly one output crosses the threshold.
+        crossing = q if (q[before] > 0) != (q[before + 1] > 0) else qb
+        share = crossing[before] / (crossing[before] - crossing[before + 1])
+        resolve_time_s = float(time[before] + share * (time[before + 1] - time[before]))
+    return Decision(read=1 if q[-1] <= 0 else -1, resolve_time_s=resolve_time_s, margin_v=margin_v)
+
+
+def decide_product(
+    time_s: Floats, nonzero_v: Floats, sign_v: Floats, *, threshold_v: float, window_s: float
+) -> Decision:
+    """Decide what a gated XNOR's outputs say at the end of the window.
+
+    Arguments and times as for `decide`; the read is 0 while `nonzero_v` is low, else the sign that
+    `sign_v` gives. The resolve time is the start of the last stretch over which the read stays;
+    the margin is v(S) - threshold where the product is not 0, else how far NZ is below it.
+
+    >>> t = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> decide_product(t, np.array([0, 0, 1.0, 1.0]), np.zeros(4), threshold_v=0.5, window_s=3.0)
+    Decision(read=-1, resolve_time_s=1.5, margin_v=-0.5)
+    """
+    inside = (time_s > 0) & (time_s < window_s)
+    time = np.concatenate(([0.0], time_s[inside], [window_s]))
+    nonzero = np.interp(time, time_s, nonzero_v) - threshold_v
+    sign = np.interp(time, time_s, sign_v) - threshold_v
+    if nonzero[-1] <= 0:
+        return Decision(read=0, resolve_time_s=math.nan, margin_v=float(nonzero[-1]))
+    changed = (nonzero <= 0) | ((sign > 0) != (sign[-1] > 0))
+    resolve_time_s = 0.0
+    if changed.any():
+        before = int(np.flatnonzero(changed)[-1])
+        crossing = nonzero if nonzero[before] <= 0 else sign
+        share = crossing[before] / (crossing[before] - crossing[before + 1])
+        resolve_time_s = float(time[before] + share * (time[before + 1] - time[before]))
+    read = 1 if sign[-1] > 0 else -1
+    return Decision(read=read, resolve_time_s=resolve_time_s, margin_v=float(sign[-1]))
+
+
+def charge_c(time_s: Floats, current_a: Floats, *, start_s: float, stop_s: float) -> float:
+    """Charge in coulomb that a current carried between two times, by the trapezoidal rule.
+
+    >>> charge_c(np.array([0.0, 1.0, 2.0]), np.ones(3), start_s=0.5, stop_s=1.75)
+    1.25
+    """
+    inside = (time_s > start_s) & (time_s < stop_s)
+    time = np.concatenate(([start_s], time_s[inside], [stop_s]))
+    ends = np.interp([start_s, stop_s], time_s, current_a)
+    current = np.concatenate((ends[:1], current_a[inside], ends[1:]))
+    return float(np.trapezoid(current, time))
+
+
+def write_waveforms(path: Path, waveforms: Waveforms) -> None:
+    """Write one sense in time as `.csv` or as `.raw` (ngspice's binary form), whole or not at all.
+
+    Time counts from the middle of the SEN edge. Raises `InputError` for another ending.
+    """
+    names = [f"v({node})" for node in waveforms.voltages_v]
+    table = np.column_stack([waveforms.time_s, *waveforms.voltages_v.values()])
+    if path.suffix == ".csv":
+        head = ",".join(["time_s", *(f"{name[2:-1]}_v" for name in names)])
+        text = "\n".join([head, *(",".join(f"{x:.9g}" for x in row) for row in table)])
+        data = f"{text}\n".encode()
+    elif path.suffix == ".raw":
+        lines = [
+            "Title: rramsim: read of a synapse", "Date: Thu Jan  1 00:00:00  1970",
+            "Plotname: Transient Analysis", "Flags: real", f"No. Variables: {table.shape[1]}",
+            f"No. Points: {len(table)}", "Variables:", "\t0\ttime\ttime",
+            *(f"\t{k}\t{name}\tvoltage" for k, name in enumerate(names, start=1)), "Binary:",
+        ]  # fmt: skip
+        data = ("\n".join(lines) + "\n").encode() + table.astype("<f8").tobytes()
+    else:
+        raise InputError(f"{path}: waveforms are written as .csv or .raw")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Variation:
+    """Deviates (samples, columns), and for each transistor its directions with their columns."""
+
+    deviates: NDArray[np.float64]
+    transistors: tuple[tuple[str, tuple[Direction, ...], list[int]], ...]
+
+    @property
+    def by_transistor(self) -> NDArray[np.float64]:
+        """The deviates with those of each transistor side by side, shared ones repeated."""
+        order = [column for _, _, columns in self.transistors for column in columns]
+        return self.deviates[:, order]
+
+
+def directions_of(
+    circuit: SenseCircuit, corner: str, *, mismatch: bool, global_variation: bool
+) -> tuple[tuple[str, tuple[Direction, ...], list[int]], ...]:
+    """(transistor, directions, columns): mismatch sites are the first columns, then the factors."""
+    sites = circuit.mismatch_sites(corner) if mismatch else ()
+    moves = circuit.global_moves(corner) if global_variation else {}
+    factors = circuit.global_factors if global_variation else ()
+    found = []
+    for transistor in circuit.transistors:
+        own = [k for k, site in enumerate(sites) if site.transistor == transistor.name]
+        shared = {
+            len(sites) + k: moves[transistor.name][factor]
+            for k, factor in enumerate(factors)
+            if factor in moves[transistor.name]
+        }
+        directions = (*(sites[k].moves for k in own), *shared.values())
+        if directions:
+            found.append((transistor.name, directions, [*own, *shared]))
+    return tuple(found)
+
+
+def variation_of(circuit: SenseCircuit, corner: str, samples: SenseSamples) -> Variation:
+    """Raises `InputError` if the samples have another count of deviates than the circuit."""
+    count = len(circuit.mismatch_sites(corner))
+    if samples.mismatch.shape[1] not in (0, count):
+        raise InputError(
+            f"mismatch has {samples.mismatch.shape[1]} columns; the circuit has {count} varying "
+            "parameters"
+        )
+    drawn = [samples.mismatch]
+    if samples.global_z is not None:
+        if samples.global_z.shape[1] != len(circuit.global_factors):
+            raise InputError(
+                f"global_z has {samples.global_z.shape[1]} columns; the process has "
+                f"{len(circuit.global_factors)} global factors that move this circuit"
+            )
+        drawn.append(samples.global_z)
+    return Variation(
+        deviates=np.column_stack(drawn).astype(float),
+        transistors=directions_of(
+            circuit,
+            corner,
+            mismatch=samples.mismatch.shape[1] > 0,
+            global_variation=samples.global_z is not None,
+        ),
+    )

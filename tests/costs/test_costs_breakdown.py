@@ -145,7 +145,7 @@ def test_a_process_without_gates_has_no_total_and_no_place():
 @pytest.mark.slow
 def test_programming_energies_are_what_the_filament_model_gives():
     from rramsim.devices.filament import SKY130_RERAM as MODEL
-    from rramsim.devices.filament_dynamics import Pulse, apply_pulse
+    from rramsim.devices.filament import Pulse, apply_pulse
     from rramsim.engines import AccessTransistor, access_transistor_table
     from rramsim.processes import load_process
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from rramsim.devices.filament import SKY130_RERAM, FilamentModel
-from rramsim.devices.filament_dynamics import Pulse, SeriesElement, apply_pulse
+from rramsim.devices.filament import SKY130_RERAM, FilamentModel, Pulse, SeriesElement, apply_pulse
 from rramsim.devices.verify import Ladder, program_and_verify
 from rramsim.exceptions import InputError
 

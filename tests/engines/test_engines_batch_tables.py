@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from rramsim.circuits import SenseConditions
-from rramsim.engines.batch.charges import JUNCTION_GRID, ramp
+from rramsim.engines.batch.charges import JUNCTION_GRID, card_text, instance_text, ramp
 from rramsim.engines.batch.extraction import device_table, extract, make_table
-from rramsim.engines.batch.placing import card_text, instance_text
 from rramsim.engines.batch.problem import transistor_kind
 from rramsim.engines.batch.tables import coefficients, evaluate, load_table, save_table
 from rramsim.engines.ngspice_library import ngspice_session

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rramsim.engines.decision import charge_c, decide
+from rramsim.engines.protocol import charge_c, decide
 
 
 def judge(q, qb, window_s=4.0):

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from rramsim.devices.filament import SKY130_RERAM
-from rramsim.devices.filament_dynamics import Pulse, SeriesElement, apply_pulse
+from rramsim.devices.filament import SKY130_RERAM, Pulse, SeriesElement, apply_pulse
 from rramsim.engines import AccessTransistor, access_transistor_table, apply_pulse_in_ngspice
 from rramsim.exceptions import InputError
 from rramsim.processes import load_process

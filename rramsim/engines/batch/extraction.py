@@ -14,9 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.caches import cache_folder
-from rramsim.engines.batch.charges import charges, junction_currents, junction_table, straighten
+from rramsim.engines.batch.charges import (
+    card_text,
+    charges,
+    instance_text,
+    junction_currents,
+    junction_table,
+    options_text,
+    straighten,
+    sweep,
+)
 from rramsim.engines.batch.mismatch import fit_charge_mismatch, fit_mismatch, z_grid
-from rramsim.engines.batch.placing import card_text, instance_text, options_text, sweep
 from rramsim.engines.batch.tables import (
     DeviceTable,
     Grid,

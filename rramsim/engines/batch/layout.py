@@ -202,7 +202,7 @@ class Layout:
 
     `tab` holds them in 32 bits: sums of positive terms lose a few times 6e-8 of a current or a
     charge, which no result shows. `off` (transistors, 4) is where each begins. `powers`,
-    `power_of`, `shift` and `whole` are the polynomials of mismatch, see `mismatch_moves.mismatch`.
+    `power_of`, `shift` and `whole` are the polynomials of mismatch, see `transistor.mismatch`.
     """
 
     def __init__(self, tables: tuple[DeviceTable, ...]) -> None:

@@ -32,8 +32,7 @@ from itertools import combinations, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.engines.batch.charges import varied_charges
-from rramsim.engines.batch.placing import card_text, instance_text
+from rramsim.engines.batch.charges import card_text, instance_text, varied_charges
 from rramsim.engines.batch.tables import Grid, TransistorKind, coefficients, moved_alone
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError

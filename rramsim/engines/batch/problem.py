@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.engines.batch.charges import quasi_static
 from rramsim.engines.batch.elements import Topology, build_topology, flat_circuit, pulse_of
 from rramsim.engines.batch.extraction import device_table
 from rramsim.engines.batch.layout import March, Model, Stride, make_layout
-from rramsim.engines.batch.placing import quasi_static
 from rramsim.engines.batch.tables import DeviceTable, TransistorKind
 from rramsim.engines.ngspice_library import UnknownParameter, unknown_parameter
-from rramsim.engines.variation import directions_of
+from rramsim.engines.protocol import directions_of
 from rramsim.exceptions import InputError
 from rramsim.processes import Direction
 from rramsim.spice import Element
