@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         Seen,
         linear_failure,
     )
+    from rramsim.rare.proposals import (
+        widened,
+    )
     from rramsim.rare.sense_failure import (
         SenseFailure,
     )
@@ -47,4 +50,5 @@ __all__ = [
     "linear_failure",
     "parse_criterion",
     "rate",
+    "widened",
 ]

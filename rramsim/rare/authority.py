@@ -61,8 +61,11 @@ class FailureRate:
     @property
     def is_settled(self) -> bool:
         """Whether it is known to a standard error of 20 % at most, or to lie below `FLOOR`."""
-        known = self.high < FLOOR or self.deviation <= _WIDE_DEVIATION
-        return known and self.status != "refused"
+        if self.status == "refused":
+            return False
+        if self.high < FLOOR:
+            return True
+        return self.deviation <= _WIDE_DEVIATION
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: numbers that are not finite are null."""
@@ -126,10 +129,16 @@ def rate(
             trials = state.senses - state.unknown
         counted = Rate(events=events, trials=trials)
         return _answer(
-            state, "counted", counted.low, counted.high,
-            "it failed every time" if events == trials else "", value=counted.value,
-            deviation=math.sqrt((1 - counted.value) / events), missed_high=0.0, events=events,
-        )  # fmt: skip
+            state,
+            "counted",
+            counted.low,
+            counted.high,
+            "it failed every time" if events == trials else "",
+            value=counted.value,
+            deviation=math.sqrt((1 - counted.value) / events),
+            missed_high=0.0,
+            events=events,
+        )
     found = estimate_rate(state, rng, relative_error=relative_error, max_senses=max_senses)
     plain = Rate(events=events, trials=trials)
     if state.unknown > _MOST_UNKNOWN * state.senses:
@@ -162,16 +171,31 @@ def rate(
             "that has no law for its tails: there the rate is an assumption"
         )
     return _answer(
-        state, "estimated", found.low, found.high, "; ".join(doubts), value=found.value,
-        deviation=found.deviation, missed_high=found.missed_high, **vars(found.known),
-    )  # fmt: skip
+        state,
+        "estimated",
+        found.low,
+        found.high,
+        "; ".join(doubts),
+        value=found.value,
+        deviation=found.deviation,
+        missed_high=found.missed_high,
+        points=found.known.points,
+        variants=found.known.variants,
+        weights=found.known.weights,
+    )
 
 
 def _count(state: CountedFailure, samples: int, rng: np.random.Generator) -> int:
     """Failures among plain samples, shared out among the variants."""
     variants = state.failure.variants
-    shape = samples // len(variants), state.failure.dimension
-    return sum(int(state.failing(rng.standard_normal(shape), v).sum()) for v in variants)
+    return sum(
+        int(
+            state.failing(
+                rng.standard_normal((samples // len(variants), state.failure.dimension)), variant
+            ).sum()
+        )
+        for variant in variants
+    )
 
 
 def _answer(
@@ -180,9 +204,15 @@ def _answer(
     """An answer; without what is `known`, one that knows no more than its bounds."""
     bounds = {"value": None, "deviation": math.inf, "missed_high": high}
     return FailureRate(
-        label=state.failure.label, engine=state.failure.engine_name, status=status, low=low,
-        high=high, senses=state.senses, note=note, **(bounds | known),
-    )  # fmt: skip
+        label=state.failure.label,
+        engine=state.failure.engine_name,
+        status=status,
+        low=low,
+        high=high,
+        senses=state.senses,
+        note=note,
+        **(bounds | known),
+    )
 
 
 def _beyond_data(failure: Failure, known: FailingPoints) -> float:

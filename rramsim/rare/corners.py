@@ -46,10 +46,17 @@ class FailureCorner:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        names = ("written", "sigma", "share", "r_bl_ohm", "r_blb_ohm")
-        of_shift = ("part", "parameter", "sigma", "value")
-        shifts = [dict(zip(of_shift, shift, strict=True)) for shift in self.shifts]
-        return {name: getattr(self, name) for name in names} | {"shifts": shifts}
+        return {
+            "written": self.written,
+            "sigma": self.sigma,
+            "share": self.share,
+            "r_bl_ohm": self.r_bl_ohm,
+            "r_blb_ohm": self.r_blb_ohm,
+            "shifts": [
+                {"part": part, "parameter": parameter, "sigma": score, "value": value}
+                for part, parameter, score, value in self.shifts
+            ],
+        }
 
 
 def failure_corners(failure: SenseFailure, answer: FailureRate) -> tuple[FailureCorner, ...]:
@@ -123,7 +130,11 @@ def _edges(state: CountedFailure, rest: Floats, variant: int) -> Floats:
     nearest = np.clip(0.0, lines.low, lines.high)
     # Just inside the failure, on the thin interval's own scale.
     inside = np.clip(lines.high - lines.low, 0, 0.04) / 2
-    nearest += inside * ((nearest == lines.low).astype(float) - (nearest == lines.high))
+    nearest = (
+        nearest
+        + np.where(nearest == lines.low, inside, 0)
+        - np.where(nearest == lines.high, inside, 0)
+    )
     for line, score in zip(lines.line, nearest, strict=True):
         if abs(score) < abs(edges[line]):
             edges[line] = score
@@ -132,10 +143,20 @@ def _edges(state: CountedFailure, rest: Floats, variant: int) -> Floats:
 
 def _corner(failure: SenseFailure, point: Floats, variant: int, share: float) -> FailureCorner:
     samples: SenseSamples = failure.samples(point[None], variant)
-    each = zip(failure.names(variant), point, failure.values(point[None], variant)[0], strict=True)
-    shifts = [(*names, float(score), float(value)) for names, score, value in each]
+    bl, blb = float(samples.r_bl_ohm[0]), float(samples.r_blb_ohm[0])
+    values = failure.values(point[None], variant)[0]
+    shifts = [
+        (part, parameter, float(score), float(value))
+        for (part, parameter), score, value in zip(
+            failure.names(variant), point, values, strict=True
+        )
+    ]
     return FailureCorner(
-        written=variant, sigma=float(np.linalg.norm(point)), share=share, point=point,
-        r_bl_ohm=float(samples.r_bl_ohm[0]), r_blb_ohm=float(samples.r_blb_ohm[0]),
+        written=variant,
+        sigma=float(np.linalg.norm(point)),
+        share=share,
+        point=point,
+        r_bl_ohm=bl,
+        r_blb_ohm=blb,
         shifts=tuple(sorted(shifts, key=lambda shift: -abs(shift[2]))),
-    )  # fmt: skip
+    )

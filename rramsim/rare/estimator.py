@@ -1,12 +1,15 @@
 """A rate too small to count, by lines drawn where failures were found, and checked.
 
-1. Searches find failing points (`find_failures`); each starts a lobe.
-2. Lobes follow weighted lines, round after round (`adapted`): adaptive multiple importance sampling
-   (Cornuet, Marin, Mira and Robert 2012), with the balance heuristic over all rounds.
+1. Small runs of subset sampling find failing points (`find_failures`); each run starts a lobe.
+2. Lobes follow, round after round, weighted lines drawn from them and from parts that no search has
+   a hand in (`adapted`): adaptive multiple importance sampling (Cornuet, Marin, Mira and Robert
+   2012), with the balance heuristic over all rounds.
 3. Fresh lines from the final mixtures give the rate: the mean of weight times probability.
-4. Blind points look for failures of their own; where they meet few, another search does. The rate
-   is doubted where theirs is higher, or where a line through one of their failures would carry more
-   than a tenth of the rate: lobes start there too, and fresh lines are drawn.
+4. Points that no search has a hand in (`widened`) look for failures of their own; where they meet
+   few, another search does. The rate is doubted where theirs is higher, or where a line through one
+   of their failures would carry more than a tenth of the rate: a part that the lines met by luck
+   only. Then lobes start there too, and fresh lines are drawn. What was found stays as evidence to
+   the end.
 """
 
 import math
@@ -19,7 +22,7 @@ from scipy.stats import t as student_t
 
 from rramsim.rare.failures import CountedFailure, Floats
 from rramsim.rare.lines import COARSE, FINE, FailingLines, failing_lines
-from rramsim.rare.proposals import Mixture, adapted, blind
+from rramsim.rare.proposals import Mixture, adapted, unfitted, widened
 from rramsim.rare.splitting import find_failures, nearest, seen_blindly
 
 __all__ = ["FailingPoints", "LineEstimate", "estimate_rate"]
@@ -72,9 +75,13 @@ class _Lines:
     found: list[FailingLines] = field(default_factory=list)
 
     def draw(
-        self, state: CountedFailure, mixture: Mixture, count: int, rng: np.random.Generator,
+        self,
+        state: CountedFailure,
+        mixture: Mixture,
+        count: int,
+        rng: np.random.Generator,
         precision: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if count < 1:
             return
         rest, drawn = mixture.draw(count, rng)
@@ -92,7 +99,7 @@ class _Lines:
 
     def log_weights(self, rest: Floats) -> Floats:
         parts = [(mixture, count / self.count) for mixture, count in self.mixtures]
-        return self.mixtures[0][0].joined(parts).log_weights(rest)
+        return Mixture.joined(parts).log_weights(rest)
 
     def values(self) -> Floats:
         """Weight times probability of every line, by the balance heuristic."""
@@ -134,11 +141,15 @@ def _start(points: Floats) -> Floats:
 
 
 def estimate_rate(
-    state: CountedFailure, rng: np.random.Generator, *, relative_error: float, max_senses: int
+    state: CountedFailure,
+    rng: np.random.Generator,
+    *,
+    relative_error: float,
+    max_senses: int,
 ) -> LineEstimate | None:
     """The rate by lines; None if neither the search nor any line met a failure."""
-    base = blind(state.failure, lines=True)
-    found = find_failures(state.rough, base, rng)
+    base = unfitted(state.failure)
+    found = find_failures(state, base, rng)
     rounds = [_Lines(variant) for variant in state.failure.variants]
     others: list[tuple[int, Floats]] = []
     rates: list[tuple[str, float, float]] = []
@@ -147,12 +158,12 @@ def estimate_rate(
         for _ in range(_MOST_ROUNDS):
             for lines in rounds:
                 share = _ROUND_LINES // len(rounds)
-                lines.draw(state.rough, lines.proposal(base, found), share, rng, COARSE)
+                lines.draw(state, lines.proposal(base, found), share, rng, COARSE)
             worth = _worth(np.concatenate([lines.values() / lines.count for lines in rounds]))
             if worth >= _ENOUGH:
                 break
             for lines in rounds:
-                moved = nearest(state.rough, lines.variant, lines.heaviest(rng), rng)
+                moved = nearest(state, lines.variant, lines.heaviest(rng), rng)
                 found += [(lines.variant, point[None]) for point in moved]
         if not worth:
             return answer
@@ -163,12 +174,12 @@ def estimate_rate(
             return answer
         _check(state, base, others, rates, rng)
         answer, heavy = _judged(state, final, others, rates, rng)
-        if not (answer.doubts or heavy) or state.senses > 0.7 * max_senses:
+        if not answer.doubts or state.senses > 0.7 * max_senses:
             break
         # The next lines are fresh; these, and what the check found, show where to draw them.
         rates.append(("lines drawn before gave", value, deviation))
         for variant, point in heavy:
-            found.append((variant, nearest(state.rough, variant, point, rng)))
+            found.append((variant, nearest(state, variant, point, rng)))
         for lines, more in zip(rounds, final, strict=True):
             lines.add(more)
     return answer
@@ -180,9 +191,12 @@ def _worth(values: Floats) -> float:
 
 
 def _final(
-    state: CountedFailure, mixtures: list[Mixture], rng: np.random.Generator,
-    relative_error: float, max_senses: int,
-) -> list[_Lines]:  # fmt: skip
+    state: CountedFailure,
+    mixtures: list[Mixture],
+    rng: np.random.Generator,
+    relative_error: float,
+    max_senses: int,
+) -> list[_Lines]:
     """Fresh lines: a first batch, and a second that is sized by it and drawn whole."""
     final = [_Lines(variant) for variant in state.failure.variants]
     before = state.senses
@@ -213,25 +227,27 @@ def _estimated(final: list[_Lines]) -> tuple[float, float, float]:
 
 
 def _check(
-    state: CountedFailure, base: Mixture, others: list[tuple[int, Floats]],
-    rates: list[tuple[str, float, float]], rng: np.random.Generator,
-) -> None:  # fmt: skip
+    state: CountedFailure,
+    base: Mixture,
+    others: list[tuple[int, Floats]],
+    rates: list[tuple[str, float, float]],
+    rng: np.random.Generator,
+) -> None:
     """Failures from points that no search has a hand in; where they meet few, another search's."""
     variants = state.failure.variants
-    points, drawn = blind(state.failure, lines=False).draw(_CHECK_POINTS, rng)
+    points, log_weights = widened(state.failure, _CHECK_POINTS, rng)
     kinds = np.resize(np.array(variants), len(points))
-    weights = np.exp(drawn.log_weights(points))
+    weights = np.exp(log_weights)
     for variant in variants:
         mine = kinds == variant
-        weights[mine] *= state.rough.failing(points[mine], variant)
+        weights[mine] *= state.failing(points[mine], variant)
     worth = _worth(weights)
     if worth >= _FEW:
-        others += seen_blindly(state.rough, base, rng)
+        others += seen_blindly(state, base, rng)
     else:
         # Two of each run: its chains hang together.
         others += [
-            (kind, found[[0, -1][: len(found)]])
-            for kind, found in find_failures(state.rough, base, rng)
+            (kind, found[[0, -1][: len(found)]]) for kind, found in find_failures(state, base, rng)
         ]
         return
     mean = float(weights.mean())
@@ -243,9 +259,12 @@ def _check(
 
 
 def _judged(
-    state: CountedFailure, final: list[_Lines], others: list[tuple[int, Floats]],
-    rates: list[tuple[str, float, float]], rng: np.random.Generator,
-) -> tuple[LineEstimate, list[tuple[int, Floats]]]:  # fmt: skip
+    state: CountedFailure,
+    final: list[_Lines],
+    others: list[tuple[int, Floats]],
+    rates: list[tuple[str, float, float]],
+    rng: np.random.Generator,
+) -> tuple[LineEstimate, list[tuple[int, Floats]]]:
     """The rate with its interval and what speaks against it; where lines hardly look."""
     value, deviation, largest = _estimated(final)
     doubts: list[str] = []

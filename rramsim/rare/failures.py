@@ -5,9 +5,8 @@ the rest are the circuit's mismatch sites. A failure may pool several written va
 *variant* with its own answer to the same point, and all are equally likely.
 """
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -50,39 +49,44 @@ class Failure(Protocol):
     @property
     def label(self) -> str:
         """What fails, in words."""
+        ...
 
     @property
     def identity(self) -> str:
         """Everything that the rate depends on; what is alike has one sequence of draws."""
+        ...
 
     @property
     def engine_name(self) -> str:
         """What decides whether a point fails."""
-
-    @property
-    def rough(self) -> "Failure":
-        """One that costs less and fails in about the same places: good enough for a search."""
+        ...
 
     @property
     def dimension(self) -> int:
         """The number of standard normals, at least 2."""
+        ...
 
     @property
     def variants(self) -> tuple[int, ...]:
         """The written values that are pooled."""
+        ...
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
         """Which coordinates from 2 on belong to one part (a transistor)."""
+        ...
 
     def seen(self, points: Floats, variant: int) -> Seen:
         """The outcome at points (n, dimension)."""
+        ...
 
     def fails(self, codes: NDArray[np.int8], variant: int) -> Bools:
         """Which classes of outcome are the failure."""
+        ...
 
     def beyond_data(self, points: Floats, variant: int) -> Bools:
         """Which points lie where a device's distribution holds no data and has no law."""
+        ...
 
 
 @dataclass
@@ -91,27 +95,14 @@ class CountedFailure:
 
     failure: Failure
     report: Callable[[int], None] = lambda senses: None
-    tally: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def senses(self) -> int:
-        """How many it took."""
-        return self.tally["senses"]
-
-    @property
-    def unknown(self) -> int:
-        """Of how many nothing can be said."""
-        return self.tally["unknown"]
-
-    @property
-    def rough(self) -> "CountedFailure":
-        """Its cheaper likeness (`Failure.rough`), counted together with it."""
-        return replace(self, failure=self.failure.rough)
+    senses: int = field(default=0, init=False)
+    unknown: int = field(default=0, init=False)
 
     def seen(self, points: Floats, variant: int) -> Seen:
         """See `Failure.seen`."""
         found = self.failure.seen(points, variant)
-        self.tally.update(senses=len(points), unknown=int((~found.known).sum()))
+        self.senses += len(points)
+        self.unknown += int((~found.known).sum())
         self.report(self.senses)
         return found
 
@@ -136,11 +127,6 @@ class AnalyticFailure:
     def identity(self) -> str:
         """Its label and probability."""
         return f"{self.label} {self.probability!r}"
-
-    @property
-    def rough(self) -> "AnalyticFailure":
-        """Itself."""
-        return self
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
@@ -169,9 +155,7 @@ def linear_failure(probability: float, *, dimension: int = 6) -> AnalyticFailure
     >>> linear_failure(1e-6).probability
     1e-06
     """
-    if not 0 < probability < 0.5:
-        raise InputError(f"probability = {probability:g}: must lie between 0 and 0.5")
-    beta = float(-norm.ppf(probability))
+    beta = float(-norm.ppf(_checked(probability)))
     direction = np.arange(1.0, dimension + 1) * np.resize([1.0, -1.0], dimension)
     direction /= np.linalg.norm(direction)
     return AnalyticFailure(
@@ -180,3 +164,9 @@ def linear_failure(probability: float, *, dimension: int = 6) -> AnalyticFailure
         probability=probability,
         function=lambda points: beta - points @ direction,
     )
+
+
+def _checked(probability: float) -> float:
+    if not 0 < probability < 0.5:
+        raise InputError(f"probability = {probability:g}: must lie between 0 and 0.5")
+    return probability

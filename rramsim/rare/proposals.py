@@ -1,7 +1,8 @@
-"""Where lines and points are drawn: a blind part, and Gaussian lobes, with their exact densities.
+"""Where lines and points are drawn: Gaussians, mixed, with their exact densities.
 
-The blind part owes nothing to a search: devices vary more widely, and some transistors at a time.
-Whatever a search missed, a weight cannot exceed the inverse of the normal's share.
+Every mixture holds parts that owe nothing to a search: the normal itself, and parts in which one
+device or one transistor varies more widely. Whatever a search missed, a weight cannot exceed the
+inverse of the normal's share.
 """
 
 import math
@@ -13,11 +14,13 @@ from scipy.special import logsumexp, softmax
 
 from rramsim.rare.failures import Failure, Floats
 
-__all__ = ["Mixture", "adapted", "blind"]
+__all__ = ["WIDE", "Mixture", "adapted", "unfitted", "widened"]
 
-_WIDE, _WIDER, _AT_ONCE = 2.6, 4.0, 3
-"""How many times as wide as the normal a device's score is, and a transistor's parameters in lines,
-where the other device is integrated; how many transistors are so at once."""
+WIDE = 2.6
+"""How many times wider than the normal a widened coordinate is: 6 sigma become 2.3."""
+
+_TRANSISTOR = 4.0
+"""The same of a transistor's parameters in lines, where the HRS device is integrated."""
 _FITTED_SHARE = 0.7
 _PRIOR, _EVENLY, _STEPS = 15, 0.25, 10
 """Lines that a lobe's start is worth; share that all get evenly; steps of the maximisation."""
@@ -25,97 +28,58 @@ _PRIOR, _EVENLY, _STEPS = 15, 0.25, 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mixture:
-    """Lobes: `means` and `deviations` of shape (lobes, dimension), and each one's share.
+    """Gaussians: `means` and `deviations` of shape (lobes, dimension), and each one's share."""
 
-    What they leave is blind: the first `devices` coordinates are each from half a normal and half
-    one `_WIDE` times as wide; in half of the points some `_AT_ONCE` of the `groups` are `wider` so
-    many times. So no weight of a blind point is above 2 for each device, times 2.
-    """
-
-    devices: int
-    groups: tuple[tuple[int, ...], ...]
-    wider: float
     means: Floats
     deviations: Floats
     shares: Floats
 
     def draw(self, samples: int, rng: np.random.Generator) -> tuple[Floats, "Mixture"]:
         """Points (samples, dimension), and the mixture with the shares as they were drawn."""
-        exact = np.append(self.shares, max(1 - self.shares.sum(), 0.0)) * samples
+        exact = self.shares / self.shares.sum() * samples
         counts = np.floor(exact).astype(np.int64)
         counts[np.argsort(counts - exact, kind="stable")[: samples - int(counts.sum())]] += 1
-        lobe = np.repeat(np.arange(len(self.shares)), counts[:-1])
-        deviations = np.concatenate([self.deviations[lobe], self._blind(int(counts[-1]), rng)])
-        points = rng.standard_normal(deviations.shape) * deviations
-        points[: len(lobe)] += self.means[lobe]
-        return points, replace(self, shares=counts[:-1] / samples)
+        lobe = np.repeat(np.arange(len(counts)), counts)
+        normal = rng.standard_normal((samples, self.means.shape[1]))
+        points = self.means[lobe] + self.deviations[lobe] * normal
+        return points, replace(self, shares=counts / samples)
 
     def log_weights(self, points: Floats) -> Floats:
         """Logarithm of the standard normal's density over the mixture's, shape (n,)."""
         used = np.flatnonzero(self.shares > 0)
-        squares = (points**2).sum(axis=1)
-        parts = [
-            0.5 * (squares - (((points - self.means[k]) / self.deviations[k]) ** 2).sum(axis=1))
+        each = np.array([
+            -0.5 * (((points - self.means[k]) / self.deviations[k]) ** 2).sum(axis=1)
             - np.log(self.deviations[k]).sum()
             for k in used
-        ]
-        shares = np.append(self.shares[used], max(1 - self.shares.sum(), 0.0))
-        parts.append(self._blind_log_ratio(points))
-        return -np.asarray(logsumexp(np.array(parts), axis=0, b=shares[:, None]))
+        ])  # fmt: skip
+        ours = logsumexp(each, axis=0, b=self.shares[used, None])
+        return np.asarray(-0.5 * (points**2).sum(axis=1) - ours)
 
-    def joined(self, parts: "Sequence[tuple[Mixture, float]]") -> "Mixture":
-        """One of several, each with its share; the rest is blind."""
-        return replace(
-            self,
+    @classmethod
+    def joined(cls, parts: "Sequence[tuple[Mixture, float]]") -> "Mixture":
+        """One of several, each with its share."""
+        return cls(
             means=np.concatenate([m.means for m, _ in parts]),
             deviations=np.concatenate([m.deviations for m, _ in parts]),
             shares=np.concatenate([m.shares * share for m, share in parts]),
         )
 
-    def _blind(self, samples: int, rng: np.random.Generator) -> Floats:
-        """The deviations of blind points."""
-        deviations = np.ones((samples, self.means.shape[1]))
-        wide = rng.random((samples, self.devices)) < 0.5
-        deviations[:, : self.devices] = np.where(wide, _WIDE, 1.0)
-        varied = rng.random((samples, len(self.groups))) < self._chance
-        varied &= rng.random((samples, 1)) < 0.5
-        for number, group in enumerate(self.groups):
-            columns = deviations[:, list(group)]
-            columns[varied[:, number]] = self.wider
-            deviations[:, list(group)] = columns
-        return deviations
 
-    def _blind_log_ratio(self, points: Floats) -> Floats:
-        """Logarithm of the blind part's density over the normal's."""
-        devices = _log_ratio(points[:, : self.devices], _WIDE)
-        ratio = (np.logaddexp(0, devices) - math.log(2)).sum(axis=1)
-        varied = np.zeros(len(points))
-        for group in self.groups:
-            each = _log_ratio(points[:, list(group)], self.wider).sum(axis=1)
-            varied += np.log1p(self._chance * np.expm1(np.minimum(each, 300)))
-        return np.asarray(ratio + np.logaddexp(0, varied) - math.log(2))
+def unfitted(failure: Failure) -> Mixture:
+    """The parts of a proposal for lines that no search has a hand in.
 
-    @property
-    def _chance(self) -> float:
-        """Of a transistor to be one of those that vary more widely."""
-        return min(0.5, _AT_ONCE / max(len(self.groups), 1))
-
-
-def _log_ratio(scores: Floats, wide: float) -> Floats:
-    """Logarithm of the widened normal's density over the normal's."""
-    return np.asarray(0.5 * scores**2 * (1 - wide**-2) - math.log(wide))
-
-
-def blind(failure: Failure, *, lines: bool) -> Mixture:
-    """The mixture without lobes, for points or for lines, which have no coordinate 0."""
-    none = np.zeros((0, failure.dimension - lines))
+    Points are those of the failure's space without coordinate 0, along which lines are integrated.
+    """
+    wide: list[tuple[int, ...]] = [(), (1,), *failure.groups]
+    widths = [1.0, WIDE] + [_TRANSISTOR] * len(failure.groups)
+    deviations = np.ones((len(wide), failure.dimension))
+    for row, group, width in zip(deviations, wide, widths, strict=True):
+        row[list(group)] = width
+    shares = np.array([0.3, 0.2] + [0.5 / max(len(failure.groups), 1)] * len(failure.groups))
     return Mixture(
-        devices=2 - lines,
-        groups=tuple(tuple(index - lines for index in group) for group in failure.groups),
-        wider=_WIDER if lines else _WIDE,
-        means=none,
-        deviations=none,
-        shares=np.zeros(0),
+        means=np.zeros((len(wide), failure.dimension - 1)),
+        deviations=deviations[:, 1:],
+        shares=shares / shares.sum(),
     )
 
 
@@ -153,9 +117,28 @@ def adapted(base: Mixture, starts: Floats, points: Floats, values: Floats) -> Mi
         deviations = np.where(spread > 1 + 3 * np.sqrt(2 / total), np.sqrt(np.abs(spread)), 1.0)
         # What the points may be wrong about is shared out evenly: a new lobe gets lines at once.
         masses = (1 - _EVENLY) * counts / counts.sum() + _EVENLY / len(counts)
-    return replace(
-        base,
-        means=means,
-        deviations=np.minimum(deviations, _WIDE),
-        shares=_FITTED_SHARE * masses / masses.sum(),
+    lobes = Mixture(means=means, deviations=np.minimum(deviations, WIDE), shares=masses)
+    return Mixture.joined([(base, 1 - _FITTED_SHARE), (lobes, _FITTED_SHARE)])
+
+
+def widened(failure: Failure, samples: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Points (samples, dimension) that no search has a hand in, and their log-weights.
+
+    Each device's score is from half a normal and half a widened one; of every second point one
+    transistor's parameters are widened too. No weight is above 8.
+    """
+    deviations = np.ones((samples, failure.dimension))
+    deviations[:, :2] = np.where(rng.random((samples, 2)) < 0.5, WIDE, 1.0)
+    chosen = np.where(
+        rng.random(samples) < 0.5, rng.integers(0, max(len(failure.groups), 1), samples), -1
     )
+    for number, group in enumerate(failure.groups):
+        deviations[np.ix_(chosen == number, group)] = WIDE
+    points = rng.standard_normal(deviations.shape) * deviations
+    gains = 0.5 * points**2 * (1 - WIDE**-2) - math.log(WIDE)
+    log_ratio = np.logaddexp(0, gains[:, :2]).sum(axis=1) - 2 * math.log(2)
+    if failure.groups:
+        parts = np.array([gains[:, list(group)].sum(axis=1) for group in failure.groups])
+        mean = logsumexp(parts, axis=0) - math.log(len(parts))
+        log_ratio += np.logaddexp(0, mean) - math.log(2)
+    return points, -log_ratio

@@ -39,10 +39,7 @@ _LARGEST_OHM = 1e15
 
 @dataclass(frozen=True, kw_only=True)
 class SenseFailure:
-    """`criterion` under one set of conditions, for devices drawn from `resistances`.
-
-    `sharp`: near ties are sensed as exactly as their rate needs (`SHARP_V`).
-    """
+    """`criterion` under one set of conditions, for devices drawn from `resistances`."""
 
     circuit: SenseCircuit
     conditions: SenseConditions
@@ -51,7 +48,6 @@ class SenseFailure:
     engine: SenseEngine
     mismatch: bool = True
     noise: bool = False
-    sharp: bool = True
 
     @property
     def label(self) -> str:
@@ -65,20 +61,21 @@ class SenseFailure:
     def identity(self) -> str:
         """Everything that the rate depends on."""
         return identity(
-            "rate", 1, circuit=self.circuit.sha256, conditions=self._conditions,
-            resistances=self.resistances, criterion=self.criterion, mismatch=self.mismatch,
-            noise=self.noise, engine=self.engine_name,
-        )  # fmt: skip
+            "rate",
+            1,
+            circuit=self.circuit.sha256,
+            conditions=self._conditions,
+            resistances=self.resistances,
+            criterion=self.criterion,
+            mismatch=self.mismatch,
+            noise=self.noise,
+            engine=self.engine_name,
+        )
 
     @property
     def engine_name(self) -> str:
         """The engine's name and settings."""
         return self._engine.name
-
-    @property
-    def rough(self) -> "SenseFailure":
-        """The same at the engine's own tolerance."""
-        return replace(self, sharp=False)
 
     @property
     def dimension(self) -> int:
@@ -178,7 +175,7 @@ class SenseFailure:
     @cached_property
     def _engine(self) -> SenseEngine:
         engine = self.engine
-        if self.sharp and self.criterion.needs_tie and isinstance(engine, BatchEngine):
+        if self.criterion.needs_tie and isinstance(engine, BatchEngine):
             engine = replace(engine, tolerance_v=min(engine.tolerance_v, SHARP_V))
         return engine if self.criterion.name == "energy_j" else reads_of(engine)
 

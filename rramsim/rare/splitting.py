@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from rramsim.rare.failures import CountedFailure, Floats
 from rramsim.rare.lines import COARSE, failing_lines
@@ -25,11 +24,11 @@ from rramsim.rare.proposals import Mixture
 __all__ = ["find_failures", "nearest", "seen_blindly"]
 
 _SHARE, _ACCEPTANCE = 0.1, 0.44
-_RUNS, _POPULATION = 8, 160
+_RUNS, _POPULATION = 12, 160
 _LEAST_LEVEL = 1e-13
-_HALVINGS, _TRIED, _SOME = 5, 60, 0.02
-_BLIND, _FOLLOWED, _KEPT = 5000, 30, 5
-_SHRINKS, _TRIES = 8, 12
+_HALVINGS, _TRIED, _SOME = 5, 100, 0.02
+_BLIND, _FOLLOWED, _KEPT = 5000, 60, 5
+_SHRINKS, _TRIES = 12, 20
 
 
 def find_failures(
@@ -81,10 +80,10 @@ def nearest(
 
 
 def _heavy(state: CountedFailure, variant: int, base: Mixture, rng: np.random.Generator) -> Floats:
-    """Points on the heaviest of many blind lines, most of which are looked at only once.
+    """Points on the heaviest of many lines, most of which are looked at only once.
 
     A line is looked at where a few in a hundred lines through normal mismatch fail: one that has
-    failed by then holds more than those. It is looked at again where fewer and fewer would.
+    failed by then holds more than those.
     """
     failure = state.failure
 
@@ -92,22 +91,19 @@ def _heavy(state: CountedFailure, variant: int, base: Mixture, rng: np.random.Ge
         return _crossed(state, variant, np.column_stack([np.full(len(rest), score), rest]))
 
     tried = rng.standard_normal((_TRIED, failure.dimension - 1))
-    first, further = 0.0, -6.0
+    score, further = 0.0, -6.0
     for _ in range(_HALVINGS):
-        middle = 0.5 * (first + further)
+        middle = 0.5 * (score + further)
         if at(middle, tried).mean() > _SOME:
             further = middle
         else:
-            first = middle
-    rest, drawn = base.draw(_BLIND // len(failure.variants), rng)
-    rest = rest[at(first, rest)]
+            score = middle
+    # All of these have something wide: through normal mismatch the runs above find their way.
+    wide = Mixture(means=base.means[1:], deviations=base.deviations[1:], shares=base.shares[1:])
+    rest, drawn = wide.draw(_BLIND // len(failure.variants), rng)
+    rest = rest[at(score, rest)]
     log_weight = drawn.log_weights(rest)
-    holds = np.full(len(rest), norm.logcdf(first))
-    for score in (0.5 * first, 0.0):
-        fails = holds == holds.max(initial=-np.inf)
-        fails[fails] = at(score, rest[fails])
-        holds[fails] = norm.logcdf(score)
-    best = np.argsort(-log_weight - holds)[:_FOLLOWED]
+    best = np.argsort(-log_weight)[:_FOLLOWED]
     lines = failing_lines(state, rest[best], variant, precision=COARSE)
     values = np.exp(log_weight[best]) * lines.probability
     chosen = np.argsort(-values)[:_KEPT]
@@ -140,9 +136,13 @@ def _run(state: CountedFailure, variant: int, rng: np.random.Generator) -> Float
 
 
 def _populated(
-    value: Callable[[Floats], Floats], points: Floats, margins: Floats, threshold: float,
-    scale: float, rng: np.random.Generator,
-) -> tuple[Floats, Floats, float]:  # fmt: skip
+    value: Callable[[Floats], Floats],
+    points: Floats,
+    margins: Floats,
+    threshold: float,
+    scale: float,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats, float]:
     """Grow seeds to a population below the threshold; returns the adapted scale too."""
     # A move that adapts to how widely the seeds lie in each coordinate mixes better.
     spread = np.clip(points.std(axis=0, ddof=1), 0.1, 1.0)

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-import rramsim as rs
 from rramsim.circuits import SenseConditions
 from rramsim.counting import statistics_at
 from rramsim.devices import LogNormal
-from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment, load_experiment
 from rramsim.explore import load_subject
-from rramsim.rare import linear_failure, parse_criterion, rate
+from rramsim.rare import parse_criterion, rate
 from rramsim.stages import RunFolder, Work, run_stages
 from rramsim.stages.rates import RATES, failure_of, found_rates
 
@@ -119,29 +117,3 @@ def test_a_stage_and_the_command_ask_the_same_question():
     assert failure_of(experiment, replace(at, vdd_v=1.11), "type 1").identity != one.identity
     assert replace(one, criterion=parse_criterion("type 1", written=1)).identity != one.identity
     assert rate(one).value == rate(other).value
-
-
-def test_python_and_the_stage_ask_the_same_questions(monkeypatch):
-    """`rs.tradeoff` asks for the rates of what a sweep hardly saw, as a run does."""
-    asked = {}
-
-    def answered(failure, *, relative_error, seed, **_):
-        asked[failure.identity] = relative_error, seed
-        return rate(linear_failure(0.01), seed=seed)
-
-    monkeypatch.setattr("rramsim.rare.rate", answered)
-    circuit, data = rs.circuit(), rs.images("digits")
-    counted = rs.sweep(circuit, vdd_v=1.2, samples=300, workers=1)
-    trained = rs.train(data, architecture="mlp", width=8, epochs=1)
-    for rare in (True, False):
-        table = rs.tradeoff(
-            trained, counted, data, circuit=circuit, draws=1, test_images=50, rare=rare
-        ).table
-        assert bool(table.limited_by_samples.item()) is not rare
-        assert ("counting, closed form" in table.rates_by.item()) is rare
-    at = SenseConditions(vdd_v=1.2)
-    same = {failure_of(Experiment(), at, kind).identity for kind in ("type 1", "type 2")}
-    assert asked == dict.fromkeys(same, (0.1, 1))
-    others = rs.resistances(hrs_median_ohm=5e5)
-    with pytest.raises(InputError, match="the sweep's are others"):
-        rs.tradeoff(trained, counted, data, circuit=circuit, devices=others)
