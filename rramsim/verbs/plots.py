@@ -70,7 +70,7 @@ def plot_tradeoff(front: Tradeoff, *, width_in: float | None = None) -> "tuple[A
     >>> circuit, data = rs.circuit(), rs.images()
     >>> counted = rs.sweep(circuit, vdd_v=[1.1, 1.2], samples=20, workers=1)
     >>> trained = rs.train(data, architecture="mlp", width=16, epochs=1)
-    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100)
+    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100, rare=False)
     >>> rs.plot_tradeoff(front)[0].get_ylabel()
     'test accuracy (%)'
     """
@@ -88,7 +88,7 @@ def plot_loss(front: Tradeoff, *, width_in: float | None = None) -> "tuple[Axes,
     >>> circuit, data = rs.circuit(), rs.images()
     >>> counted = rs.sweep(circuit, vdd_v=[1.1, 1.2], samples=20, workers=1)
     >>> trained = rs.train(data, architecture="mlp", width=16, epochs=1)
-    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100)
+    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100, rare=False)
     >>> rs.plot_loss(front)[0].get_xlabel()
     'supply VDD (V)'
     """
@@ -108,7 +108,7 @@ def plot_costs(
     >>> circuit, data = rs.circuit(), rs.images()
     >>> counted = rs.sweep(circuit, vdd_v=[1.1, 1.2], samples=20, workers=1)
     >>> trained = rs.train(data, architecture="mlp", width=16, epochs=1)
-    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100)
+    >>> front = rs.tradeoff(trained, counted, data, circuit=circuit, test_images=100, rare=False)
     >>> rs.plot_costs(front)[0].get_ylabel()
     'test accuracy (%)'
     """
