@@ -46,13 +46,14 @@ def test_the_rate_is_the_known_one_or_says_that_it_is_not_sure(name):
     asked = failure_of(experiment, conditions, f"type {kind}")
     if hrs is not None:
         asked = replace(asked, resistances=replace(asked.resistances, hrs=hrs))
-    answer = rate(asked)
-    if answer.value is None:
-        assert answer.note and answer.low <= truth <= answer.high
-        return
-    apart = abs(math.log(answer.value / truth))
-    assert apart < 3 * math.hypot(answer.deviation, error) or answer.note
-    assert apart < math.log(1.5) or answer.note
+    for seed in range(3) if name == "deep ss" else (1,):  # where one seed once hid the fault
+        answer = rate(asked, seed=seed)
+        if answer.value is None:
+            assert answer.note and answer.low <= truth <= answer.high
+            continue
+        apart = abs(math.log(answer.value / truth))
+        assert apart < 3 * math.hypot(answer.deviation, error) or answer.note
+        assert apart < math.log(1.5) or answer.note
 
 
 PLACES = [
