@@ -304,7 +304,10 @@ def _read_out(
 def _power_w(
     source: Element, nodes: dict[str, NDArray[np.float64]], currents: dict[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """What a source of the amplifier's own gives; its energy is that power's integral."""
+    """What a source of the amplifier's own gives; its energy is that power's integral.
+
+    What a current source takes in is lost as heat, as in the transistor that it stands for.
+    """
 
     def across(plus: str, minus: str) -> NDArray[np.float64]:
         return np.asarray(nodes.get(plus, 0.0) - nodes.get(minus, 0.0), dtype=np.float64)
@@ -312,6 +315,6 @@ def _power_w(
     over = across(*source.nodes[:2])
     if source.kind in "ve":
         return -over * currents[source.name]
-    if source.kind == "g":
-        return -over * source.value * across(*source.nodes[2:])
-    return -over * source.wave[1][0]
+    controlled = source.kind == "g"
+    current = source.value * across(*source.nodes[2:]) if controlled else source.wave[1][0]
+    return np.maximum(-over * current, 0.0)

@@ -252,6 +252,26 @@ def test_every_supply_counts(sky130, tmp_path, engine, scheme):
     assert 388e-15 < energy_j < 395e-15
 
 
+@pytest.mark.parametrize("bias", ["ib vdd vss {}", "gb vdd vss vdd vss {}"])
+def test_a_bias_current_is_paid_for(sky130, tmp_path, bias):
+    """A microampere at 1.2 V for the 50 ns of the window and longer: 60 fJ and more."""
+    text, scale = (CASES / "second_supply.spice").read_text(), 1.2 if bias[0] == "g" else 1.0
+    energies = []
+    for number, current_a in enumerate((0.0, 1e-6, 2e-6)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        line = bias.format(f"{current_a / scale:.6g}")
+        circuit = own(sky130, folder, text.replace("vx vddi", f"{line}\nvx vddi"))
+        read, _, energy_j = sense(NgspiceEngine(), circuit)
+        assert read == 1
+        energies.append(energy_j)
+        if current_a:
+            with pytest.raises(InputError):  # the batch engine has no such elements
+                sense(BatchEngine(), circuit)
+    first, second = np.diff(energies)
+    assert first == pytest.approx(second, rel=0.01) and 60e-15 < first < 600e-15
+
+
 @ENGINES
 def test_netlists_as_xschem_and_magic_write_them(sky130, pcsa, tmp_path, engine):
     _, time_s, energy_j = sense(engine, pcsa)
