@@ -288,17 +288,17 @@ def _value(word: str) -> float:
     return Scope(Body()).number(word, None)  # type: ignore[arg-type]
 
 
-def speed(folder: Path) -> dict[str, float]:
-    """Seconds of processor time to read 5 MB of netlist, and to elaborate its 93,000 elements."""
+def speed(folder: Path, *, megabytes: float = 5) -> dict[str, float]:
+    """Seconds of processor time to read a netlist, and to elaborate it."""
     lines, size = [".subckt amp a b vdd"], 0
-    while size < 5e6:
+    while size < 1e6 * megabytes:
         k = len(lines)
         line = (
-            f"m{k} n{k % 1000} a b vdd px w=1u l=0.5u ad=0.29p as=0.29p pd=2.58u ps=2.58u"
+            f"m{k} n{k % 100} a b vdd px w=1u l=0.5u ad=0.29p as=0.29p pd=2.58u ps=2.58u"
             if k % 2
-            else f"c{k} a n{k % 1000} {{2f*{k % 100}+1f}}"
+            else f"c{k} a n{k % 100} {{2f*{k % 100}+1f}}"
             if k % 3 == 0
-            else f"xr{k} a n{k % 1000} vdd cell w={{1u*{1 + k % 3}}} l=0.5u"
+            else f"xr{k} a n{k % 100} vdd cell w={{1u*{1 + k % 3}}} l=0.5u"
         )
         lines.append(line)
         size += len(line) + 1
@@ -312,6 +312,7 @@ def speed(folder: Path) -> dict[str, float]:
     circuit = elaborate(deck.body, Library(scope=Scope(Body())))
     return {
         "megabytes": len(text) / 1e6,
+        "lines": len(lines),
         "read_s": read_s,
         "elaborate_s": time.process_time() - start,
         "elements": len(circuit.elements),

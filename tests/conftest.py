@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -64,6 +65,20 @@ def rramsim(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
         return end.value.code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def ends_soon() -> Iterator[None]:
+    """Fails a test that computes for a minute: no speed, but a guard against a hang."""
+
+    def late(*_: object) -> None:
+        raise AssertionError("a minute of processor time, and no end")
+
+    before = signal.signal(signal.SIGVTALRM, late)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 60)
+    yield
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ _TOKEN = re.compile(
     r"\{[^{}]*\}|'[^']*'|\"[^\"]*\"|[\w.#:\-+!\[\]/@^*µμω]+|\S", re.ASCII
 )  # fmt: skip
 _NAME = re.compile(r"[\w.#:\-+!\[\]/@µμω]+", re.ASCII)
+_NAMES = re.compile(r"[\w.#:\-+!\[\]/@µμω ]*", re.ASCII)
 _IDENTIFIER = re.compile(r"[a-z_][\w.]*", re.ASCII)
 _SIGNS = frozenset("=(),")
 _QUOTES = "{'\""
@@ -430,6 +431,8 @@ def _split(tokens: list[str], where: Where) -> tuple[list[str], dict[str, str]]:
         elif token != ",":
             words.append(token)
             name = token
+    if _NAMES.fullmatch(" ".join(words)):  # one search for the usual line
+        return words, assigned
     for word in words:
         if not _NAME.fullmatch(word) and (word[0] not in _QUOTES or len(word) < 2):
             raise InputError(

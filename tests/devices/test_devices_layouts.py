@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import time
 
 import numpy as np
 import pytest
@@ -264,13 +263,11 @@ def test_a_wrong_word_is_refused_in_one_line(tmp_path, text, mapping, said):
     assert "\n" not in str(refused.value)
 
 
-def test_a_small_file_that_unpacks_to_a_gigabyte_is_refused_soon(tmp_path):
+def test_a_small_file_that_unpacks_to_a_gigabyte_is_refused_soon(tmp_path, ends_soon):
     path = tmp_path / "bomb.csv.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(1024):
             file.write(bytes(2**20))
     assert path.stat().st_size < 16e6
-    start = time.process_time()
     with pytest.raises(InputError, match="more than 256 MiB when unpacked"):
         read_measurements(path)
-    assert time.process_time() - start < 5

@@ -1,10 +1,10 @@
 """Elaboration against ngspice's own, on netlists drawn from the grammar; and its limits."""
 
+import cProfile
 import os
 import resource
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,8 +65,14 @@ def test_names_go_both_ways():
         assert said == f"Error: {element.name} at {element.nodes[0]}"
 
 
-def test_five_megabytes_are_read_in_two_seconds(tmp_path):
-    assert speed(tmp_path)["read_s"] < 2
+def test_reading_and_elaborating_cost_the_same_for_every_line(tmp_path):
+    """Calls are counted: seconds depend on the machine (`benchmarks netlists --speed` times)."""
+    calls = {}
+    for megabytes in (0.1, 0.4):
+        with cProfile.Profile() as profile:
+            lines = speed(tmp_path, megabytes=megabytes)["lines"]
+        calls[megabytes] = sum(row.callcount for row in profile.getstats()) / lines
+    assert calls[0.4] < 1.05 * calls[0.1] < 300
 
 
 def chain(count):
@@ -102,23 +108,19 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_hostile_netlists_end_in_one_short_line_and_soon(name):
+def test_hostile_netlists_end_in_one_short_line_and_soon(name, ends_soon):
     text, message = LIMITS[name]
-    start = time.process_time()
     with pytest.raises(InputError, match=message) as refusal:
         elaborate(parse_deck(text, Path("deck")).body, EMPTY)
-    assert time.process_time() - start < 5
     assert len(str(refusal.value)) < 500 and "\n" not in str(refusal.value)
 
 
-def test_nine_netlists_that_include_the_next_ten_times(tmp_path):
+def test_nine_netlists_that_include_the_next_ten_times(tmp_path, ends_soon):
     for k in range(9):
         (tmp_path / f"f{k}.spice").write_text(f".include f{k + 1}.spice\n" * 10)
     (tmp_path / "f9.spice").write_text("* the end\n")
-    start = time.process_time()
     with pytest.raises(InputError, match="more than 1000 files are included"):
         read_deck(tmp_path / "f0.spice")
-    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Expressions: ngspice's meaning, in time that grows with the text."""
 
-import time
 
 import pytest
 
@@ -61,7 +60,5 @@ def test_random_functions_and_unknown_ones_are_refused():
     ["(" * 100_000 + "1" + ")" * 100_000, "+".join(["1"] * 50_000), "-" * 100_000 + "1",
      "1?" * 20_000 + "1" + ":1" * 20_000, " " * 200_000 + "1"],
 )  # fmt: skip
-def test_time_grows_with_the_text(text):
-    start = time.process_time()
+def test_long_texts_end_soon(text, ends_soon):
     evaluate(compile_expression(text), {}.__getitem__)
-    assert time.process_time() - start < 3
