@@ -75,4 +75,4 @@ browser:
 	fi
 
 clean:            ## remove the environment, the site and the demo's results
-	rm -rf .venv docs/_build docs/api docs/gallery docs/jupyter_execute $(DEMO)
+	rm -rf .venv docs/_build docs/api docs/gallery docs/reference docs/jupyter_execute $(DEMO)

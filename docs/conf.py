@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from make_architecture import packages
 from make_gallery import write_gallery
+from make_reference import SITE_PAGES, write_pages
 
 from rramsim.version import __version__
 
@@ -61,5 +62,6 @@ def _keep(path: Path, text: str) -> None:
         path.write_text(text)
 
 
+write_pages(SITE_PAGES)
 write_api(Path(__file__).parent / "api")
 write_gallery(Path(__file__).parent / "gallery")

@@ -1,4 +1,4 @@
-"""Write the reference pages from the code: commands, keys, stages and files, Python's verbs.
+"""Write the reference pages from the code: commands and Python; for the site keys and files too.
 
 python docs/make_reference.py
 """
@@ -8,6 +8,7 @@ import inspect
 import re
 import textwrap
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -187,13 +188,18 @@ def _leaves(path: str, command: Any) -> list[tuple[str, Any]]:
     return [leaf for name, sub in subs for leaf in _leaves(f"{path} {name}", sub)]
 
 
-PAGES = {
-    "commands.md": commands_page,
-    "keys.md": keys_page,
-    "files.md": files_page,
-    "python.md": python_page,
-}
+PAGES = {"commands.md": commands_page, "python.md": python_page}
+SITE_PAGES = {"reference/keys.md": keys_page, "reference/files.md": files_page}
+
+
+def write_pages(pages: dict[str, Callable[[], str]], folder: Path = _FOLDER) -> None:
+    """Write each page that has changed."""
+    for name, page in pages.items():
+        path, text = folder / name, page()
+        path.parent.mkdir(exist_ok=True)
+        if not path.is_file() or path.read_text() != text:
+            path.write_text(text)
+
 
 if __name__ == "__main__":
-    for name, page in PAGES.items():
-        (_FOLDER / name).write_text(page())
+    write_pages(PAGES | SITE_PAGES)

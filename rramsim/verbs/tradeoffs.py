@@ -28,7 +28,7 @@ class Tradeoff:
     `table`: a row for each network and set of conditions: accuracy and loss (shares) with 95 %
     intervals, error rates, energy of an image's reads in joule (`energy_once_j`: each weight read
     once, `energy_per_use_j`: for every use). `costs`: the same points part by part, a row for each
-    data flow. Columns: docs/files.md.
+    data flow. Columns: the page of result files (`make docs`).
     """
 
     table: "pd.DataFrame"

@@ -1,4 +1,4 @@
-"""The generated pages are those of the code; every command shows an example that parses."""
+"""The generated pages are those of the code, without a gap; every command's example parses."""
 
 import importlib.util
 import re
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from blocks import PAGES
 
 from rramsim.cli.app import app
-from rramsim.experiment import Experiment
+from rramsim.experiment import Experiment, experiment_keys
 from rramsim.records import MEANINGS, ProvenanceRecord
 from rramsim.stages import STAGES
 
@@ -27,12 +28,45 @@ def test_a_page_is_that_of_the_code(name):
     )
 
 
-def test_no_key_is_missing():
-    text = (DOCS / "keys.md").read_text()
-    for section in Experiment.model_fields:
-        if section != "folder":
-            assert f"## [{section}]" in text
-    assert text.count("\n* `") > 100
+@pytest.fixture(scope="module")
+def site_pages(tmp_path_factory):
+    """The text of the pages that the site's build writes, by name."""
+    folder = tmp_path_factory.mktemp("docs")
+    make_reference.write_pages(make_reference.SITE_PAGES, folder)
+    return {path.name: path.read_text() for path in folder.rglob("*.md")}
+
+
+def test_no_key_is_missing(site_pages):
+    sections = re.split(r"^## ", site_pages["keys.md"], flags=re.M)[1:]
+    shown = {part.split("\n")[0].strip("[]"): part for part in sections}
+    assert shown.keys() == Experiment.model_fields.keys() - {"folder"}
+    for section, _, keys in experiment_keys():
+        assert re.findall(r"^\* `(\w+)`", shown[section], re.M) == [key for key, *_ in keys]
+    assert site_pages["keys.md"].count("\n* `") > 100
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_no_stage_file_or_column_is_missing(stage, site_pages):
+    text = site_pages["files.md"]
+    assert f"## {stage.name}" in text
+    common = text.split("\n## ")[0]
+    for file in stage.files:
+        columns = make_reference._folded(file.columns())
+        heading = f"\n### {file.name}\n" if columns else f"\n`{file.name}`: "
+        assert heading in text, file.name
+        own = text.split(heading)[1].split("\n##")[0]
+        for name, meaning in columns:
+            last = name.rpartition(".")[2]
+            assert f"`{last}`" in own, f"{file.name}: {name}"
+            assert f"* `{last}`: {meaning}" in own + common, f"{file.name}: {name}"
+
+
+def test_the_build_writes_pages_that_git_ignores():
+    ignored = (DOCS.parent / ".gitignore").read_text().split()
+    contents = (DOCS / "index.md").read_text()
+    for name in make_reference.SITE_PAGES:
+        assert f"docs/{name.partition('/')[0]}/" in ignored
+        assert f"\n{name.removesuffix('.md')}\n" in contents
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
@@ -59,8 +93,9 @@ def test_every_command_has_an_example_whose_options_exist(path):
             assert word.split("=")[0] in known, f"{path}: {word}"
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_of_the_repository(page):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+            assert "reference/" not in target, f"{page.name}: {target} is on the site alone"

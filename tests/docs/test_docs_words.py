@@ -5,6 +5,7 @@ import json
 import re
 import tomllib
 from functools import cache
+from runpy import run_path
 
 import pytest
 from blocks import PAGES, ROOT
@@ -71,6 +72,14 @@ def test_a_page_reads_well(page):
         if not each.check_result.check_path.startswith(NOT_ASKED)
     ]
     assert found + our_findings(text) == []
+
+
+@pytest.mark.parametrize("name", ["keys", "files"])
+def test_a_page_of_the_site_reads_well(name, tmp_path):
+    make_reference = run_path(str(ROOT / "docs" / "make_reference.py"))
+    path = tmp_path / f"{name}.md"
+    path.write_text(make_reference[f"{name}_page"]())
+    test_a_page_reads_well(path)
 
 
 @pytest.mark.parametrize(
