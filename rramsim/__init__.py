@@ -10,7 +10,7 @@ read +1 after 12.2 ns, 388.3 fJ (1.2 V, 27 °C, tt, 50 ns, ngspice ...)
 
 from typing import TYPE_CHECKING
 
-from rramsim.lazy import names_on_demand
+from rramsim.imports import names_on_demand
 from rramsim.version import __version__
 
 if TYPE_CHECKING:

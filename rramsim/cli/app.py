@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 from rramsim.exceptions import InputError, MachineError, printable
-from rramsim.extras import missing_package
 from rramsim.files import cannot_write, is_full
+from rramsim.imports import missing_package
 from rramsim.version import __version__
 
 __all__ = ["BIBTEX", "COMMANDS", "app", "main"]
@@ -58,7 +58,10 @@ COMMANDS = {
         "data": "Which images are there to train on?",
     },
 }
-"""Every command by its group, with the question that it answers. Its module has its name."""
+"""Every command by its group, with the question that it answers.
+
+Its module has its name, and so has the function there; or `app` holds commands of its own.
+"""
 
 # Older versions of typer use click's exceptions, newer ones their own copies of them.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -84,10 +87,15 @@ class _Program(TyperGroup):
 
 @cache
 def _loaded(name: str) -> Any:
-    from rramsim.cli.verbosity import add_verbosity
+    from rramsim.cli.options import add_verbosity
 
+    module = import_module(f"rramsim.cli.{name}")
     program = typer.Typer(rich_markup_mode=None, add_completion=False)
-    import_module(f"rramsim.cli.{name}").register(program)
+    if hasattr(module, "app"):
+        program.add_typer(module.app, name=name)
+    else:
+        help_text = getattr(module, "help_text", lambda: None)
+        program.command(name, help=help_text())(getattr(module, name))
     add_verbosity(program)
     command = typer.main.get_command(program)
     found = getattr(command, "commands", {}).get(name, command)
@@ -112,8 +120,6 @@ def _version(wanted: bool) -> None:
 
 def _cite(wanted: bool) -> None:
     if wanted:
-        from rramsim.cli.app import BIBTEX
-
         typer.echo(BIBTEX.format(version=__version__))
         raise typer.Exit
 
@@ -143,7 +149,7 @@ def _give_matplotlib_a_folder() -> None:
     except RuntimeError:  # nobody knows where the home would be
         writable = False
     if not writable:
-        from rramsim.caches import cache_folder
+        from rramsim.files import cache_folder
 
         os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
 

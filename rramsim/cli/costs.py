@@ -8,7 +8,7 @@ import typer
 from rramsim.cli.options import JsonOption, PlotOption, Quantity, check_plot, parse_quantity, say
 from rramsim.cli.options import print_json as print_object
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -125,8 +125,3 @@ def sense(
             f"{written or 0:>7d}{parts.vdd_v:>6g} V"
             + "".join(f"{v * 1e15:>9.4g} fJ" for v in values)
         )
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands to the program."""
-    parent.add_typer(app, name="costs")

@@ -10,7 +10,7 @@ from rramsim.cli.options import DataOption, JsonOption, print_json, say
 if TYPE_CHECKING:
     from rramsim.learning import ImageData
 
-__all__ = ["data", "register"]
+__all__ = ["data"]
 
 
 def data(
@@ -25,8 +25,8 @@ def data(
 
     Example: rramsim data --fetch
     """
-    from rramsim.caches import cache_folder
     from rramsim.exceptions import InputError
+    from rramsim.files import cache_folder
     from rramsim.learning import download_cifar10, load_images
 
     if fetch and path is not None:
@@ -62,8 +62,3 @@ def _described(name: str, path: Path | None, images: "ImageData") -> dict[str, o
         "train": len(images.train_labels),
         "test": len(images.test_labels),
     }
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(data)

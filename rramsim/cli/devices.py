@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from rramsim.devices import DeviceFit, Estimate, StateFit
 
-__all__ = ["devices_app", "fit", "program", "register"]
+__all__ = ["app", "fit", "program"]
 
-devices_app = typer.Typer(
+app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Fit measured resistances; program simulated cells.\n\n"
@@ -34,6 +34,7 @@ devices_app = typer.Typer(
 _UNITS = {"median_ohm": "ohm"}
 
 
+@app.command()
 def fit(
     file: Annotated[
         Path,
@@ -129,18 +130,12 @@ def _interval(estimate: "Estimate") -> str:
     return f"{estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    devices_app.command()(fit)
-    devices_app.command()(program)
-    app.add_typer(devices_app, name="devices")
-
-
 class _Engine(StrEnum):
     native = "native"
     ngspice = "ngspice"
 
 
+@app.command()
 def program(
     start: Annotated[
         str, typer.Option("--from", help="Resistance at 0.1 V before, such as 3.35M, or pristine.")

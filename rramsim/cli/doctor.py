@@ -9,9 +9,9 @@ import typer
 
 from rramsim.cli.options import DataOption, JsonOption, print_json, say
 from rramsim.exceptions import InputError, MachineError
-from rramsim.extras import missing_package
+from rramsim.imports import missing_package
 
-__all__ = ["doctor", "register"]
+__all__ = ["doctor"]
 
 
 _CERTIFIED_SAMPLES = 150
@@ -114,8 +114,7 @@ def _torch() -> str:
 
 
 def _cache() -> str:
-    from rramsim.caches import cache_folder
-    from rramsim.files import check_writable
+    from rramsim.files import cache_folder, check_writable
 
     folder = cache_folder()
     check_writable(folder / "x")
@@ -129,8 +128,3 @@ def _data(path: Path | None) -> str:
     found = choose_data("auto", path=path)
     hint = "" if path else "; set RRAMSIM_DATA for CIFAR-10"
     return f"{found.label}, {len(found.train_labels)} training images{hint}"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(doctor)

@@ -10,7 +10,7 @@ import typer
 
 from rramsim.cli.options import parse_quantity, say
 
-__all__ = ["explore", "register"]
+__all__ = ["explore"]
 
 
 def explore(
@@ -60,8 +60,3 @@ def explore(
                 # In a thread: a browser of the terminal would keep the page from being served.
                 Thread(target=webbrowser.open, args=(address,), daemon=True).start()
             serve(subject, listening)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(explore)

@@ -7,7 +7,7 @@ import typer
 
 from rramsim.exceptions import InputError
 
-__all__ = ["init", "register"]
+__all__ = ["init"]
 
 
 def init(
@@ -31,8 +31,3 @@ def init(
     with atomic_path(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {file}; next: rramsim run {file} --out runs/{file.stem}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(init)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.rare import FailureCorner, SenseFailure
 
-__all__ = ["rate_command", "register"]
+__all__ = ["rate"]
 
 
 class _Engine(StrEnum):
@@ -23,7 +23,7 @@ class _Engine(StrEnum):
     ngspice = "ngspice"
 
 
-def rate_command(
+def rate(
     vdd: Annotated[Quantity, typer.Option(help="Supply in volt.")],
     type_: Annotated[
         int | None, typer.Option("--type", help="1: sign flip, 2: ±1 read as 0, 3: 0 read as ±1.")
@@ -81,13 +81,13 @@ def rate_command(
 
     Example: rramsim rate --vdd 1.2 --type 1 --hrs-sigma 0.8
     """
+    from rramsim import rare
     from rramsim.circuits import SenseConditions
     from rramsim.cli.progress import progress_bar
     from rramsim.engines import NgspiceEngine
     from rramsim.exceptions import InputError, MachineError
     from rramsim.experiment import Experiment, load_experiment
     from rramsim.files import check_writable
-    from rramsim.rare import failure_corners, rate
     from rramsim.stages.rates import failure_of
 
     if (type_ is None) == (failure is None):
@@ -114,7 +114,7 @@ def rate_command(
     if engine is _Engine.ngspice:
         asked = replace(asked, engine=NgspiceEngine(max_step_s=base.errors.max_step_s))
     with progress_bar("rate", unit="senses") as update:
-        answer = rate(
+        answer = rare.rate(
             asked,
             relative_error=(
                 base.errors.relative_error if relative_error is None else relative_error
@@ -127,7 +127,7 @@ def rate_command(
         raise MachineError(f"no answer for {answer.label}: {answer}")
     found: tuple[FailureCorner, ...] = ()
     if answer.points is not None:
-        found = failure_corners(asked, answer)
+        found = rare.failure_corners(asked, answer)
     elif corners is not None or deck is not None:
         raise InputError(
             f"--corners, --deck: {answer.label} was {answer.status}; the most probable failures "
@@ -205,8 +205,3 @@ def _deck(asked: "SenseFailure", one: "FailureCorner") -> str:
 
     samples = asked.samples(one.point[None], one.written)
     return NgspiceEngine().deck(asked.circuit, asked.conditions, samples)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command("rate")(rate_command)

@@ -6,7 +6,7 @@ import typer
 
 from rramsim.cli.options import FolderArgument, JsonOption, print_json, say
 
-__all__ = ["register", "report"]
+__all__ = ["report"]
 
 
 def report(
@@ -44,8 +44,3 @@ def report(
         )
     else:
         say(f"the report is {written.path}; open it in a browser; next: rramsim explore {folder}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(report)

@@ -10,7 +10,7 @@ import typer
 
 from rramsim.cli.options import DataOption, JsonOption, OutOption, print_json, say
 from rramsim.exceptions import InputError
-from rramsim.extras import MissingPackageError
+from rramsim.imports import MissingPackageError
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rramsim.learning import ImageData
     from rramsim.stages import RunFolder, Stage
 
-__all__ = ["print_summary", "register", "run", "show_stages"]
+__all__ = ["print_summary", "run", "show_stages"]
 
 _HELP = """Simulate, count, train, test and report: every stage, or those of --stage.
 
@@ -207,12 +207,12 @@ def _seconds(text: str) -> float:
     return float(found[1]) * {"m": 60.0, "min": 60.0, "h": 3600.0}.get(found[2] or "s", 1.0)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program; its help lists the stages."""
+def help_text() -> str:
+    """What the command's help says, with a line for each stage."""
     from rramsim.stages import STAGES
 
     width = max(len(stage.name) for stage in STAGES)
     lines = (
         f"{' ' if stage.of_run else '*'} {stage.name:{width}}  {stage.answers}" for stage in STAGES
     )
-    app.command(help=_HELP.format(stages="\n".join(lines)))(run)
+    return _HELP.format(stages="\n".join(lines))

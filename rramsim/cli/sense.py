@@ -21,7 +21,7 @@ from rramsim.durable.child import in_child
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path, check_regular
 
-__all__ = ["register", "sense"]
+__all__ = ["sense"]
 
 
 class _Engine(StrEnum):
@@ -174,8 +174,3 @@ def read_shifts(path: Path) -> dict[tuple[str, str], float]:
             f"--shifts {path}: holds no corner 1; make it with 'rramsim rate --corners'"
         )
     return found
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(sense)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rramsim.costs import Design, SupplyAnswer, SupplyTarget
     from rramsim.stages import RunFolder, Work
 
-__all__ = ["register", "tradeoff"]
+__all__ = ["tradeoff"]
 
 
 def tradeoff(
@@ -204,8 +204,3 @@ def _finite(design: "Design") -> dict[str, Any]:
     """A design for JSON, which knows no infinity: a bound that cannot be told is null."""
     value = dataclasses.asdict(design)
     return value | {"bound": design.bound if design.bound < float("inf") else None}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(tradeoff)

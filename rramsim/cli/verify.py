@@ -7,7 +7,7 @@ import typer
 
 from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json, say
 
-__all__ = ["register", "verify"]
+__all__ = ["verify"]
 
 
 def verify(
@@ -64,8 +64,3 @@ def verify(
         )
     if failed:
         raise typer.Exit(1)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(verify)

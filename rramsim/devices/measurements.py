@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rramsim.exceptions import InputError
-from rramsim.extras import require_package
+from rramsim.imports import require_package
 from rramsim.numbers import unit_scale
 from rramsim.spice import decoded
 

@@ -18,7 +18,7 @@ from typing import Any
 from rramsim.durable.job import Failed, Job, Limits, Outcome, check_time
 from rramsim.durable.worker import Order, Packed, WorkerProcess
 from rramsim.exceptions import InputError, MachineError
-from rramsim.extras import require_package
+from rramsim.imports import require_package
 
 __all__ = ["DaskPool", "do_on_worker"]
 

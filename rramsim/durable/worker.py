@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
-from rramsim.caches import cache_folder
 from rramsim.durable.job import Failed, Job, Limits, Say, Shared
 from rramsim.exceptions import InputError, MachineError
+from rramsim.files import cache_folder
 
 __all__ = ["Order", "Packed", "WorkerProcess", "serve"]
 

@@ -7,7 +7,7 @@ allowed. A section of the file is a class; `Experiment` holds them all.
 
 from typing import TYPE_CHECKING
 
-from rramsim.lazy import names_on_demand
+from rramsim.imports import names_on_demand
 
 if TYPE_CHECKING:
     from rramsim.experiment.errors import ToleranceSection

@@ -13,9 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
-from rramsim.files import file_digest
+from rramsim.files import cache_folder, file_digest
 from rramsim.learning.cifar_official import (
     ARCHIVE_NAME,
     CIFAR10_CLASSES,

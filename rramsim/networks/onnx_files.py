@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
-from rramsim.extras import require_package
 from rramsim.files import atomic_path
+from rramsim.imports import require_package
 from rramsim.networks.conversion import restore
 from rramsim.networks.onnx_operators import OPERATORS, symmetric_pads
 from rramsim.networks.quantisers import Quantised, Quantiser, Sliced

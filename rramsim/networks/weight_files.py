@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from rramsim.exceptions import InputError
-from rramsim.extras import require_package
 from rramsim.files import atomic_path
+from rramsim.imports import require_package
 from rramsim.networks.reading import quantised_layers
 
 __all__ = ["load_weights", "save_weights"]

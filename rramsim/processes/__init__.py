@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rramsim.lazy import names_on_demand
+from rramsim.imports import names_on_demand
 
 if TYPE_CHECKING:
     from rramsim.processes.pdk import PDKS, SETS

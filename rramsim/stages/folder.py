@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
 
-from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
-from rramsim.files import output_folder
+from rramsim.files import cache_folder, output_folder
 from rramsim.records import ProvenanceRecord, Record
 from rramsim.stages.result_files import Document
 

@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
-from rramsim.extras import require_package
 from rramsim.files import folder_lock
+from rramsim.imports import require_package
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.provenance import refuse_changed, refuse_newer, write_provenance
 from rramsim.stages.stage import Progress, Stage, Work

@@ -12,9 +12,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from rramsim.caches import cache_folder
 from rramsim.exceptions import InputError
-from rramsim.files import file_digest
+from rramsim.files import cache_folder, file_digest
 from rramsim.learning import ImageData, cifar_official, load_images
 from rramsim.learning.cifar_official import (
     ARCHIVE_NAME,

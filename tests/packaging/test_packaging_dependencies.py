@@ -6,7 +6,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from rramsim.extras import EXTRAS
+from rramsim.imports import EXTRAS
 
 ROOT = Path(__file__).parents[2]
 

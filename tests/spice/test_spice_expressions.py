@@ -1,6 +1,5 @@
 """Expressions: ngspice's meaning, in time that grows with the text."""
 
-
 import pytest
 
 from rramsim.engines import ngspice_version

@@ -13,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rramsim.caches import cache_folder
 from rramsim.engines.batch.charges import (
     card_text,
     charges,
@@ -36,6 +35,7 @@ from rramsim.engines.batch.tables import (
 )
 from rramsim.engines.ngspice_library import CircuitError, NgspiceSession, ngspice_session
 from rramsim.exceptions import InputError
+from rramsim.files import cache_folder
 
 __all__ = ["Extraction", "current_errors", "device_table", "extract", "grids", "make_table"]
 

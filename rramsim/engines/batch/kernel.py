@@ -18,7 +18,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from rramsim.caches import cache_folder
 from rramsim.engines.batch import (
     contractions,
     layout,
@@ -27,7 +26,7 @@ from rramsim.engines.batch import (
 )
 from rramsim.engines.batch.elements import Topology
 from rramsim.engines.batch.layout import GROUP, MODEL, Frame
-from rramsim.files import atomic_path
+from rramsim.files import atomic_path, cache_folder
 from rramsim.spice import Element
 
 __all__ = ["Kernel", "load_kernel", "system_source"]
