@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.counting.certify import random_cases
 from rramsim.engines import (
     BatchEngine,
     NgspiceEngine,
     SenseOutcome,
     SenseSamples,
     agreement,
+    random_cases,
 )
 from rramsim.files import atomic_path
 

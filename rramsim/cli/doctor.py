@@ -91,7 +91,7 @@ def _sense() -> str:
 
 
 def _certify() -> str:
-    from rramsim.counting.certify import certify_engine
+    from rramsim.engines import certify_engine
 
     found = certify_engine(samples=_CERTIFIED_SAMPLES, seed=1)
     fault = found.fault()

@@ -149,7 +149,7 @@ def show_stages(
 
 def _told(stages: "tuple[Stage, ...]", folder: "RunFolder") -> dict[str, Any]:
     """What every file of the stages holds, or where it is."""
-    from rramsim.stages.result_files import Rows
+    from rramsim.stages.folder import Rows
 
     return {
         stage.name: {
@@ -181,7 +181,7 @@ def print_summary(parts: "Sequence[Table | str]") -> None:
 
 def _print(stages: "tuple[Stage, ...]", folder: "RunFolder") -> None:
     """What a terminal shows at the end: each stage's summary, its files, and where to go on."""
-    from rramsim.stages.result_files import Rows
+    from rramsim.stages.folder import Rows
 
     for stage in stages:
         print_summary(stage.summary(folder))

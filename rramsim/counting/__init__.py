@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         CampaignResult,
         FailedTask,
         StopRule,
+        certify_campaign,
         run_campaign,
     )
     from rramsim.counting.dataset import (
@@ -25,14 +26,12 @@ if TYPE_CHECKING:
         sense_dataset,
         statistics_at,
     )
-    from rramsim.counting.rates import (
-        Rate,
-        RateDifference,
-    )
     from rramsim.counting.statistics import (
         READ_LABELS,
         ErrorStatistics,
         FoundRate,
+        Rate,
+        RateDifference,
         SenseTally,
     )
     from rramsim.counting.task import (
@@ -61,6 +60,7 @@ __all__ = [
     "Spread",
     "StopRule",
     "ZeroBoundary",
+    "certify_campaign",
     "conditions_of",
     "draw_samples",
     "load_dataset",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.circuits import SenseCircuit, SenseConditions
-from rramsim.counting.rates import Rate
+from rramsim.counting.statistics import Rate
 from rramsim.engines import SenseEngine, SenseSamples, reads_of
 from rramsim.exceptions import InputError
 

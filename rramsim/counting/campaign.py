@@ -1,4 +1,4 @@
-"""Run many tasks in chunks, on several processes, until each has counted enough.
+"""Run many tasks in chunks, on several processes, until each has counted enough; certify a share.
 
 A task's chunks are counted in their order, and the stop rule is asked after each: which chunks
 count does not depend on the number of workers, nor on how often the campaign was interrupted.
@@ -9,15 +9,29 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.counting.statistics import SenseTally
-from rramsim.counting.task import CHUNK_SAMPLES, SenseTask
+from rramsim.counting.task import CHUNK_SAMPLES, SenseTask, draw_samples
 from rramsim.durable import Failed, Job, RowFile, Runner
+from rramsim.engines import SenseEngine, SenseSamples
 from rramsim.exceptions import InputError, MachineError
 from rramsim.numbers import check_limits, limited
 
-__all__ = ["CampaignProgress", "CampaignResult", "FailedTask", "StopRule", "run_campaign"]
+if TYPE_CHECKING:
+    from rramsim.engines import Agreement
+
+__all__ = [
+    "CampaignProgress",
+    "CampaignResult",
+    "FailedTask",
+    "StopRule",
+    "certify_campaign",
+    "run_campaign",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -237,3 +251,41 @@ def _wanted(states: tuple[_State, ...], rows: _Rows) -> Iterator[Job]:
 
 def _hear_nothing(job: Job, said: Any) -> None:
     """Senses say nothing while they run."""
+
+
+def certify_campaign(
+    tasks: tuple[SenseTask, ...],
+    tallies: Mapping[str, SenseTally],
+    *,
+    samples: int,
+    seed: int,
+    reference: SenseEngine,
+) -> "Agreement":
+    """Sense random samples of a campaign again, drawn evenly over all it counted, and compare."""
+    from rramsim.engines import certify
+
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0xCE27]))
+    counted = np.array([tallies[task.id].samples for task in tasks])
+    picked = np.sort(rng.choice(counted.sum(), size=min(samples, counted.sum()), replace=False))
+    owner = np.searchsorted(np.cumsum(counted), picked, side="right")
+    cases: list[tuple[SenseCircuit, SenseConditions, SenseSamples]] = []
+    for index in np.unique(owner):
+        task = tasks[index]
+        inside = picked[owner == index] - counted[:index].sum()
+        cases.append((task.circuit, task.conditions, _drawn(task, inside)))
+    found = certify(tasks[0].engine, reference, cases)
+    _log.debug("%s senses repeated by %s: %s", samples, reference.name, found.fault() or found.text)
+    return found
+
+
+def _drawn(task: SenseTask, numbers: np.ndarray) -> SenseSamples:
+    """Some of a task's samples by their number in the campaign's order."""
+    parts = []
+    for chunk in np.unique(numbers // CHUNK_SAMPLES):
+        drawn = draw_samples(
+            task, chunk=int(chunk), samples=CHUNK_SAMPLES, chunk_samples=CHUNK_SAMPLES
+        )
+        at = numbers[numbers // CHUNK_SAMPLES == chunk] % CHUNK_SAMPLES
+        parts.append((drawn.r_bl_ohm[at], drawn.r_blb_ohm[at], drawn.mismatch[at]))
+    r_bl, r_blb, mismatch = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return SenseSamples(r_bl_ohm=r_bl, r_blb_ohm=r_blb, mismatch=mismatch)

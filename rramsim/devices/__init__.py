@@ -11,6 +11,9 @@ if TYPE_CHECKING:
         Goodness,
         StateFit,
         fit_devices,
+        fit_record,
+        load_model_file,
+        write_model_file,
     )
     from rramsim.devices.history import (
         PROGRAMMING_DATA,
@@ -37,11 +40,6 @@ if TYPE_CHECKING:
         Measurements,
         StateMeasurements,
         read_measurements,
-    )
-    from rramsim.devices.model_files import (
-        fit_record,
-        load_model_file,
-        write_model_file,
     )
     from rramsim.devices.resistances import (
         DEFAULT_HRS,

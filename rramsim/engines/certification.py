@@ -11,10 +11,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-from rramsim.circuits import SenseCircuit, SenseConditions
+from rramsim.circuits import SenseCircuit, SenseConditions, sense_circuit
+from rramsim.devices import WRITTEN, ResistanceModel
+from rramsim.engines.batch.engine import BatchEngine
+from rramsim.engines.ngspice import NgspiceEngine
 from rramsim.engines.protocol import SenseEngine, SenseOutcome, SenseSamples
+from rramsim.processes import load_process
 
-__all__ = ["Agreement", "Limits", "agreement", "certify"]
+__all__ = ["Agreement", "Limits", "agreement", "certify", "certify_engine", "random_cases"]
 
 EDGE_OF_WINDOW = 0.03
 EDGE_V = 0.02
@@ -156,6 +160,44 @@ def agreement(
         low=float(interval.low) if interval else 0.0,
         high=float(interval.high) if interval else 1.0,
     )
+
+
+def certify_engine(*, samples: int, seed: int) -> Agreement:
+    """Compare the batch engine with ngspice on random senses of the shipped PCSA."""
+    cases = random_cases(samples=samples, seed=seed, groups=10)
+    return certify(BatchEngine(), NgspiceEngine(), cases)
+
+
+def random_cases(
+    *, samples: int, seed: int, groups: int
+) -> list[tuple[SenseCircuit, SenseConditions, SenseSamples]]:
+    """Random senses in `groups` conditions: all corners, 0.9 to 1.3 V, -40 to 125 degrees.
+
+    Resistances are those of the device model (10 kohm and 630 kohm medians), every third weight
+    each; mismatch is the foundry's.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0xD0C]))
+    circuit = sense_circuit(process=load_process("sky130-5v"))
+    corners = tuple(circuit.process.corners)
+    resistances = ResistanceModel()
+    cases = []
+    for group in range(groups):
+        conditions = SenseConditions(
+            vdd_v=float(np.round(rng.uniform(0.9, 1.3), 3)),
+            temperature_c=float(np.round(rng.uniform(-40, 125))),
+            corner=corners[group % len(corners)],
+        )
+        count = samples // groups + (group < samples % groups)
+        written = rng.choice(WRITTEN, size=count)
+        pairs = [resistances.draw(int(w), 1, rng) for w in written]
+        sites = len(circuit.mismatch_sites(conditions.corner))
+        drawn = SenseSamples(
+            r_bl_ohm=np.array([float(pair[0][0]) for pair in pairs]),
+            r_blb_ohm=np.array([float(pair[1][0]) for pair in pairs]),
+            mismatch=rng.standard_normal((count, sites)),
+        )
+        cases.append((circuit, conditions, drawn))
+    return cases
 
 
 def certify(

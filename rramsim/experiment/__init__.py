@@ -11,8 +11,7 @@ from rramsim.imports import names_on_demand
 
 if TYPE_CHECKING:
     from rramsim.experiment.errors import ToleranceSection
-    from rramsim.experiment.experiment import Experiment
-    from rramsim.experiment.reading import load_experiment, parse_experiment
+    from rramsim.experiment.experiment import Experiment, load_experiment, parse_experiment
     from rramsim.experiment.template import experiment_keys, experiment_template
 else:
     __getattr__ = names_on_demand(__name__)

@@ -1,10 +1,14 @@
-"""A whole experiment: its sections, and the values of the packages that they stand for."""
+"""A whole experiment: its sections, the values of the packages that they stand for, and its file.
 
+Every fault in a file is one line that names section, key and value.
+"""
+
+import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import Field, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from rramsim.chips import ArrayShape, ChipModel
 from rramsim.circuits import Column, ReadOut, SenseCircuit, SenseConditions, sense_circuit
@@ -12,18 +16,24 @@ from rramsim.devices import DeviceStatistics, Persistence, ResistanceModel, Rete
 from rramsim.exceptions import InputError
 from rramsim.experiment.circuit import ColumnSection, ProcessSection, SenseSection
 from rramsim.experiment.device import DeviceSection
-from rramsim.experiment.equilibrium import EquilibriumSection
 from rramsim.experiment.errors import ErrorsSection, ToleranceSection
 from rramsim.experiment.ineffective_keys import refuse_ineffective_keys
-from rramsim.experiment.network import ChipsSection, NetworkSection, TestSection, TrainingSection
+from rramsim.experiment.network import (
+    ChipsSection,
+    EquilibriumSection,
+    NetworkSection,
+    TestSection,
+    TrainingSection,
+)
 from rramsim.experiment.values import Section
 from rramsim.processes import Process
+from rramsim.spice import read_text
 
 if TYPE_CHECKING:
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
     from rramsim.networks import ModuleSpec
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "load_experiment", "parse_experiment"]
 
 
 class Experiment(Section):
@@ -195,3 +205,61 @@ class Experiment(Section):
                     f"vdd_v = {self.sense.vdd_v}"
                 )
         return self
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises `InputError` of one line that names file, section, key, value and what would be right.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(read_text(path, "an experiment (TOML)"))
+    # A number of thousands of digits and arrays thousands deep are not in its own class of errors.
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not TOML: {error}") from error
+    if "folder" in values:
+        raise InputError(f"{path}: [folder]: unknown; {_known(())}")
+    experiment = parse_experiment(values, folder=path.resolve().parent, where=str(path))
+    try:
+        return experiment.check()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def parse_experiment(values: dict[str, Any], *, folder: Path, where: str) -> Experiment:
+    """Check the values of an experiment; `where` names their source in messages."""
+    try:
+        return Experiment.model_validate({**values, "folder": folder})
+    except ValidationError as error:
+        raise InputError(f"{where}: {_describe(error)}") from error
+
+
+def _describe(error: ValidationError) -> str:
+    """Say the first fault in the file's own words."""
+    first, *rest = error.errors()
+    location = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+    section, keys = location[0], [part for part in location[1:] if not _is_variant(part)]
+    name = f"[{section}] {'.'.join(keys)}".strip()
+    more = f" (and {len(rest)} more)" if rest else ""
+    if first["type"] == "extra_forbidden":
+        return f"{name}: unknown; {_known(location[:-1])}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    return f"{name} = {first['input']!r}: {message}{more}"
+
+
+def _is_variant(part: str) -> bool:
+    """pydantic names the tried alternatives of a union in a location; they are not keys."""
+    return part in {"float", "str"} or part.startswith(("literal[", "list["))
+
+
+def _known(location: list[str] | tuple[str, ...]) -> str:
+    model: type[BaseModel] = Experiment
+    for part in location:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        for kind in (annotation, *get_args(annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
+    names = [name for name in model.model_fields if name != "folder"]
+    return f"known are {', '.join(names)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
-from rramsim.experiment.equilibrium import EquilibriumSection
+from rramsim.experiment.network import EquilibriumSection
 from rramsim.experiment.values import Section
 from rramsim.learning.equilibrium.settings import FlipRule
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from rramsim.imports import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.explore.accuracy import AccuracyHere, AccuracyTable
     from rramsim.explore.controls import Controls, Setting, make_controls
     from rramsim.explore.explorer import (
         MOST_SENSES,
         STEP_SENSES,
+        AccuracyHere,
+        AccuracyTable,
         Answer,
         Explorer,
         NominalSense,

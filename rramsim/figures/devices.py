@@ -10,7 +10,7 @@ from rramsim.figures.chart import Axis, Band, Bars, Chart, Line, Panel, Point, S
 if TYPE_CHECKING:
     from rramsim.devices import DeviceFit, Measurements
     from rramsim.devices.filament import CellWaveforms, FilamentModel
-    from rramsim.devices.verify import Programming
+    from rramsim.engines.cells import Programming
 
 __all__ = ["probability_figure", "programming_figure", "pulse_figure"]
 

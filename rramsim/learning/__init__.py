@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     )
     from rramsim.learning.published import images_of
     from rramsim.learning.settings import Adaptation, TrainingSettings
-    from rramsim.learning.tolerance import Factor, tolerance_factor, tolerated_rate
     from rramsim.learning.training import TrainingResult, finished, train, training_step
     from rramsim.networks import NetworkSpec
 else:
@@ -39,7 +38,6 @@ __all__ = [
     "Adaptation",
     "EnsembleAccuracy",
     "EpochMetrics",
-    "Factor",
     "ImageData",
     "NetworkSpec",
     "TrainingResult",
@@ -60,8 +58,6 @@ __all__ = [
     "recalibrated",
     "right_with_errors",
     "save_network",
-    "tolerance_factor",
-    "tolerated_rate",
     "train",
     "training_step",
 ]

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
         FailureCorner,
         failure_corners,
     )
-    from rramsim.rare.criteria import (
-        MEASURES,
-        Criterion,
-        parse_criterion,
-    )
     from rramsim.rare.failures import (
         AnalyticFailure,
         CountedFailure,
@@ -30,7 +25,10 @@ if TYPE_CHECKING:
         widened,
     )
     from rramsim.rare.sense_failure import (
+        MEASURES,
+        Criterion,
         SenseFailure,
+        parse_criterion,
     )
 else:
     __getattr__ = names_on_demand(__name__)

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rramsim.identity import identity
 from rramsim.records import BoundaryRow
-from rramsim.stages.folder import RunFolder
-from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Rows, Table
-from rramsim.stages.stage import Stage, Work
+from rramsim.stages.folder import Rows, RunFolder, Table
+from rramsim.stages.stage import Results, Stage, Work
 
 if TYPE_CHECKING:
     from rramsim.circuits import SenseCircuit, SenseConditions

@@ -11,12 +11,10 @@ from rramsim.exceptions import InputError
 from rramsim.identity import identity
 from rramsim.records import ChipRow, ChipsRecord
 from rramsim.stages.evaluations import network_digest, network_version, tested_images
-from rramsim.stages.folder import RunFolder
+from rramsim.stages.folder import Document, Rows, RunFolder, Table
 from rramsim.stages.plans import TrainedNetwork
 from rramsim.stages.rates import ERROR_TYPES, FOUND, rate_cells, solved_cells
-from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Document, Rows, Table
-from rramsim.stages.stage import Stage, Work
+from rramsim.stages.stage import Results, Stage, Work
 from rramsim.stages.tradeoff import only_backprop
 from rramsim.stages.train import TRAINING, trained_networks
 

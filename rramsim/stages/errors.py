@@ -4,11 +4,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rramsim.records import ErrorsRecord
-from rramsim.stages.folder import RunFolder
+from rramsim.stages.folder import Document, RunFolder
 from rramsim.stages.rates import RARE, rate_table
-from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Document
-from rramsim.stages.stage import Stage, Work
+from rramsim.stages.stage import Results, Stage, Work
 from rramsim.stages.sweep import SENSE
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rramsim.durable import Job, RowFile, Runner, Say
 from rramsim.exceptions import InputError
 from rramsim.identity import identity
-from rramsim.stages.folder import RunFolder
-from rramsim.stages.result_files import Rows
+from rramsim.stages.folder import Rows, RunFolder
 from rramsim.version import __version__
 
 if TYPE_CHECKING:

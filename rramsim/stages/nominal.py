@@ -15,7 +15,7 @@ from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine, SenseOutcom
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.stages.folder import RunFolder
-from rramsim.stages.reading import NOMINAL
+from rramsim.stages.report import NOMINAL
 
 __all__ = ["NODES", "UNEQUAL", "nominal_pair", "nominal_senses"]
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rramsim.exceptions import InputError
 from rramsim.files import file_digest
 from rramsim.records import ProvenanceRecord
-from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
-from rramsim.stages.result_files import ResultFile, Rows, check_schema
+from rramsim.stages.folder import EXPERIMENT, PROVENANCE, ResultFile, Rows, RunFolder, check_schema
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment

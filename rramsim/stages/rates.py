@@ -16,10 +16,8 @@ from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 from rramsim.identity import identity
 from rramsim.records import Conditions, Known, Possible
-from rramsim.stages.folder import RunFolder
-from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Rows, Table
-from rramsim.stages.stage import Stage, Work
+from rramsim.stages.folder import Rows, RunFolder, Table
+from rramsim.stages.stage import Results, Stage, Work
 
 if TYPE_CHECKING:
     import xarray as xr

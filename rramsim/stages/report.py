@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path, file_digest
-from rramsim.stages.folder import RunFolder
+from rramsim.stages.folder import Dataset, Page, RunFolder
 from rramsim.stages.provenance import known_files, outdated
-from rramsim.stages.reading import NOMINAL, Results
-from rramsim.stages.result_files import Page
-from rramsim.stages.stage import Stage, Work
+from rramsim.stages.stage import Results, Stage, Work
 from rramsim.stages.sweep import SENSE
 
 if TYPE_CHECKING:
@@ -22,12 +20,27 @@ if TYPE_CHECKING:
     from rramsim.figures.chart import Table
     from rramsim.figures.report import Section
 
-__all__ = ["REPORT", "WrittenReport", "write_report"]
+__all__ = ["NOMINAL", "REPORT", "WrittenReport", "write_report"]
 
 PAGE = Page(
     name="report.html",
     schema="rramsim report 1",
     holds="the answer, figures and provenance",
+    result=False,
+)
+
+NOMINAL = Dataset(
+    name="nominal.nc",
+    schema="rramsim nominal 1",
+    holds="waveforms and read maps of nominal pairs without mismatch, for the report",
+    variables={
+        "voltage_v": ("vdd", "written", "node", "time"),
+        "nominal_read": ("vdd", "written"),
+        "map_read": ("vdd", "r_bl", "r_blb"),
+        "map_converged": ("vdd", "r_bl", "r_blb"),
+        "map_resolve_time_s": ("vdd", "r_bl", "r_blb"),
+        "map_energy_j": ("vdd", "r_bl", "r_blb"),
+    },
     result=False,
 )
 

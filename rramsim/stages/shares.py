@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rramsim.exceptions import InputError
 from rramsim.records import SharesRecord
-from rramsim.stages.folder import RunFolder
-from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Document, Rows
-from rramsim.stages.stage import Stage, Work
+from rramsim.stages.folder import Document, Rows, RunFolder
+from rramsim.stages.stage import Results, Stage, Work
 from rramsim.stages.sweep import sweep_tasks
 
 if TYPE_CHECKING:

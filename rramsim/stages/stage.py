@@ -5,23 +5,30 @@ made from the list of stages (`rramsim.stages.STAGES`) alone. A new stage is a m
 `Stage`, and a line in that list.
 """
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rramsim.stages.folder import RunFolder
-from rramsim.stages.result_files import ResultFile, Rows
+from rramsim.exceptions import InputError, MachineError
+from rramsim.records import ProvenanceRecord
+from rramsim.stages.folder import EXPERIMENT, PROVENANCE, ResultFile, Rows, RunFolder
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from rramsim.costs import SupplyTarget
     from rramsim.durable import Runner
     from rramsim.experiment import Experiment
     from rramsim.figures import Chart
     from rramsim.figures.chart import Table
     from rramsim.figures.report import Section
     from rramsim.learning import ImageData
-    from rramsim.stages.reading import Results
 
-__all__ = ["Difference", "Redone", "Stage", "Work"]
+__all__ = ["Difference", "Redone", "Results", "Stage", "Work"]
+
+T = TypeVar("T")
 
 Progress = Callable[[float, int, str], None]
 """Called with what is done, the total, and a note."""
@@ -125,3 +132,71 @@ class Stage:
     def present(self, folder: RunFolder) -> bool:
         """Whether the folder holds any of what it makes."""
         return any(file.path(folder).is_file() for file in self.made)
+
+
+class Results:
+    """The results of a folder; what is not there is None. A damaged file raises `InputError`.
+
+    `target`: what the report's answer is for; left out, that of `SupplyTarget`.
+    """
+
+    def __init__(self, folder: RunFolder, target: "SupplyTarget | None" = None) -> None:
+        from rramsim.costs import SupplyTarget
+
+        self.folder = folder
+        self.target = target or SupplyTarget()
+        self._read: dict[str, Any] = {}
+
+    def read(self, file: ResultFile[T]) -> T | None:
+        """What a file holds."""
+        if file.name not in self._read:
+            self._read[file.name] = file.read(self.folder)
+        found: T | None = self._read[file.name]
+        return found
+
+    @cached_property
+    def experiment(self) -> "Experiment | None":
+        """The experiment that the folder was made from."""
+        there = EXPERIMENT.path(self.folder).is_file()
+        return self.folder.load_experiment() if there else None
+
+    @property
+    def provenance(self) -> ProvenanceRecord | None:
+        """What made the folder's files."""
+        return self.read(PROVENANCE)
+
+    @cached_property
+    def _nominal(self) -> "tuple[xr.Dataset | None, str]":
+        from rramsim.stages.nominal import nominal_senses
+        from rramsim.stages.sweep import SENSE
+
+        sense = self.read(SENSE)
+        if self.experiment is None or sense is None:
+            return None, ""
+        swept = sense.attrs.get("circuit_sha256")
+        try:
+            return nominal_senses(self.experiment, self.folder, circuit_sha256=swept), ""
+        except (InputError, MachineError) as error:
+            return None, str(error)
+
+    @property
+    def nominal(self) -> "xr.Dataset | None":
+        """The nominal senses, made where the folder has none."""
+        return self._nominal[0]
+
+    def nominal_section(
+        self, key: str, title: str, draw: "Callable[[xr.Dataset], Chart]"
+    ) -> "Section":
+        """A section of one figure of the nominal senses, or why there is none."""
+        from rramsim.figures.report import Section
+
+        nominal, lack = self._nominal
+        if nominal is not None:
+            return Section(key=key, title=title, figures=(draw(nominal),))
+        missing = f"Could not be made: {lack}" if lack else "Made from the sweep's experiment."
+        return Section(key=key, title=title, missing=missing)
+
+    def command(self, stage: Stage) -> str:
+        """The command that makes what a stage has not made here."""
+        only = "" if stage.of_run else f" --stage {stage.name}"
+        return f"rramsim run EXPERIMENT.toml --out {shlex.quote(str(self.folder.path))}{only}"

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from rramsim.exceptions import MachineError
 from rramsim.records import Record
-from rramsim.stages.folder import RunFolder
-from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Dataset, Document, Rows
-from rramsim.stages.stage import Stage, Work
+from rramsim.stages.folder import Dataset, Document, Rows, RunFolder
+from rramsim.stages.stage import Results, Stage, Work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -173,7 +171,7 @@ def _certify(
     work: Work, tasks: "tuple[SenseTask, ...]", tallies: "Mapping[str, SenseTally]"
 ) -> str:
     """Sense a share of the campaign again in ngspice, and keep what was found."""
-    from rramsim.counting.certify import certify_campaign
+    from rramsim.counting import certify_campaign
     from rramsim.engines import NgspiceEngine
 
     errors, reference = work.experiment.errors, NgspiceEngine()

@@ -8,11 +8,9 @@ from rramsim.exceptions import InputError
 from rramsim.records import CostRow, TradeoffRow
 from rramsim.stages.errors import ERROR_STATISTICS, ERRORS
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations
-from rramsim.stages.folder import RunFolder
+from rramsim.stages.folder import RunFolder, Table
 from rramsim.stages.rates import FOUND, RARE, found_rates
-from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Table
-from rramsim.stages.stage import Stage, Work
+from rramsim.stages.stage import Results, Stage, Work
 from rramsim.stages.sweep import SENSE
 from rramsim.stages.train import TRAINING, trained_networks
 

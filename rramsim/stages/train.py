@@ -14,12 +14,10 @@ from rramsim.exceptions import InputError, MachineError
 from rramsim.files import atomic_path, output_folder
 from rramsim.records import TrainingRow, WearRow
 from rramsim.stages.evaluations import network_version
-from rramsim.stages.folder import PROVENANCE, RunFolder
+from rramsim.stages.folder import PROVENANCE, RunFolder, Table
 from rramsim.stages.plans import Plan, TrainedNetwork, network_plans, plans_of
 from rramsim.stages.provenance import present_machine
-from rramsim.stages.reading import Results
-from rramsim.stages.result_files import Table
-from rramsim.stages.stage import Difference, Redone, Stage, Work
+from rramsim.stages.stage import Difference, Redone, Results, Stage, Work
 from rramsim.stages.verify import compared_files
 
 if TYPE_CHECKING:

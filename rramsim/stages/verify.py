@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rramsim.exceptions import InputError, MachineError
 from rramsim.records import ProvenanceRecord
-from rramsim.stages.folder import EXPERIMENT, PROVENANCE, RunFolder
+from rramsim.stages.folder import EXPERIMENT, PROVENANCE, ResultFile, RunFolder, check_schema
 from rramsim.stages.provenance import file_hashes, known_files, present_versions
-from rramsim.stages.result_files import ResultFile, check_schema
 from rramsim.stages.stage import Difference, Redone, Stage, Work
 
 if TYPE_CHECKING:

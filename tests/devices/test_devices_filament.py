@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from rramsim.devices.filament import SKY130_RERAM, FilamentModel, Pulse, SeriesElement, apply_pulse
-from rramsim.devices.verify import Ladder, program_and_verify
+from rramsim.engines.cells import Ladder, program_and_verify
 from rramsim.exceptions import InputError
 
 MODEL = SKY130_RERAM

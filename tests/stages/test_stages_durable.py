@@ -19,7 +19,7 @@ from rramsim.experiment import Experiment, load_experiment
 from rramsim.files import folder_lock
 from rramsim.learning import load_images
 from rramsim.stages import STAGES, RunFolder, run_stages
-from rramsim.stages.result_files import Rows
+from rramsim.stages.folder import Rows
 from rramsim.stages.stage import Work
 from rramsim.stages.verify import compared_files
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from rramsim.durable import Job, RowFile
 from rramsim.records import Record
-from rramsim.stages.result_files import Rows, Table
+from rramsim.stages.folder import Rows, Table
 from rramsim.stages.stage import Stage
 
 

@@ -12,11 +12,10 @@ from typer.testing import CliRunner
 
 from rramsim.cli.app import app
 from rramsim.exceptions import InputError
-from rramsim.learning import tolerance_factor, tolerated_rate
 from rramsim.networks import BinaryFlips, errors_of_type
 from rramsim.records import ToleratedRow
 from rramsim.stages import tolerance
-from rramsim.stages.tolerance import tolerated_rates
+from rramsim.stages.tolerance import tolerance_factor, tolerated_rate, tolerated_rates
 
 SMALL = """
 [network]

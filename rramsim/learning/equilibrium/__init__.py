@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from rramsim.imports import names_on_demand
 
 if TYPE_CHECKING:
-    from rramsim.learning.equilibrium.estimation import GradientEstimate, estimate_gradient
+    from rramsim.learning.equilibrium.estimation import (
+        GradientEstimate,
+        bptt_gradient,
+        bptt_increments,
+        estimate_gradient,
+        fixed_point_gradient,
+    )
     from rramsim.learning.equilibrium.network import (
         ACTIVATIONS,
         Activation,
@@ -16,11 +22,6 @@ if TYPE_CHECKING:
         load_equilibrium,
         save_equilibrium,
     )
-    from rramsim.learning.equilibrium.references import (
-        bptt_gradient,
-        bptt_increments,
-        fixed_point_gradient,
-    )
     from rramsim.learning.equilibrium.relaxation import (
         Nudge,
         Relaxation,
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     )
     from rramsim.learning.equilibrium.settings import (
         DescentSettings,
+        EquilibriumSpec,
         EquilibriumTraining,
         Estimator,
         EstimatorSettings,
         FlipRule,
     )
-    from rramsim.learning.equilibrium.spec import EquilibriumSpec
     from rramsim.learning.equilibrium.training import (
         EquilibriumResult,
         equilibrium_accuracy,

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from rramsim.exceptions import InputError
-from rramsim.learning.equilibrium.settings import PixelKind
-from rramsim.learning.equilibrium.spec import EquilibriumSpec
+from rramsim.learning.equilibrium.settings import EquilibriumSpec, PixelKind
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.progress import read_tensors, write_tensors
 

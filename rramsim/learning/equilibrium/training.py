@@ -15,10 +15,10 @@ from rramsim.learning.equilibrium.estimation import estimate_gradient
 from rramsim.learning.equilibrium.network import EquilibriumNetwork, Pixels
 from rramsim.learning.equilibrium.relaxation import relax
 from rramsim.learning.equilibrium.settings import (
+    EquilibriumSpec,
     EquilibriumTraining,
     EstimatorSettings,
 )
-from rramsim.learning.equilibrium.spec import EquilibriumSpec
 from rramsim.learning.equilibrium.updates import (
     RealWeights,
     TernaryWeights,
