@@ -21,8 +21,6 @@ from rramsim.counting import ErrorStatistics
 from rramsim.engines import SenseSamples
 from rramsim.exceptions import InputError
 
-__all__ = ["Chip", "ChipModel", "ChipRead"]
-
 Weights = Mapping[str, NDArray[np.int8]]
 
 _SENSES_AT_ONCE = 20_000

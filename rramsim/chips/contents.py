@@ -30,8 +30,6 @@ from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 from rramsim.numbers import check_limits, limited
 
-__all__ = ["SCHEMA", "ArrayContents", "ArrayShape", "LayerMapping", "Tile", "WeightMapping"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayShape:

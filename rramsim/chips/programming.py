@@ -18,8 +18,6 @@ from rramsim.devices import DeviceStatistics, Retention
 from rramsim.exceptions import InputError
 from rramsim.numbers import check_limits, limited
 
-__all__ = ["ChipModel", "Programmed", "Verify", "program_layer"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Verify:

@@ -35,8 +35,6 @@ from rramsim.devices import ResistanceModel
 from rramsim.engines import SenseEngine, SenseOutcome, SenseSamples, reads_of
 from rramsim.exceptions import InputError
 
-__all__ = ["EngineReads", "NoSurface", "ReadSurface", "decide", "fit_surface", "read_decision"]
-
 Floats = NDArray[np.float64]
 
 

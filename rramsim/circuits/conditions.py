@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from rramsim.exceptions import InputError
 from rramsim.numbers import check_limits, limited
 
-__all__ = ["Column", "SenseConditions"]
-
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class SenseConditions:

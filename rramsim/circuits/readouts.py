@@ -13,8 +13,6 @@ from typing import Literal, get_args
 from rramsim.circuits.conditions import Column
 from rramsim.exceptions import InputError
 
-__all__ = ["READ_OUTS", "ReadOut", "ReadOutName", "input_lines", "wire_lines"]
-
 ReadOutName = Literal["pcsa", "pcsa_xnor", "gxnor", "column"]
 READ_OUTS: tuple[str, ...] = get_args(ReadOutName)
 

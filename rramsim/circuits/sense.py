@@ -43,8 +43,6 @@ from rramsim.spice import (
     read_text,
 )
 
-__all__ = ["MismatchSite", "SenseCircuit", "Transistor", "sense_circuit"]
-
 _BOLTZMANN_J_K = 1.380649e-23
 _AMPLIFIER = "xpcsa"
 _PARTS = {_AMPLIFIER: "amplifier", "xsynapse": "synapse", "xcolumn": "synapse", "xgxnor": "gate"}

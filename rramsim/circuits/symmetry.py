@@ -12,8 +12,6 @@ from rramsim.circuits.conditions import SenseConditions
 from rramsim.circuits.sense import SenseCircuit
 from rramsim.spice import Element
 
-__all__ = ["mirrored_transistors"]
-
 _SWAPPED = {"q": "qb", "qb": "q", "bl": "blb", "blb": "bl"}
 
 

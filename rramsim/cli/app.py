@@ -18,8 +18,6 @@ from rramsim.files import cannot_write, is_full
 from rramsim.imports import missing_package
 from rramsim.version import __version__
 
-__all__ = ["BIBTEX", "COMMANDS", "app", "main"]
-
 BIBTEX = """@software{{rramsim,
   title   = {{rramsim: from a transistor netlist to a trained network}},
   author  = {{{{The rramsim authors}}}},

@@ -8,8 +8,6 @@ import typer
 from rramsim.cli.options import JsonOption, PlotOption, Quantity, check_plot, parse_quantity, say
 from rramsim.cli.options import print_json as print_object
 
-__all__ = ["app"]
-
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -10,8 +10,6 @@ from rramsim.cli.options import DataOption, JsonOption, print_json, say
 if TYPE_CHECKING:
     from rramsim.learning import ImageData
 
-__all__ = ["data"]
-
 
 def data(
     path: DataOption = None,

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from rramsim.devices import DeviceFit, Estimate, StateFit
 
-__all__ = ["app", "fit", "program"]
-
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,

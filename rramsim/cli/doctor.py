@@ -11,9 +11,6 @@ from rramsim.cli.options import DataOption, JsonOption, print_json, say
 from rramsim.exceptions import InputError, MachineError
 from rramsim.imports import missing_package
 
-__all__ = ["doctor"]
-
-
 _CERTIFIED_SAMPLES = 150
 """Samples of `--certify`: over all corners and the whole range of supplies and temperatures."""
 

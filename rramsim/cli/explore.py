@@ -10,8 +10,6 @@ import typer
 
 from rramsim.cli.options import parse_quantity, say
 
-__all__ = ["explore"]
-
 
 def explore(
     path: Annotated[

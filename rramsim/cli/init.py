@@ -7,8 +7,6 @@ import typer
 
 from rramsim.exceptions import InputError
 
-__all__ = ["init"]
-
 
 def init(
     file: Annotated[

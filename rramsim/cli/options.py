@@ -15,21 +15,6 @@ import typer
 from rramsim.exceptions import InputError, printable
 from rramsim.numbers import quantity
 
-__all__ = [
-    "DataOption",
-    "FolderArgument",
-    "JsonOption",
-    "NetlistOption",
-    "OutOption",
-    "PlotOption",
-    "Quantity",
-    "add_verbosity",
-    "check_plot",
-    "parse_quantity",
-    "print_json",
-    "say",
-]
-
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a run.")]
 OutOption = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Output folder; resumed if it holds results.")

@@ -8,8 +8,6 @@ from rich.console import Console
 
 from rramsim.exceptions import printable
 
-__all__ = ["console", "notice", "progress_bar"]
-
 console = Console(stderr=True, highlight=False)
 """Progress, silent with --quiet."""
 _notices = Console(stderr=True, highlight=False)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.rare import FailureCorner, SenseFailure
 
-__all__ = ["rate"]
-
 
 class _Engine(StrEnum):
     batch = "batch"

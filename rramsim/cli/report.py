@@ -6,8 +6,6 @@ import typer
 
 from rramsim.cli.options import FolderArgument, JsonOption, print_json, say
 
-__all__ = ["report"]
-
 
 def report(
     folder: FolderArgument,

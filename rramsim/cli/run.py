@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rramsim.learning import ImageData
     from rramsim.stages import RunFolder, Stage
 
-__all__ = ["print_summary", "run", "show_stages"]
-
 _HELP = """Simulate, count, train, test and report: every stage, or those of --stage.
 
 What the output folder already holds is not done again: a run that was interrupted goes on.

@@ -21,8 +21,6 @@ from rramsim.durable.child import in_child
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path, check_regular
 
-__all__ = ["sense"]
-
 
 class _Engine(StrEnum):
     ngspice = "ngspice"

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from rramsim.costs import Design, SupplyAnswer, SupplyTarget
     from rramsim.stages import RunFolder, Work
 
-__all__ = ["tradeoff"]
-
 
 def tradeoff(
     folder: FolderArgument,

@@ -7,8 +7,6 @@ import typer
 
 from rramsim.cli.options import DataOption, FolderArgument, JsonOption, print_json, say
 
-__all__ = ["verify"]
-
 
 def verify(
     folder: FolderArgument,

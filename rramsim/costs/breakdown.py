@@ -36,8 +36,6 @@ from rramsim.costs.supply import front_places
 if TYPE_CHECKING:
     from rramsim.networks import LayerCensus
 
-__all__ = ["COST_COLUMNS", "cost_row", "secded_bit_j", "secded_weight_j", "with_places"]
-
 _DATA_BITS, _CODE_BITS, _MATRIX_ONES = 64, 72, 216
 
 

@@ -32,18 +32,6 @@ from rramsim.processes import Process
 from rramsim.processes.process import netlists_folder
 from rramsim.spice import read_deck, read_text
 
-__all__ = [
-    "GATES",
-    "GATES_FILE",
-    "Gate",
-    "GateResult",
-    "GateTable",
-    "read_gates",
-    "simulate_gate",
-    "state_walk",
-    "write_gates",
-]
-
 State = tuple[int, ...]
 
 

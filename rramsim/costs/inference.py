@@ -32,25 +32,6 @@ from rramsim.exceptions import InputError
 if TYPE_CHECKING:
     from rramsim.networks import LayerCensus
 
-__all__ = [
-    "DATA_FLOWS",
-    "ENDURANCE_WRITES",
-    "RESET_J",
-    "SET_J",
-    "SKIPPING",
-    "DataFlow",
-    "Energy",
-    "SenseEnergy",
-    "inference_energy",
-    "inference_latency_s",
-    "programming_energy_j",
-    "sense_cycles",
-    "sense_energy_at",
-    "sense_time_s",
-    "senses_by_written",
-    "senses_per_weight",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SenseEnergy:

@@ -34,15 +34,6 @@ from rramsim.costs.inference import SKIPPING, DataFlow, senses_per_weight
 if TYPE_CHECKING:
     from rramsim.networks import LayerCensus
 
-__all__ = [
-    "LogicEnergy",
-    "buffer_energy_j",
-    "logic_energy",
-    "output_bits_of",
-    "sram_bit_j",
-    "tree_adders",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class LogicEnergy:

@@ -15,8 +15,6 @@ from scipy import stats
 
 from rramsim.exceptions import InputError
 
-__all__ = ["AccuracyLoss", "MeanAccuracy", "accuracy_loss", "mean_accuracy"]
-
 _CONFIDENCE = 0.95
 
 

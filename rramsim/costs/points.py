@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from rramsim.learning import ImageData
     from rramsim.networks import LayerCensus, ModuleSpec, NetworkSpec, WeightErrors
 
-__all__ = [
-    "TestedNetwork",
-    "census_on",
-    "cost_rows",
-    "gates_of_process",
-    "tradeoff_row",
-    "tradeoff_tables",
-]
-
 _SHARED = (
     "network", "width", "weights", "trained_with_errors", "data", "vdd_v", "temperature_c",
     "corner", "window_s", "limited_by_samples", "accuracy", "accuracy_low", "accuracy_high",

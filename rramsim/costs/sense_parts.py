@@ -29,15 +29,6 @@ if TYPE_CHECKING:
     from rramsim.circuits.sense import Transistor
     from rramsim.networks import LayerCensus
 
-__all__ = [
-    "SenseParts",
-    "amplifier_area_m2",
-    "network_area_m2",
-    "sense_parts",
-    "synapse_area_m2",
-    "transistor_area_m2",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SenseParts:

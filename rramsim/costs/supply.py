@@ -28,16 +28,6 @@ from scipy import stats
 from rramsim.costs.losses import AccuracyLoss
 from rramsim.exceptions import InputError
 
-__all__ = [
-    "Design",
-    "FrontPlace",
-    "SupplyAnswer",
-    "SupplyTarget",
-    "front_places",
-    "lowest_supply",
-    "pareto_front",
-]
-
 _DESIGN = ["network", "trained_with_errors", "vdd_v", "window_s"]
 _NETWORK = _DESIGN[:2]
 

@@ -11,8 +11,6 @@ from rramsim.counting.statistics import Rate
 from rramsim.engines import SenseEngine, SenseSamples, reads_of
 from rramsim.exceptions import InputError
 
-__all__ = ["LARGEST_OHM", "SMALLEST_OHM", "ZeroBoundary", "zero_boundary"]
-
 SMALLEST_OHM = 1e3
 LARGEST_OHM = 100e6
 

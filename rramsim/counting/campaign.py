@@ -24,15 +24,6 @@ from rramsim.numbers import check_limits, limited
 if TYPE_CHECKING:
     from rramsim.engines import Agreement
 
-__all__ = [
-    "CampaignProgress",
-    "CampaignResult",
-    "FailedTask",
-    "StopRule",
-    "certify_campaign",
-    "run_campaign",
-]
-
 _log = logging.getLogger(__name__)
 
 _MOST_FAILED = 3

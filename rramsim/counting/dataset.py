@@ -17,17 +17,6 @@ from rramsim.engines import SenseOutcome
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 
-__all__ = [
-    "AXES",
-    "conditions_of",
-    "load_dataset",
-    "rate_dataset",
-    "sample_dataset",
-    "save_dataset",
-    "sense_dataset",
-    "statistics_at",
-]
-
 AXES = {
     "vdd": ("vdd_v", "V"),
     "temperature": ("temperature_c", "degC"),

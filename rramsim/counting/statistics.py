@@ -15,8 +15,6 @@ from rramsim.devices import WRITTEN
 from rramsim.engines import SenseOutcome
 from rramsim.exceptions import InputError
 
-__all__ = ["READ_LABELS", "ErrorStatistics", "FoundRate", "Rate", "RateDifference", "SenseTally"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:

@@ -16,15 +16,6 @@ from rramsim.exceptions import InputError
 from rramsim.identity import identity
 from rramsim.numbers import LARGEST_SEED, check_limits, limited
 
-__all__ = [
-    "CHUNK_SAMPLES",
-    "SenseTask",
-    "Spread",
-    "draw_samples",
-    "sense_chunk",
-    "sense_tasks",
-]
-
 CHUNK_SAMPLES = 100
 """Senses per row: about 1.5 s of ngspice, so little is lost by a kill and little by writing."""
 

@@ -35,16 +35,6 @@ from numpy.typing import ArrayLike, NDArray
 from rramsim.compiled import compiled
 from rramsim.exceptions import InputError, MachineError
 
-__all__ = [
-    "SKY130_RERAM",
-    "CellWaveforms",
-    "FilamentModel",
-    "Pulse",
-    "PulseOutcome",
-    "SeriesElement",
-    "apply_pulse",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class FilamentModel:

@@ -36,21 +36,6 @@ from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 from rramsim.spice import read_text
 
-__all__ = [
-    "FAMILIES",
-    "DeviceFit",
-    "Estimate",
-    "Goodness",
-    "StateFit",
-    "anderson_darling",
-    "fit_devices",
-    "fit_record",
-    "fit_state",
-    "goodness_of_fit",
-    "load_model_file",
-    "write_model_file",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Goodness:

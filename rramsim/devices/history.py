@@ -25,16 +25,6 @@ from rramsim.devices.marginals import LogNormal, Skewed
 from rramsim.devices.resistances import ResistanceModel
 from rramsim.exceptions import InputError
 
-__all__ = [
-    "PROGRAMMING_DATA",
-    "DeviceStatistics",
-    "History",
-    "Persistence",
-    "ProgrammingData",
-    "open_hfo2_statistics",
-    "programmed_resistances",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ProgrammingData:

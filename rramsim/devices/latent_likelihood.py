@@ -25,21 +25,6 @@ from scipy.optimize import minimize
 
 from rramsim.compiled import compiled
 
-__all__ = [
-    "MODEL_PARAMETERS",
-    "SHARE_FLOOR",
-    "CellEvidence",
-    "Curve",
-    "Estimate",
-    "LatentFit",
-    "Layout",
-    "Sums",
-    "fit_latent",
-    "latent_loglik",
-    "residuals",
-    "students_t",
-]
-
 _INDEPENDENT_GAP = 64
 """Gaps above this count as no memory: even rho = 0.9 leaves 1e-3."""
 _MIN_CELLS = 5

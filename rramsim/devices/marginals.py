@@ -25,16 +25,6 @@ from numpy.typing import ArrayLike, NDArray
 from rramsim.exceptions import InputError
 from rramsim.numbers import check_limits, limited
 
-__all__ = [
-    "REFERENCE_C",
-    "Empirical",
-    "LogNormal",
-    "Marginal",
-    "Retention",
-    "Skewed",
-    "filament_drift_m",
-]
-
 _LARGEST_LN = 300.0
 """Of ln R over the median: 1e130 ohm is as open as any."""
 _KNOTS = 129

@@ -28,17 +28,6 @@ from rramsim.imports import require_package
 from rramsim.numbers import unit_scale
 from rramsim.spice import decoded
 
-__all__ = [
-    "MAP_NAMES",
-    "MEASUREMENT_COLUMNS",
-    "Layout",
-    "Measurements",
-    "StateMeasurements",
-    "find_layout",
-    "paste_map",
-    "read_measurements",
-]
-
 _UNITS = {
     "resistance_ohm": "ohm", "conductance_s": "siemens", "voltage_v": "V", "current_a": "A",
     "LRS": "ohm", "HRS": "ohm",

@@ -20,19 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 from rramsim.devices.marginals import LogNormal, Marginal
 from rramsim.exceptions import InputError
 
-__all__ = [
-    "DEFAULT_HRS",
-    "DEFAULT_LRS",
-    "LRS_WEIGHTS",
-    "WRITTEN",
-    "LinearRead",
-    "LogNormal",
-    "ReadCharacteristic",
-    "ResistanceModel",
-    "SinhRead",
-    "lrs_device",
-]
-
 WRITTEN = (-1, 0, 1)
 """The weights that can be written, in the order of every array indexed by `written`."""
 

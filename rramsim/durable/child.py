@@ -16,8 +16,6 @@ from typing import NoReturn, TypeVar
 
 from rramsim.exceptions import InputError, MachineError
 
-__all__ = ["in_child"]
-
 Value = TypeVar("Value")
 
 

@@ -20,8 +20,6 @@ from rramsim.durable.worker import Order, Packed, WorkerProcess
 from rramsim.exceptions import InputError, MachineError
 from rramsim.imports import require_package
 
-__all__ = ["DaskPool", "do_on_worker"]
-
 _CONNECT_LIMIT_S = 15.0
 _NO_WORKERS_LIMIT_S = 60.0
 """How long a run waits for a first worker, or for one to come back."""

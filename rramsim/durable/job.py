@@ -8,18 +8,6 @@ from typing import Any, Protocol
 from rramsim.exceptions import MachineError
 from rramsim.numbers import check_limits, limited
 
-__all__ = [
-    "Failed",
-    "Job",
-    "Limits",
-    "Outcome",
-    "Pool",
-    "Say",
-    "Shared",
-    "Stopped",
-    "check_time",
-]
-
 Say = Callable[[Any], None]
 """Takes what a job tells of itself while it runs (an epoch of a training, say)."""
 

@@ -21,8 +21,6 @@ from rramsim.durable.job import Failed
 from rramsim.exceptions import InputError
 from rramsim.files import cannot_write, lock
 
-__all__ = ["RowFile"]
-
 Value = TypeVar("Value")
 
 _NOT_TRIED = Failed(reason="not tried yet")

@@ -19,8 +19,6 @@ from rramsim.durable.worker import Order, Packed, WorkerProcess
 from rramsim.exceptions import MachineError
 from rramsim.numbers import check_limits, limited
 
-__all__ = ["LocalPool", "Runner", "ThisProcess", "available_workers"]
-
 _FAILED_STARTS = 3
 """Workers that may end in a row before one has done anything."""
 

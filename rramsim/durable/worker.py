@@ -25,8 +25,6 @@ from rramsim.durable.job import Failed, Job, Limits, Say, Shared
 from rramsim.exceptions import InputError, MachineError
 from rramsim.files import cache_folder
 
-__all__ = ["Order", "Packed", "WorkerProcess", "serve"]
-
 _START_LIMIT_S = 180.0
 """Longest time from a worker's start to its first word; importing takes some 2 s."""
 

@@ -31,16 +31,6 @@ from rramsim.exceptions import InputError, MachineError
 from rramsim.processes import Process
 from rramsim.processes.process import netlists_folder
 
-__all__ = [
-    "AccessTransistor",
-    "Cells",
-    "Ladder",
-    "Programming",
-    "access_transistor_table",
-    "apply_pulse_in_ngspice",
-    "program_and_verify",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:

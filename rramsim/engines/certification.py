@@ -18,8 +18,6 @@ from rramsim.engines.ngspice import NgspiceEngine
 from rramsim.engines.protocol import SenseEngine, SenseOutcome, SenseSamples
 from rramsim.processes import load_process
 
-__all__ = ["Agreement", "Limits", "agreement", "certify", "certify_engine", "random_cases"]
-
 EDGE_OF_WINDOW = 0.03
 EDGE_V = 0.02
 EARLY_OF_WINDOW = 0.01

@@ -29,8 +29,6 @@ from rramsim.numbers import check_limits, limited
 from rramsim.processes import moved
 from rramsim.spice import Circuit, Element, Names, circuit_lines
 
-__all__ = ["NgspiceEngine"]
-
 _SAVED = ("q", "qb", "bl", "blb", "sl", "sen", "wl")
 _SOURCES = ("vdd", "vsen", "vwl")
 

@@ -37,17 +37,6 @@ from numpy.typing import NDArray
 from rramsim.exceptions import InputError, MachineError
 from rramsim.spice import Circuit, ModelCard, Names
 
-__all__ = [
-    "INSTALL_HINT",
-    "CircuitError",
-    "NgspiceSession",
-    "UnknownParameter",
-    "explained",
-    "ngspice_session",
-    "ngspice_version",
-    "unknown_parameter",
-]
-
 INSTALL_HINT = (
     "ngspice's shared library was not found; install it with one of: "
     "apt install libngspice0 | dnf install libngspice | brew install libngspice | "

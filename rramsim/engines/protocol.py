@@ -20,22 +20,6 @@ from rramsim.files import atomic_path
 from rramsim.processes import Direction
 from rramsim.spice import Measure
 
-__all__ = [
-    "Decision",
-    "Measured",
-    "SenseEngine",
-    "SenseOutcome",
-    "SenseSamples",
-    "Variation",
-    "Waveforms",
-    "charge_c",
-    "decide",
-    "decide_product",
-    "directions_of",
-    "variation_of",
-    "write_waveforms",
-]
-
 Floats = NDArray[np.float64]
 
 

@@ -20,8 +20,6 @@ from rramsim.processes import (
     process_from_pdk,
 )
 
-__all__ = ["ColumnSection", "MismatchSection", "ProcessSection", "SenseSection"]
-
 _MOST_POINTS = 100_000
 """Conditions of a sweep: each is three tasks of a hundred senses or more."""
 

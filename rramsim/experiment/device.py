@@ -19,8 +19,6 @@ from rramsim.devices import (
 from rramsim.exceptions import InputError
 from rramsim.experiment.values import Quantity, Section, setting
 
-__all__ = ["DeviceSection"]
-
 
 class DeviceSection(Section):
     """[device]: where the resistances' statistics come from.

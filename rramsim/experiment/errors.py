@@ -9,8 +9,6 @@ from rramsim.durable import Limits, Runner
 from rramsim.engines import BatchEngine, NgspiceEngine, SenseEngine
 from rramsim.experiment.values import ListOf, Quantity, Section, Seed, setting
 
-__all__ = ["ErrorsSection", "ToleranceSection"]
-
 
 class ErrorsSection(Section):
     """[errors]: how the bit-error rates are counted."""

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
     from rramsim.networks import ModuleSpec
 
-__all__ = ["Experiment", "load_experiment", "parse_experiment"]
-
 
 class Experiment(Section):
     """A whole experiment; the methods turn its sections into the values of the packages below."""

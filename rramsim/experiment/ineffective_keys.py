@@ -12,8 +12,6 @@ from rramsim.learning.equilibrium.settings import FlipRule
 if TYPE_CHECKING:
     from rramsim.experiment.experiment import Experiment
 
-__all__ = ["acts", "needs", "refuse_ineffective_keys"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Tie:

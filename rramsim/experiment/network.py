@@ -21,8 +21,6 @@ from rramsim.learning.equilibrium.settings import (
 from rramsim.learning.settings import Adaptation, Schedule, TrainingSettings
 from rramsim.numbers import LARGEST_WIDTH
 
-__all__ = ["ChipsSection", "EquilibriumSection", "NetworkSection", "TestSection", "TrainingSection"]
-
 
 class NetworkSection(Section):
     """[network]: the networks that are trained; every list is an axis."""

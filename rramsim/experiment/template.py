@@ -14,8 +14,6 @@ from rramsim.experiment.ineffective_keys import acts, needs
 from rramsim.experiment.values import ListOf, Section
 from rramsim.numbers import Interval
 
-__all__ = ["experiment_keys", "experiment_template"]
-
 _UNITS = {
     "v": "V", "s": "s", "f": "F", "ohm": "ohm", "c": "°C", "ln": "of ln R", "um": "um",
 }  # fmt: skip

@@ -20,8 +20,6 @@ from pydantic import (
 
 from rramsim.numbers import LARGEST_SEED, Interval, limits_of, quantity, unit_of
 
-__all__ = ["ListOf", "Quantity", "Section", "Seed", "setting"]
-
 T = TypeVar("T")
 
 

@@ -8,8 +8,6 @@ from rramsim.engines import table_limit_v
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
 
-__all__ = ["Controls", "Setting", "make_controls"]
-
 _TEMPERATURES_C = (0.0, 27.0, 60.0, 85.0)
 """Offered beside the one temperature of an experiment that has no more."""
 

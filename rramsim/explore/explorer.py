@@ -30,18 +30,6 @@ from rramsim.stages.tradeoff import TRADEOFF
 if TYPE_CHECKING:
     from rramsim.rare import FailureRate
 
-__all__ = [
-    "MOST_SENSES",
-    "STEP_SENSES",
-    "AccuracyHere",
-    "AccuracyTable",
-    "Answer",
-    "Explorer",
-    "NominalSense",
-    "Subject",
-    "load_subject",
-]
-
 _AXES = {"vdd_v": "V", "temperature_c": "°C", "window_s": "s"}
 Place = tuple[float, ...]
 

@@ -27,8 +27,6 @@ from rramsim.version import __version__
 if TYPE_CHECKING:
     from rramsim.rare import FailureRate
 
-__all__ = ["answer_html", "frame_html", "rates_html"]
-
 _SIGNED = {-1: "−1", 0: "0", 1: "+1"}
 _PAIRS = {-1: "−1 (HRS/LRS)", 0: "0 (HRS/HRS)", 1: "+1 (LRS/HRS)"}
 

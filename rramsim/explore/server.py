@@ -25,8 +25,6 @@ from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Subject
 from rramsim.explore.presentation import answer_html, frame_html, rates_html
 from rramsim.figures.report import explorer_assets
 
-__all__ = ["LOOPBACK", "explorer_app", "loopback_socket", "serve"]
-
 LOOPBACK = "127.0.0.1"
 
 _HEADERS = {

@@ -13,23 +13,6 @@ from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Literal
 
-__all__ = [
-    "COLOURS",
-    "Axis",
-    "Band",
-    "Bars",
-    "Cells",
-    "Chart",
-    "Interval",
-    "Panel",
-    "Point",
-    "Rule",
-    "Series",
-    "Table",
-    "csv_text",
-    "without_cliffs",
-]
-
 COLOURS = ("#0072b2", "#c25200", "#008a63", "#b0558c", "#a87400", "#2b8cc4", "#5f6770")
 """After Okabe and Ito (2008), for colour vision deficiencies; dark enough for text on white."""
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from rramsim.devices.filament import CellWaveforms, FilamentModel
     from rramsim.engines.cells import Programming
 
-__all__ = ["probability_figure", "programming_figure", "pulse_figure"]
-
 _PERCENT = (0.01, 0.1, 1, 10, 50, 90, 99, 99.9, 99.99)
 _MOST_POINTS = 120
 _LINES: dict[str, tuple[Line, str]] = {

@@ -20,10 +20,6 @@ from rramsim.figures.chart import COLOURS, Bars, Cells, Chart, Panel, Point, Rul
 from rramsim.figures.scales import Box, panel_scales, point_labels, thinned, wrapped
 from rramsim.files import atomic_path
 
-__all__ = [
-    "legend", "matplotlib_figure", "new_figure", "note", "png_bytes", "save_figure", "save_one",
-]  # fmt: skip
-
 _STYLE = {
     "font.size": 9.0,
     "axes.titlesize": 9.0,

@@ -11,8 +11,6 @@ from xml.etree import ElementTree
 from rramsim.figures.chart import Bars, Cells, Chart, Panel, Point, Rule, Series
 from rramsim.figures.scales import Box, panel_scales, point_labels, thinned, wrapped
 
-__all__ = ["Element", "add", "path_data", "root", "svg_figure", "text", "to_string"]
-
 Element = ElementTree.Element
 
 

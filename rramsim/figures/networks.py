@@ -9,14 +9,7 @@ import pandas as pd
 from rramsim.figures.chart import Axis, Chart, Panel, Point, Rule, Series, Table, without_cliffs
 from rramsim.figures.numbers import percent, percent_interval
 from rramsim.figures.rates import TYPES
-from rramsim.figures.tradeoffs import MOST_LOSS, by_network
-
-__all__ = [
-    "chip_rates_table", "chips_figure", "chips_table", "gradient_bias_figure",
-    "noise_robustness_figure", "tolerance_figure", "training_figure", "training_table",
-    "wear_figure", "wear_table",
-    "width_figure",
-]  # fmt: skip
+from rramsim.figures.tradeoffs import MOST_LOSS, by_network, rows_of
 
 _CHIPS = {
     "chip": "chips: one amplifier a column",
@@ -27,16 +20,12 @@ _MOST_POINTS = 60
 _ERROR = Axis(label="test error", unit="%", log=True)
 
 
-def _rows(table: Any) -> list[Any]:
-    return list(table.itertuples(index=False) if isinstance(table, pd.DataFrame) else table)
-
-
 def training_figure(table: Any, *, caption: str = "") -> Chart:
     """Test error after every epoch: a colour for each network, a line for each seed.
 
     `table` has the columns of `training.csv`, or is a sequence of such rows.
     """
-    rows = _rows(table)
+    rows = rows_of(table)
     series = []
     for index, (name, mine) in enumerate(by_network(rows).items()):
         # Trainings of one seed may differ in their length or their data.
@@ -118,7 +107,7 @@ def width_figure(table: pd.DataFrame) -> Chart:
         found = grouped.percent.agg(["mean", "std", "count"]).fillna(0.0).reset_index()
         short: list[Point] = []
         longer: list[Point] = []
-        for row in _rows(found.sort_values("width")):
+        for row in rows_of(found.sort_values("width")):
             one = row.epochs > shortest
             point = Point(
                 x=float(row.width), y=row.mean,
@@ -218,7 +207,7 @@ def chips_figure(table: Any, *, data: str = "", images: int = 0, conditions: str
 
     `table`: a row a chip, with network, kind, accuracy, accuracy_without_errors (data, images).
     """
-    rows = _rows(table)
+    rows = rows_of(table)
     panels = []
     for name in dict.fromkeys(row.network for row in rows):
         mine = [row for row in rows if row.network == name]

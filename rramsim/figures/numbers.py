@@ -3,17 +3,6 @@
 import math
 from typing import Protocol
 
-__all__ = [
-    "CountedRate",
-    "engineering",
-    "engineering_error",
-    "engineering_interval",
-    "percent",
-    "percent_interval",
-    "points_interval",
-    "rate_text",
-]
-
 
 class CountedRate(Protocol):
     """A rate as counted: `events` of `trials`, with the ends of its 95 % interval."""
@@ -55,8 +44,7 @@ def engineering_interval(value: float, low: float, high: float, unit: str) -> st
     """
     if not (math.isfinite(value + low + high) and value > 0):
         return engineering(value, unit)
-    scale, prefix = next((p for p in _PREFIXES if value >= p[0]), _PREFIXES[-1])
-    decimals = max(0, 4 - len(str(int(value / scale))))
+    scale, prefix, decimals = _scaled(value)
     middle, start, end = (f"{v / scale:.{decimals}f}" for v in (value, low, high))
     return f"{middle} {prefix}{unit} ({start}–{end} {prefix}{unit})"
 
@@ -69,9 +57,14 @@ def engineering_error(value: float, error: float, unit: str) -> str:
     """
     if not (math.isfinite(value + error) and value > 0):
         return engineering(value, unit)
-    scale, prefix = next((p for p in _PREFIXES if value >= p[0]), _PREFIXES[-1])
-    decimals = max(0, 4 - len(str(int(value / scale))))
+    scale, prefix, decimals = _scaled(value)
     return f"{value / scale:.{decimals}f} ± {error / scale:.{decimals}f} {prefix}{unit}"
+
+
+def _scaled(value: float) -> tuple[float, str, int]:
+    """The scale and prefix of a value above 0, and the decimals that make four digits of it."""
+    scale, prefix = next((p for p in _PREFIXES if value >= p[0]), _PREFIXES[-1])
+    return scale, prefix, max(0, 4 - len(str(int(value / scale))))
 
 
 def percent(share: float, digits: int = 1) -> str:

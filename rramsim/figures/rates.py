@@ -10,12 +10,6 @@ import pandas as pd
 from rramsim.figures.chart import Axis, Cells, Chart, Panel, Point, Series, Table, without_cliffs
 from rramsim.figures.numbers import CountedRate, percent, rate_text
 
-__all__ = [
-    "TYPES", "ber_map_figure", "count_table", "environment",
-    "error_rates_figure", "error_table", "error_table_figure", "fall_table", "rate_bars",
-    "shares_figure",
-]  # fmt: skip
-
 TYPES = {
     "type1": "type 1: sign flip",
     "type2": "type 2: ±1 read as 0",
@@ -61,7 +55,7 @@ def error_rates_figure(
     (`type1`, `type2`, `type3`). `found`: rates (`rramsim.stages.rates.RateRow`) that take the place
     of what was counted.
     """
-    known = {(_place(row), f"type{row.type}"): row for row in found if row.rate}
+    known = {(place_of(row), f"type{row.type}"): row for row in found if row.rate}
     groups: dict[str, list[tuple[Any, Any]]] = {}
     for row in sorted(rows, key=lambda row: row[0].vdd_v):
         groups.setdefault(environment(row[0]), []).append(row)
@@ -73,7 +67,7 @@ def error_rates_figure(
             points: list[Point] = []
             for at, counted in mine:
                 rate, told = getattr(counted, kind), f"{at.vdd_v:g} V, {name}"
-                one = known.get((_place(at), kind))
+                one = known.get((place_of(at), kind))
                 if one is None:
                     points.append(_rate_point(at.vdd_v, rate, told, along="y"))
                     continue
@@ -102,7 +96,8 @@ def error_rates_figure(
     )
 
 
-def _place(row: Any) -> tuple[Any, ...]:
+def place_of(row: Any) -> tuple[Any, ...]:
+    """The conditions that a row holds for."""
     return row.vdd_v, row.temperature_c, row.corner, row.window_s
 
 

@@ -10,17 +10,6 @@ from itertools import pairwise, zip_longest
 
 from rramsim.figures.chart import Axis, Chart, Panel, Point, Series
 
-__all__ = [
-    "Box",
-    "Scale",
-    "axis_scale",
-    "panel_scales",
-    "place_labels",
-    "point_labels",
-    "thinned",
-    "wrapped",
-]
-
 Ticks = tuple[tuple[float, str], ...]
 
 

@@ -30,12 +30,6 @@ from rramsim.figures.rates import environment
 if TYPE_CHECKING:
     from rramsim.costs.sense_parts import SenseParts
 
-__all__ = [
-    "boundary_figure", "boundary_table", "energy_figure", "nominal_waveforms_figure",
-    "read_map_figure", "sense_chart", "sense_parts_figure", "time_figure", "waveform_figure",
-    "waveform_label",
-]  # fmt: skip
-
 _NAMES = {1: "+1 (LRS/HRS)", 0: "0 (HRS/HRS)", -1: "−1 (HRS/LRS)"}
 _SIGNED = {1: "+1", 0: "0", -1: "−1"}
 _TRACES: tuple[tuple[str, str, int, Line], ...] = (

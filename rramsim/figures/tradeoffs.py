@@ -16,12 +16,7 @@ from rramsim.figures.numbers import (
     points_interval,
     rate_text,
 )
-from rramsim.figures.rates import TYPES, environment
-
-__all__ = [
-    "DetailPoint", "by_network", "efficiency_figure", "energy_accuracy_figure", "front_details",
-    "front_figure", "front_table", "loss_figure", "network_label",
-]  # fmt: skip
+from rramsim.figures.rates import TYPES, environment, place_of
 
 MOST_LOSS = 0.10
 """A network that loses more than this share of test images to read errors does not work: losses
@@ -48,7 +43,7 @@ _SUPPLY = Axis(label="supply VDD", unit="V")
 _LEAVES_OUT = f"that lose at most {100 * MOST_LOSS:g} points of accuracy to read errors"
 
 
-def _rows(table: Any) -> list[Any]:
+def rows_of(table: Any) -> list[Any]:
     """Rows with attributes, of a table or as they are."""
     return list(table.itertuples(index=False) if isinstance(table, pd.DataFrame) else table)
 
@@ -95,7 +90,7 @@ def loss_figure(table: Any) -> Chart:
 
     `table` has the columns of `rramsim.costs.TRADEOFF_COLUMNS`, or is a sequence of such rows.
     """
-    rows = _rows(table)
+    rows = rows_of(table)
     groups = _grouped(rows, environment)
     shown = [row for row in rows if row.loss <= MOST_LOSS]
     beyond = len(shown) < len(rows)
@@ -235,7 +230,7 @@ def energy_accuracy_figure(table: Any, errors: Sequence[Any] = ()) -> Chart:
     A panel for each data flow, temperature and corner. `errors`: conditions with counted rates,
     told beside each point where they are there.
     """
-    rows = _rows(table)
+    rows = rows_of(table)
     keys, counted = _keys(rows), _counted(errors)
     works = _working(rows)
     groups = _grouped(sorted(works, key=_warmth), _outside)
@@ -287,7 +282,7 @@ def front_figure(costs: pd.DataFrame, *, flow: str = "per_use") -> Chart:
 
     A panel for each temperature and corner. `costs` holds the columns of `costs.csv`.
     """
-    rows = _rows(costs[(costs.flow == flow) & costs.total_j.notna()])
+    rows = rows_of(costs[(costs.flow == flow) & costs.total_j.notna()])
     groups = _grouped(sorted(_working(rows), key=_warmth), _outside)
 
     def cost(row: Any) -> list[float]:
@@ -335,7 +330,7 @@ def _other_memories(rows: Sequence[Any]) -> list[Series]:
 
 def efficiency_figure(costs: pd.DataFrame, *, flow: str = "per_use") -> Chart:
     """Operations per energy against the supply, at each supply's cheapest window that works."""
-    rows = _rows(costs[(costs.flow == flow) & costs.total_j.notna()])
+    rows = rows_of(costs[(costs.flow == flow) & costs.total_j.notna()])
     groups = _grouped(rows, _outside)
     panels = []
     for where, mine in groups.items():
@@ -416,16 +411,12 @@ def front_details(
 
 
 def _counted(errors: Sequence[Any]) -> dict[tuple[Any, ...], Any]:
-    return {_place(row): row for row in errors}
-
-
-def _place(row: Any) -> tuple[Any, ...]:
-    return row.vdd_v, row.temperature_c, row.corner, row.window_s
+    return {place_of(row): row for row in errors}
 
 
 def _rates(row: Any, counted: Mapping[tuple[Any, ...], Any]) -> list[tuple[str, str]]:
     """The name and rate of each type of error, with intervals where the counts are there."""
-    at = counted.get(_place(row))
+    at = counted.get(place_of(row))
     if at is not None:
         return [(name, rate_text(getattr(at, kind))) for kind, name in TYPES.items()]
     shares = ((name, getattr(row, kind)) for kind, name in TYPES.items())

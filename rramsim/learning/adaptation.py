@@ -20,8 +20,6 @@ from torch import Tensor, nn
 from rramsim.exceptions import InputError
 from rramsim.learning.settings import TUNING_BATCH, Adaptation
 
-__all__ = ["adapted", "fine_tune", "labelled", "recalibrate", "recalibrated", "scores_of"]
-
 _Norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 _LEARNING_RATE = 0.01
 

@@ -27,19 +27,6 @@ from rramsim.exceptions import InputError, MachineError
 from rramsim.files import atomic_path, file_digest, output_folder
 from rramsim.learning.image_data import ImageData, archive_members
 
-__all__ = [
-    "ARCHIVE_MD5",
-    "ARCHIVE_NAME",
-    "CIFAR10_CLASSES",
-    "CIFAR10_URL",
-    "FOLDER_NAME",
-    "content_digest",
-    "download_cifar10",
-    "load_official_archive",
-    "load_official_folder",
-    "read_batch",
-]
-
 _IMAGE_BYTES = 3 * 32 * 32
 
 

@@ -25,15 +25,6 @@ from rramsim.learning.cifar_official import (
 from rramsim.learning.image_data import ImageData, archive_members, cached_arrays, check_member_name
 from rramsim.learning.published import detected
 
-__all__ = [
-    "DATA_SETS",
-    "archive_name",
-    "digits",
-    "load_image_archive",
-    "load_image_folder",
-    "load_images",
-]
-
 _KNOWN_COPIES = {
     "ee8535bf9439b434a5ff1ec5e080c0a72100ac8998fea7800886ed3c05aac8e0": "CIFAR-10 (JPEG copy)"
 }

@@ -17,15 +17,6 @@ from rramsim.learning.image_data import ImageData
 from rramsim.learning.settings import Adaptation
 from rramsim.networks import IntegerNetwork, WeightErrors, set_weight_errors
 
-__all__ = [
-    "Accuracy",
-    "EnsembleAccuracy",
-    "accuracy",
-    "classified_right",
-    "ensemble_accuracy",
-    "right_with_errors",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:

@@ -28,13 +28,6 @@ from numpy.typing import NDArray
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path
 
-__all__ = [
-    "ImageData",
-    "archive_members",
-    "cached_arrays",
-    "check_member_name",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImageData:

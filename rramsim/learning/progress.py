@@ -24,26 +24,6 @@ from rramsim.learning.image_data import ImageData
 from rramsim.learning.settings import deciding
 from rramsim.networks import RECIPES, ModuleSpec, NetworkSpec, WeightErrors
 
-__all__ = [
-    "BatchSource",
-    "EpochMetrics",
-    "Progress",
-    "batch_source",
-    "bfloat16_remark",
-    "followed",
-    "has_bfloat16",
-    "load_network",
-    "read_progress",
-    "read_tensors",
-    "require_images",
-    "run_identity",
-    "save_network",
-    "torch_device",
-    "within_thread_limit",
-    "write_progress",
-    "write_tensors",
-]
-
 _FORMAT = "rramsim network 1"
 
 

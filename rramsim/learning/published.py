@@ -19,8 +19,6 @@ from rramsim.exceptions import InputError
 from rramsim.learning.cifar_official import read_batch
 from rramsim.learning.image_data import ImageData, archive_members
 
-__all__ = ["images_of", "load_cifar100", "load_idx", "load_imagenet32", "load_npz"]
-
 CIFAR100_ARCHIVE, CIFAR100_FOLDER = "cifar-100-python.tar.gz", "cifar-100-python"
 IDX_FILES = {
     "train_images": "train-images-idx3-ubyte", "train_labels": "train-labels-idx1-ubyte",

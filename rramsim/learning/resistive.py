@@ -25,21 +25,6 @@ from rramsim.exceptions import InputError
 from rramsim.learning.image_data import ImageData
 from rramsim.processes.process import netlists_folder
 
-__all__ = [
-    "Diode",
-    "ResistiveEpoch",
-    "ResistiveNetwork",
-    "ResistiveSpec",
-    "ResistiveTask",
-    "Settle",
-    "SpiceNetwork",
-    "deck",
-    "resistive_gradient",
-    "solve",
-    "source_voltages",
-    "train_resistive",
-]
-
 Array = NDArray[np.float64]
 
 

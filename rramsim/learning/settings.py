@@ -7,8 +7,6 @@ from typing import Any, Literal, get_args
 from rramsim.exceptions import InputError
 from rramsim.numbers import LARGEST_SEED, check_limits, limited
 
-__all__ = ["TUNING_BATCH", "Adaptation", "Schedule", "TrainingSettings", "deciding"]
-
 Schedule = Literal["cosine", "linear", "constant"]
 
 TUNING_BATCH = 64

@@ -44,16 +44,6 @@ from rramsim.networks import (
     set_weight_errors,
 )
 
-__all__ = [
-    "EpochMetrics",
-    "GraphedStep",
-    "Step",
-    "TrainingResult",
-    "finished",
-    "train",
-    "training_step",
-]
-
 _WARM_UP = 3
 """Steps taken before the recording, so that every library has chosen its algorithms."""
 

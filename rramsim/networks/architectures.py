@@ -28,18 +28,6 @@ from rramsim.networks.quantisers import (
 )
 from rramsim.numbers import LARGEST_WIDTH
 
-__all__ = [
-    "RECIPES",
-    "Architecture",
-    "NetworkSpec",
-    "QuantConv2d",
-    "QuantLinear",
-    "Recipe",
-    "ResidualConv",
-    "Standardise",
-    "residual_stages",
-]
-
 _WEIGHT_DEVIATION = 0.03
 """Latent weights start as N(0, 0.03^2): about nine in ten ternary weights start at zero."""
 

@@ -36,20 +36,6 @@ from rramsim.networks.bit_vectors import (
     zero,
 )
 
-__all__ = [
-    "LANES",
-    "PackedWeights",
-    "dot_products",
-    "fixed_point_convolution",
-    "flatten_pixels",
-    "gather_patches",
-    "pack_bits",
-    "pack_weights",
-    "popcount",
-    "remove_padding",
-    "threshold_and_pack",
-]
-
 Words = NDArray[np.uint64]
 Halves = NDArray[np.uint32]
 _FULL = np.uint64((1 << LANES) - 1)

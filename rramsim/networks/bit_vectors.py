@@ -15,26 +15,6 @@ from numba import extending, types
 from numba.core import cgutils
 from numba.extending import models, register_model
 
-__all__ = [
-    "LANES",
-    "STEPS",
-    "VECTOR_POPCOUNT",
-    "add",
-    "and_",
-    "at_least_bits",
-    "count",
-    "intrinsic",
-    "load",
-    "maximum",
-    "multiply_add",
-    "splat",
-    "store",
-    "sub",
-    "totals",
-    "xor",
-    "zero",
-]
-
 VECTOR_POPCOUNT = bool(llvmlite.binding.get_host_cpu_features().get("avx512vpopcntdq", False))
 """Whether the processor counts the bits of whole vectors of words in one instruction."""
 

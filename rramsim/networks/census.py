@@ -12,8 +12,6 @@ from rramsim.exceptions import InputError
 from rramsim.networks.quantisers import WeightKind
 from rramsim.networks.reading import WeightReader, quantised_layers, without_weight_errors
 
-__all__ = ["REAL_BITS", "LayerCensus", "layer_census"]
-
 REAL_BITS = 8
 """Bits that a real-valued input is counted with: it enters the logic bit by bit (assumption)."""
 

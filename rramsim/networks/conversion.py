@@ -20,16 +20,6 @@ from rramsim.networks.reading import (
     working,
 )
 
-__all__ = [
-    "ConvertedLayer",
-    "LayerChoice",
-    "Quantisers",
-    "Summary",
-    "convert",
-    "restore",
-    "summary",
-]
-
 Model = TypeVar("Model", bound=nn.Module)
 LayerChoice = str | type[nn.Module] | Callable[[str, nn.Module], bool]
 """A layer by name (with * and ? as in file names), by its class, or by a function of both."""

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -50,13 +50,6 @@ from rramsim.networks.quantisers import (
     quantise_activation,
 )
 from rramsim.networks.reading import reader_of
-
-__all__ = [
-    "ActivationThresholds",
-    "FirstLayer",
-    "IntegerNetwork",
-    "activation_thresholds",
-]
 
 Integers = NDArray[np.int64]
 
@@ -246,7 +239,28 @@ class IntegerNetwork:
         return self.layers[-1].scores(planes)
 
 
-class _BitLayer:
+class _Weighted:
+    """A layer whose weights may be others, as a chip reads them: `_lay` takes them up."""
+
+    name: str
+    _shape: tuple[int, ...]
+
+    def with_weights(self, weights: NDArray[np.int8]) -> Self:
+        if weights.shape != self._shape:
+            raise InputError(
+                f"{self.name}: weights of shape {weights.shape}, the layer has {self._shape}"
+            )
+        if not np.isin(weights, (-1, 0, 1)).all():
+            raise InputError(f"{self.name}: weights must be -1, 0 or +1")
+        other = copy.copy(self)
+        other._lay(weights)
+        return other
+
+    def _lay(self, weights: NDArray[np.int8]) -> None:
+        raise NotImplementedError
+
+
+class _BitLayer(_Weighted):
     """A layer of packed weights on packed activations, with its thresholds or, last, its norm."""
 
     def __init__(self, stage: _Stage, *, previous: _Stage, following: QuantLayer | None) -> None:
@@ -257,19 +271,13 @@ class _BitLayer:
         self.name = stage.name
         self._shape = tuple(stage.layer.weight.shape)
         self._channels = previous.layer.weight.shape[0]
-        self._pack(read_weights(stage.layer))
+        self._lay(read_weights(stage.layer))
         self._thresholds: tuple[NDArray[np.int32], ...] | None = None
         if following is not None:
             folded = _fold(stage.norm, following, limit=self.weights.bits)
             self._thresholds = folded.padded(LANES)
 
-    def with_weights(self, weights: NDArray[np.int8]) -> "_BitLayer":
-        _check_shape(self.name, weights, self._shape)
-        other = copy.copy(self)
-        other._pack(weights)
-        return other
-
-    def _pack(self, weights: NDArray[np.int8]) -> None:
+    def _lay(self, weights: NDArray[np.int8]) -> None:
         if self._convolution:
             taps = weights.transpose(0, 2, 3, 1)
             self._tap_sums = np.ascontiguousarray(
@@ -335,7 +343,7 @@ class _BitLayer:
         return rows
 
 
-class _FixedInput:
+class _FixedInput(_Weighted):
     """The first layer on standardised pixels as integers of 2^-bits."""
 
     def __init__(self, standardise: Standardise, stage: _Stage, following: QuantLayer) -> None:
@@ -358,12 +366,6 @@ class _FixedInput:
         self._padded = self._thresholds.padded(LANES) if self._convolution else ()
         self._outputs = len(weights)
         self._lay(weights)
-
-    def with_weights(self, weights: NDArray[np.int8]) -> "_FixedInput":
-        _check_shape(self.name, weights, self._shape)
-        other = copy.copy(self)
-        other._lay(weights)
-        return other
 
     def _lay(self, weights: NDArray[np.int8]) -> None:
         if self._convolution:
@@ -390,7 +392,7 @@ class _FixedInput:
         return out
 
 
-class _FloatInput:
+class _FloatInput(_Weighted):
     """The first layer as the float network runs it; its activations are packed."""
 
     def __init__(self, standardise: Standardise, stage: _Stage, following: QuantLayer) -> None:
@@ -400,12 +402,6 @@ class _FloatInput:
         self._lay(read_weights(stage.layer))
         assert following.activations is not None
         self._kind, self._threshold = following.activations, following.threshold
-
-    def with_weights(self, weights: NDArray[np.int8]) -> "_FloatInput":
-        _check_shape(self.name, weights, self._shape)
-        other = copy.copy(self)
-        other._lay(weights)
-        return other
 
     def _lay(self, weights: NDArray[np.int8]) -> None:
         self._weight = torch.from_numpy(weights).to(self._stage.layer.weight.dtype)
@@ -461,13 +457,6 @@ def read_weights(layer: QuantLayer) -> NDArray[np.int8]:
     if not (np.isin(integers, (-1, 0, 1)).all() and np.array_equal(integers, values)):
         raise InputError("a layer reads weights other than -1, 0 and +1; they cannot be packed")
     return integers
-
-
-def _check_shape(name: str, weights: NDArray[np.int8], shape: tuple[int, ...]) -> None:
-    if weights.shape != shape:
-        raise InputError(f"{name}: weights of shape {weights.shape}, the layer has {shape}")
-    if not np.isin(weights, (-1, 0, 1)).all():
-        raise InputError(f"{name}: weights must be -1, 0 or +1")
 
 
 def _fold(

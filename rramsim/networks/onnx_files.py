@@ -23,8 +23,6 @@ from rramsim.networks.onnx_operators import OPERATORS, symmetric_pads
 from rramsim.networks.quantisers import Quantised, Quantiser, Sliced
 from rramsim.networks.reading import quantised_layers, without_weight_errors
 
-__all__ = ["OnnxModel", "load_onnx", "save_onnx"]
-
 _DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 _QUANT_DOMAIN = "qonnx.custom_op.general"
 _MOST_BYTES = 1 << 31

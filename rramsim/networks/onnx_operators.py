@@ -15,8 +15,6 @@ from torch.nn import functional
 from rramsim.exceptions import InputError
 from rramsim.networks.quantisers import straight_through
 
-__all__ = ["OPERATORS", "symmetric_pads"]
-
 Attributes = Mapping[str, Any]
 Operator = Callable[..., Any]
 

@@ -27,8 +27,6 @@ from rramsim.networks.quantisers import Binary, Quantiser, Twn, WeightKind
 from rramsim.networks.reading import quantised_layers
 from rramsim.networks.weight_files import load_weights
 
-__all__ = ["ModuleSpec", "Pixels", "module_file"]
-
 Pixels = Literal["standardised", "unit", "bytes"]
 """How images reach a module: mean 0 and deviation 1 in each channel, 0 to 1, or 0 to 255."""
 

@@ -19,27 +19,6 @@ from torch import Tensor
 
 from rramsim.exceptions import InputError
 
-__all__ = [
-    "TERNARY_THRESHOLD",
-    "AbsMean",
-    "ActivationKind",
-    "Binary",
-    "FullPrecision",
-    "LearnedScale",
-    "Quantised",
-    "Quantiser",
-    "ScaleOf",
-    "Sliced",
-    "Threshold",
-    "Twn",
-    "WeightKind",
-    "check_activation_kind",
-    "check_weight_kind",
-    "quantise_activation",
-    "quantiser_of_kind",
-    "straight_through",
-]
-
 WeightKind = Literal["binary", "ternary", "full"]
 ActivationKind = Literal["full", "binary", "ternary"]
 ScaleOf = Literal["none", "tensor", "channel"]

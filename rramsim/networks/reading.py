@@ -24,20 +24,6 @@ from rramsim.exceptions import InputError
 from rramsim.networks.quantisers import LearnedScale, Quantiser, straight_through
 from rramsim.networks.weight_errors import WeightErrors, errors_of_statistics
 
-__all__ = [
-    "CONVERTIBLE",
-    "ErrorMode",
-    "ReadErrors",
-    "WeightReader",
-    "binary_layers",
-    "quantised_layers",
-    "reader_of",
-    "set_read_weights",
-    "set_weight_errors",
-    "without_weight_errors",
-    "written_weights",
-]
-
 CONVERTIBLE = (
     nn.Linear,
     nn.Conv1d,

@@ -24,19 +24,6 @@ from rramsim.counting import ErrorStatistics, FoundRate
 from rramsim.exceptions import InputError
 from rramsim.networks.quantisers import WeightKind
 
-__all__ = [
-    "BinaryFlips",
-    "ScalarErrors",
-    "TransitionErrors",
-    "WeightErrors",
-    "draw_reads",
-    "draw_reads_densely",
-    "errors_of_statistics",
-    "errors_of_type",
-    "on_device",
-    "share_of_zeros",
-]
-
 Flat = NDArray[Any]
 _DENSE_ABOVE = 0.005
 """Above this rate one random number a weight is cheaper than the gaps between errors."""

@@ -11,8 +11,6 @@ from rramsim.files import atomic_path
 from rramsim.imports import require_package
 from rramsim.networks.reading import quantised_layers
 
-__all__ = ["load_weights", "save_weights"]
-
 _FORMS = ".safetensors, .npz, .pt or .pth"
 
 

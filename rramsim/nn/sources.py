@@ -22,8 +22,6 @@ from rramsim.networks import (
     set_weight_errors,
 )
 
-__all__ = ["ErrorSource", "dataset_of", "read_errors", "selected", "statistics_of"]
-
 ErrorSource = str | Path | xr.Dataset | ErrorStatistics | WeightErrors
 """A run's folder or its `sense.nc`, such a dataset, counts, or a model of errors."""
 

@@ -38,14 +38,6 @@ from rramsim.networks import (
 from rramsim.nn.sources import dataset_of, read_errors, selected
 from rramsim.processes import load_process
 
-__all__ = [
-    "ProgrammedChip",
-    "costs",
-    "program",
-    "test",
-    "without_quantisers",
-]
-
 _CENSUS_INPUTS = 64
 
 

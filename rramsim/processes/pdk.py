@@ -19,8 +19,6 @@ from pathlib import Path
 from rramsim.exceptions import InputError
 from rramsim.spice import Body, parse_deck, read_text
 
-__all__ = ["GLOBAL_CORNER", "PDKS", "SETS", "LazyCorners", "Pdk", "family_of", "find_pdk"]
-
 GLOBAL_CORNER = "mc"
 """The section in which the foundry draws global variation."""
 

@@ -37,19 +37,6 @@ from rramsim.spice import (
 )
 from rramsim.spice.scope import Draw
 
-__all__ = [
-    "MismatchCoefficient",
-    "Process",
-    "load_process",
-    "load_process_folder",
-    "netlists_folder",
-    "process_from_cards",
-    "process_from_pdk",
-    "read_cards",
-    "read_library",
-    "sections",
-]
-
 
 def sections(path: Path) -> tuple[str, ...]:
     """The names of a file's `.lib` sections, in lower case; none for a file without."""

@@ -16,16 +16,6 @@ from rramsim.exceptions import InputError
 from rramsim.spice import Element, Library, Scope, elaborate, parse_deck
 from rramsim.spice.scope import Draw
 
-__all__ = [
-    "Direction",
-    "GlobalVariation",
-    "Move",
-    "flat",
-    "local_directions",
-    "made_of",
-    "moved",
-]
-
 _NOT_BINNED = frozenset(("wl", "ww", "ll", "lw", "ln", "wn", "ku0", "kvth0", "lodku0", "lodvth"))
 """Names to which lN, wN or pN is another parameter and no binning term."""
 

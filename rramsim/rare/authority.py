@@ -14,8 +14,6 @@ from rramsim.exceptions import InputError
 from rramsim.rare.estimator import FailingPoints, estimate_rate
 from rramsim.rare.failures import CountedFailure, Failure, Floats
 
-__all__ = ["FLOOR", "FailureRate", "rate"]
-
 FLOOR = 1e-9
 """Rates below this need not be known any better than that."""
 

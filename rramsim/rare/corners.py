@@ -20,8 +20,6 @@ from rramsim.rare.failures import CountedFailure, Floats
 from rramsim.rare.lines import COARSE, failing_lines
 from rramsim.rare.sense_failure import SenseFailure
 
-__all__ = ["FailureCorner", "failure_corners"]
-
 _MOST, _STEPS, _DIFFERENCE = 4, 6, 0.5
 _LEAST_SHARE, _SAME_DIRECTION = 0.03, 0.7
 """Cosine above which a failing point belongs to a corner that was found already."""

@@ -25,8 +25,6 @@ from rramsim.rare.lines import COARSE, FINE, FailingLines, failing_lines
 from rramsim.rare.proposals import Mixture, adapted, unfitted, widened
 from rramsim.rare.splitting import find_failures, nearest, seen_blindly
 
-__all__ = ["FailingPoints", "LineEstimate", "estimate_rate"]
-
 _ROUND_LINES, _MOST_ROUNDS, _ENOUGH = 240, 12, 100
 """Lines of a round; rounds end when weighted lines are worth `_ENOUGH` equal ones."""
 _FIRST_LINES, _MOST_LINES = 300, 4000

@@ -15,16 +15,6 @@ from scipy.stats import norm
 
 from rramsim.exceptions import InputError
 
-__all__ = [
-    "AnalyticFailure",
-    "Bools",
-    "CountedFailure",
-    "Failure",
-    "Floats",
-    "Seen",
-    "linear_failure",
-]
-
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 

@@ -15,8 +15,6 @@ from scipy.stats import norm
 
 from rramsim.rare.failures import CountedFailure, Floats
 
-__all__ = ["COARSE", "FINE", "FailingLines", "failing_lines"]
-
 _KNOTS = np.array([-8.0, -5.0, -3.0, -1.0, 1.5, 8.0])
 """Where a line is looked at first. Between equal outcomes nothing is looked for: along a device's
 score the outcome changes in order."""

@@ -14,8 +14,6 @@ from scipy.special import logsumexp, softmax
 
 from rramsim.rare.failures import Failure, Floats
 
-__all__ = ["WIDE", "Mixture", "adapted", "unfitted", "widened"]
-
 WIDE = 2.6
 """How many times wider than the normal a widened coordinate is: 6 sigma become 2.3."""
 

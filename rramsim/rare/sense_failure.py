@@ -32,8 +32,6 @@ from rramsim.identity import identity
 from rramsim.numbers import spice_number
 from rramsim.rare.failures import Bools, Floats, Seen
 
-__all__ = ["MEASURES", "SHARP_V", "Criterion", "SenseFailure", "parse_criterion"]
-
 MEASURES = {
     "resolve_time_s": ("resolve time", "s"),
     "differential_v": ("differential of the outputs at the strobe", "V"),

@@ -21,8 +21,6 @@ from rramsim.rare.failures import CountedFailure, Floats
 from rramsim.rare.lines import COARSE, failing_lines
 from rramsim.rare.proposals import Mixture
 
-__all__ = ["find_failures", "nearest", "seen_blindly"]
-
 _SHARE, _ACCEPTANCE = 0.1, 0.44
 _RUNS, _POPULATION = 12, 160
 _LEAST_LEVEL = 1e-13

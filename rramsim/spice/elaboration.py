@@ -14,8 +14,6 @@ from rramsim.spice.lines import Where
 from rramsim.spice.parser import MOS_PARAMETERS, Body, Statement, Subcircuit, Text
 from rramsim.spice.scope import ModelCard, Scope, is_number, names_in
 
-__all__ = ["Circuit", "Element", "Library", "elaborate"]
-
 _MAX_ELEMENTS, _MAX_DEPTH = 200_000, 64
 _CONDUCTS = {"r": (0, 1), "l": (0, 1), "v": (0, 1), "e": (0, 1), "d": (0, 1), "m": (0, 2)}
 _LENGTHS = frozenset(("w", "l", "pd", "ps", "sa", "sb", "sd"))

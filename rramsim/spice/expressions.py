@@ -15,8 +15,6 @@ from typing import Any
 
 from rramsim.numbers import spice_number
 
-__all__ = ["RANDOM", "Code", "compile_expression", "evaluate"]
-
 Code = tuple[tuple[str, Any, int], ...]
 """(what, number or name, count of arguments): "number", "name", "apply" or "call"."""
 

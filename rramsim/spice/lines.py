@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from rramsim.exceptions import InputError
 
-__all__ = ["Where", "decoded", "logical_lines", "read_text"]
-
 _MAX_BYTES = 64 * 2**20
 _MAX_LINE = 2**20
 _FORBIDDEN = ("/proc", "/sys", "/dev")

@@ -17,8 +17,6 @@ from rramsim.exceptions import InputError
 from rramsim.spice.expressions import compile_expression, evaluate
 from rramsim.spice.lines import Where
 
-__all__ = ["Measure", "measure"]
-
 Floats = NDArray[np.float64]
 Signal = tuple[str, ...]
 """One node, or two whose difference counts."""

@@ -13,20 +13,6 @@ from typing import NamedTuple
 from rramsim.exceptions import InputError
 from rramsim.spice.lines import Where, logical_lines, read_text
 
-__all__ = [
-    "Body",
-    "Deck",
-    "Function",
-    "ModelStatement",
-    "Statement",
-    "Subcircuit",
-    "Text",
-    "canonical",
-    "merged",
-    "parse_deck",
-    "read_deck",
-]  # fmt: skip
-
 _TOKEN = re.compile(
     r"\{[^{}]*\}|'[^']*'|\"[^\"]*\"|[\w.#:\-+!\[\]/@^*µμω]+|\S", re.ASCII
 )  # fmt: skip

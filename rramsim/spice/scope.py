@@ -16,8 +16,6 @@ from rramsim.spice.expressions import RANDOM, Code, compile_expression, evaluate
 from rramsim.spice.lines import Where
 from rramsim.spice.parser import Body, Function, ModelStatement, Subcircuit, Text
 
-__all__ = ["BIN_KEYS", "ModelCard", "Scope", "is_number", "names_in"]
-
 BIN_KEYS = ("lmin", "lmax", "wmin", "wmax")
 
 

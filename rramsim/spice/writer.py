@@ -11,8 +11,6 @@ from functools import cached_property
 
 from rramsim.spice.elaboration import Circuit, Element
 
-__all__ = ["Names", "circuit_lines"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Names:

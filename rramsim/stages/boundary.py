@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
 
-__all__ = ["BOUNDARY", "ZERO", "boundary_rows"]
-
 _SHARES = (0.05, 0.5, 0.95)
 
 ROWS = Rows(

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from rramsim.learning import Adaptation, ImageData
     from rramsim.networks import IntegerNetwork
 
-__all__ = ["CHIPS", "DISTRIBUTIONS", "VIRTUAL_CHIPS"]
-
 _log = logging.getLogger(__name__)
 
 _SENSED_CHIP_S = 7 * 86400.0

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
 
-__all__ = ["ERRORS", "ERROR_STATISTICS"]
-
 ERRORS = Document(
     name="errors.json", schema="rramsim errors 1", record=ErrorsRecord,
     holds="counts and rates of every error type, with exact 95 % intervals",

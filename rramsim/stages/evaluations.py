@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from rramsim.networks import WeightErrors
     from rramsim.stages.plans import TrainedNetwork
 
-__all__ = [
-    "EVALUATIONS",
-    "Evaluations",
-    "Right",
-    "network_digest",
-    "network_version",
-    "tested_images",
-]
-
 EVALUATIONS = Rows(
     name="evaluations.jsonl", schema="rramsim evaluations 1",
     holds="which test images each network classifies right, a line a draw of read errors",

@@ -26,20 +26,6 @@ if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
-__all__ = [
-    "EXPERIMENT",
-    "PROVENANCE",
-    "Dataset",
-    "Document",
-    "Page",
-    "ResultFile",
-    "Rows",
-    "RunFolder",
-    "Table",
-    "check_schema",
-    "choose_data",
-]
-
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 

@@ -17,8 +17,6 @@ from rramsim.experiment import Experiment
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.report import NOMINAL
 
-__all__ = ["NODES", "UNEQUAL", "nominal_pair", "nominal_senses"]
-
 _log = logging.getLogger(__name__)
 
 UNEQUAL = 1.03

@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
     from rramsim.networks import ModuleSpec, NetworkSpec, WeightErrors
 
-__all__ = [
-    "EquilibriumPlan",
-    "NetworkPlan",
-    "Plan",
-    "TrainedNetwork",
-    "equilibrium_plans",
-    "network_plans",
-    "plans_of",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

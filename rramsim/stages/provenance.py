@@ -18,17 +18,6 @@ if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
-__all__ = [
-    "file_hashes",
-    "known_files",
-    "outdated",
-    "present_machine",
-    "present_versions",
-    "refuse_changed",
-    "refuse_newer",
-    "write_provenance",
-]
-
 _PACKAGES = ("rramsim", "numpy", "scipy", "torch", "xarray", "PySpice", "pandas", "matplotlib")
 
 

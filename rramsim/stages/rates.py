@@ -31,24 +31,6 @@ if TYPE_CHECKING:
     from rramsim.figures.report import Section
     from rramsim.rare import FailureRate, SenseFailure
 
-__all__ = [
-    "ERROR_TYPES",
-    "FOUND",
-    "MAP",
-    "RARE",
-    "RATES",
-    "RateCell",
-    "RateRow",
-    "failure_of",
-    "found_rate",
-    "found_rates",
-    "rate_cells",
-    "rate_table",
-    "rate_text",
-    "seen_rarely",
-    "solved_cells",
-]
-
 ERROR_TYPES = ("type 1", "type 2", "type 3")
 
 FOUND = Rows(

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from rramsim.figures.chart import Table
     from rramsim.figures.report import Section
 
-__all__ = ["NOMINAL", "REPORT", "WrittenReport", "write_report"]
-
 PAGE = Page(
     name="report.html",
     schema="rramsim report 1",

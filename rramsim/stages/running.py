@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
-__all__ = ["chosen_stages", "run_stages"]
-
 
 def chosen_stages(
     experiment: "Experiment", names: Iterable[str] = (), *, skipped: Callable[[str], None]

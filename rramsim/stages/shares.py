@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
 
-__all__ = ["SHARES", "SOURCES", "sources_off"]
-
 _TYPES = ("type1", "type2", "type3")
 
 ROWS = Rows(name="shares.jsonl", schema="rramsim senses 1", holds="counts of senses")

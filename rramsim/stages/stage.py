@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rramsim.figures.report import Section
     from rramsim.learning import ImageData
 
-__all__ = ["Difference", "Redone", "Results", "Stage", "Work"]
-
 T = TypeVar("T")
 
 Progress = Callable[[float, int, str], None]

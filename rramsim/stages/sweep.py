@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from rramsim.figures import Chart
     from rramsim.figures.report import Section
 
-__all__ = ["SENSE", "SWEEP", "steepest_supply", "sweep_tasks"]
-
 _FINEST_V = 5e-3
 """Supplies closer than this are not refined any more."""
 _LONG_WINDOW_S = 1e-6

@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from rramsim.figures.report import Section
     from rramsim.learning import EpochMetrics
 
-__all__ = [
-    "TOLERANCE",
-    "TOLERATED",
-    "TOLERATED_RATES",
-    "Factor",
-    "tolerance_factor",
-    "tolerated_rate",
-    "tolerated_rates",
-]
-
 TOLERANCE = Table(
     name="tolerance.csv", schema="rramsim tolerance 1", record=ToleranceRow,
     holds="accuracy of every network against the rate of each error type",

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rramsim.figures.chart import Table as Texts
     from rramsim.figures.report import Section
 
-__all__ = ["COSTS", "TRADEOFF", "TRADE_OFF", "decided", "only_backprop", "wanted_draws"]
-
 TRADEOFF = Table(
     name="tradeoff.csv", schema="rramsim tradeoff 1", record=TradeoffRow,
     holds="accuracy and read energy of every network under every set of conditions",

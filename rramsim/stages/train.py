@@ -26,16 +26,6 @@ if TYPE_CHECKING:
     from rramsim.figures.report import Section
     from rramsim.learning import EpochMetrics, ImageData
 
-__all__ = [
-    "TRAIN",
-    "TRAINING",
-    "WEAR",
-    "train_plan",
-    "train_plans",
-    "trained_networks",
-]
-
-
 _log = logging.getLogger(__name__)
 
 TRAINING = Table(

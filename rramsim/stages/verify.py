@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rramsim.experiment import Experiment
     from rramsim.learning import ImageData
 
-__all__ = ["Check", "compared_files", "copied_folder", "repeat_rows", "verify_folder"]
-
 _RELATIVE = 1e-9
 """Sums of times and energies may differ by rounding, where a library or processor differs."""
 

@@ -29,22 +29,6 @@ from rramsim.engines.ngspice_library import CircuitError, NgspiceSession
 from rramsim.exceptions import InputError
 from rramsim.spice import Element
 
-__all__ = [
-    "JUNCTION_GRID",
-    "Place",
-    "card_text",
-    "charges",
-    "instance_text",
-    "junction_currents",
-    "junction_table",
-    "options_text",
-    "quasi_static",
-    "ramp",
-    "straighten",
-    "sweep",
-    "varied_charges",
-]
-
 Floats = NDArray[np.float64]
 
 _OPTIONS = ".options reltol=1e-6 vntol=1e-9 trtol=1e6 method=trap"

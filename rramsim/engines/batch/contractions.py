@@ -14,8 +14,6 @@ from typing import Any
 
 from llvmlite import ir
 
-__all__ = ["Lanes"]
-
 _INT = ir.IntType(64)
 
 

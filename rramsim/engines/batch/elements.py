@@ -8,8 +8,6 @@ from functools import cached_property
 from rramsim.exceptions import InputError
 from rramsim.spice import Circuit, Element
 
-__all__ = ["MAX_NODES", "FlatCircuit", "Topology", "build_topology", "flat_circuit", "pulse_of"]
-
 Pulse = tuple[float, float, float, float, float, float, float]
 
 

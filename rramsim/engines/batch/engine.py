@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -22,8 +22,6 @@ from rramsim.engines.protocol import (
 )
 from rramsim.exceptions import InputError
 from rramsim.numbers import check_limits, limited
-
-__all__ = ["BatchEngine", "outcome_of", "reads_of"]
 
 Floats = NDArray[np.float64]
 
@@ -179,17 +177,11 @@ def _cached_problem(
     return make_problem(circuit.circuit, conditions, solver, global_variation=global_variation)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class _Same:
     """A circuit that the cache does not compare: its hash stands beside it."""
 
-    circuit: SenseCircuit
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same)
-
-    def __hash__(self) -> int:
-        return 0
+    circuit: SenseCircuit = field(compare=False)
 
 
 def _problem(

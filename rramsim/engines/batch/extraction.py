@@ -37,8 +37,6 @@ from rramsim.engines.ngspice_library import CircuitError, NgspiceSession, ngspic
 from rramsim.exceptions import InputError
 from rramsim.files import cache_folder
 
-__all__ = ["Extraction", "current_errors", "device_table", "extract", "grids", "make_table"]
-
 Floats = NDArray[np.float64]
 
 _FINE_V, _LAYER_V, _FORWARD_V = 0.05, 0.16, 0.4

@@ -29,8 +29,6 @@ from rramsim.engines.batch.layout import GROUP, MODEL, Frame
 from rramsim.files import atomic_path, cache_folder
 from rramsim.spice import Element
 
-__all__ = ["Kernel", "load_kernel", "system_source"]
-
 ARGUMENTS = "v, u, c, rhs, hold, held, model, q, i, qs, is_, dv"
 _HEADER = '''
 @njit(forceinline=True, error_model="numpy", fastmath={"contract", "nsz"})

@@ -18,28 +18,6 @@ from rramsim.engines.batch.charges import JUNCTION_GRID
 from rramsim.engines.batch.elements import FlatCircuit
 from rramsim.engines.batch.tables import DeviceTable
 
-__all__ = [
-    "FOUND_ROWS",
-    "GROUP",
-    "MODEL",
-    "MOVE_ROWS",
-    "OFFSETS",
-    "SHIFTS",
-    "SLOT",
-    "Draft",
-    "Drawn",
-    "Frame",
-    "Layout",
-    "March",
-    "Model",
-    "Move",
-    "Results",
-    "Scratch",
-    "Stride",
-    "make_layout",
-    "scratch",
-]
-
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -37,15 +37,6 @@ from rramsim.engines.batch.tables import Grid, TransistorKind, coefficients, mov
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
 
-__all__ = [
-    "CHARGE_MOVES",
-    "MismatchFit",
-    "fit_charge_mismatch",
-    "fit_mismatch",
-    "monomials",
-    "z_grid",
-]
-
 Floats = NDArray[np.float64]
 
 _CUBIC = 4

@@ -18,15 +18,6 @@ from rramsim.exceptions import InputError
 from rramsim.processes import Direction
 from rramsim.spice import Element
 
-__all__ = [
-    "Problem",
-    "Solver",
-    "make_problem",
-    "table_limit_v",
-    "table_supplies",
-    "transistor_kind",
-]
-
 Floats = NDArray[np.float64]
 
 _MARGIN_V = 0.9

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["march", "run"]
-
 N = DRIVEN = Q = QB = 0
 system: Any = None
 mismatch: Any = None

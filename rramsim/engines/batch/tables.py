@@ -18,17 +18,6 @@ from numpy.typing import NDArray
 from rramsim.files import atomic_path
 from rramsim.processes import Direction, moved
 
-__all__ = [
-    "DeviceTable",
-    "Grid",
-    "TransistorKind",
-    "basis",
-    "coefficients",
-    "evaluate",
-    "load_table",
-    "save_table",
-]
-
 Floats = NDArray[np.float64]
 
 TABLE_VERSION = 18

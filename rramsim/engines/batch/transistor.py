@@ -34,17 +34,6 @@ from rramsim.engines.batch.layout import (
     Stride,
 )
 
-__all__ = [
-    "free_inner",
-    "free_outer",
-    "free_values",
-    "junction",
-    "mismatch",
-    "tied_inner",
-    "tied_outer",
-    "tied_values",
-]
-
 # mypy: allow-untyped-defs, allow-incomplete-defs
 
 

@@ -13,8 +13,6 @@ from rramsim.figures.report.page import Section
 from rramsim.figures.tradeoffs import network_label
 from rramsim.records import TradeoffRow
 
-__all__ = ["answer_section"]
-
 
 def answer_section(rows: Sequence[TradeoffRow], target: SupplyTarget) -> Section:
     """The lowest simulated supply at which each network meets the target."""

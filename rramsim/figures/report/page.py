@@ -14,11 +14,6 @@ from rramsim.figures.chart import Chart, Table
 from rramsim.figures.draw_svg import svg_figure
 from rramsim.figures.tradeoffs import DetailPoint
 
-__all__ = [
-    "Choice", "ExplorerPanel", "Picture", "Section", "Slider", "explorer_assets", "render_answer",
-    "render_frame", "render_page",
-]  # fmt: skip
-
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:

@@ -13,8 +13,6 @@ from rramsim.figures.report.page import Picture
 from rramsim.processes.process import netlists_folder
 from rramsim.spice import read_deck
 
-__all__ = ["is_shipped_topology", "schematic_figure"]
-
 Place = tuple[str, frozenset[str], str, str]
 
 

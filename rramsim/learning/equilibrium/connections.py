@@ -13,8 +13,6 @@ from torch.nn import functional, grad
 
 from rramsim.learning.equilibrium.settings import Pooling
 
-__all__ = ["Connection", "Convolution", "Dense", "complex_softmax"]
-
 _KERNEL = 3
 
 

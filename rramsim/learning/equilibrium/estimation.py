@@ -21,17 +21,6 @@ from rramsim.learning.equilibrium.relaxation import (
 )
 from rramsim.learning.equilibrium.settings import EstimatorSettings
 
-__all__ = [
-    "GradientEstimate",
-    "bptt_gradient",
-    "bptt_increments",
-    "estimate_gradient",
-    "fixed_point_gradient",
-    "primitive_gradient",
-    "readout_gradient",
-    "vector_field_gradient",
-]
-
 
 def _scaled(state: Tensor, coefficients: Tensor) -> Tensor:
     return state * coefficients.view(-1, *(1,) * (state.dim() - 1))

@@ -21,18 +21,6 @@ from rramsim.learning.equilibrium.settings import EquilibriumSpec, PixelKind
 from rramsim.learning.image_data import ImageData
 from rramsim.learning.progress import read_tensors, write_tensors
 
-__all__ = [
-    "ACTIVATIONS",
-    "Activation",
-    "Clamped",
-    "EquilibriumNetwork",
-    "Pixels",
-    "activation",
-    "draw_network",
-    "load_equilibrium",
-    "save_equilibrium",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:

@@ -11,8 +11,6 @@ from rramsim.learning.equilibrium.connections import complex_softmax
 from rramsim.learning.equilibrium.network import EquilibriumNetwork
 from rramsim.learning.equilibrium.settings import Order
 
-__all__ = ["Nudge", "Relaxation", "loss_force", "loss_values", "readout_error", "relax"]
-
 
 def loss_values(network: EquilibriumNetwork, states: list[Tensor], targets: Tensor) -> Tensor:
     """Loss of each sample, (B,): half the squared distance to the one-hot `targets` (B, classes),

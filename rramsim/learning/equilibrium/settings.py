@@ -16,20 +16,6 @@ if TYPE_CHECKING:
     from rramsim.learning.equilibrium.connections import Connection
     from rramsim.learning.equilibrium.network import EquilibriumNetwork
 
-__all__ = [
-    "DescentSettings",
-    "EquilibriumSpec",
-    "EquilibriumTraining",
-    "Estimator",
-    "EstimatorSettings",
-    "FlipRule",
-    "Loss",
-    "Order",
-    "PixelKind",
-    "Pooling",
-    "Wiring",
-]
-
 Loss = Literal["squared", "cross-entropy"]
 Order = Literal["synchronous", "asynchronous"]
 PixelKind = Literal["unit", "standardised"]

@@ -42,13 +42,6 @@ from rramsim.learning.progress import (
 )
 from rramsim.networks import WeightErrors
 
-__all__ = [
-    "EquilibriumResult",
-    "EquilibriumTraining",
-    "equilibrium_accuracy",
-    "train_equilibrium",
-]
-
 _FORMAT = "rramsim equilibrium training 1"
 
 

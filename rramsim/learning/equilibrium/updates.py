@@ -18,8 +18,6 @@ from rramsim.learning.equilibrium.network import EquilibriumNetwork
 from rramsim.learning.equilibrium.settings import DescentSettings, FlipRule
 from rramsim.networks import WeightErrors
 
-__all__ = ["RealWeights", "TernaryMemory", "TernaryWeights", "Wear", "Weights"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Wear:
