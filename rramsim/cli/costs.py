@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from rramsim import circuits, engines, figures, processes
 from rramsim.cli.options import JsonOption, PlotOption, Quantity, check_plot, parse_quantity, say
 from rramsim.cli.options import print_json as print_object
 
@@ -38,13 +39,11 @@ def gates(
 
     from rramsim.cli.progress import progress_bar
     from rramsim.costs.gates import GATES, simulate_gate, write_gates
-    from rramsim.engines import ngspice_version
     from rramsim.files import check_writable
-    from rramsim.processes import load_process
 
     if out is not None:
         check_writable(out)
-    process = load_process("sky130-5v")
+    process = processes.load_process("sky130-5v")
     supplies = [parse_quantity("--vdd", text) for text in vdd.split(",")]
     celsius = parse_quantity("--temperature", temperature)
     results = []
@@ -62,7 +61,7 @@ def gates(
         "process_sha256": process.sha256,
         "temperature_c": celsius,
         "corner": corner,
-        "ngspice": str(ngspice_version()),
+        "ngspice": str(engines.ngspice_version()),
         "rramsim": version("rramsim"),
         "machine": platform.machine(),
     }
@@ -94,24 +93,20 @@ def sense(
     """
     from dataclasses import asdict
 
-    from rramsim.circuits import SenseConditions, sense_circuit
     from rramsim.costs.sense_parts import sense_parts
-    from rramsim.processes import load_process
 
     check_plot(plot)
-    circuit = sense_circuit(process=load_process("sky130-5v"))
+    circuit = circuits.sense_circuit(process=processes.load_process("sky130-5v"))
     low, high = parse_quantity("--r-lrs", r_lrs), parse_quantity("--r-hrs", r_hrs)
     found = []
     for text in vdd.split(","):
-        conditions = SenseConditions(
+        conditions = circuits.SenseConditions(
             vdd_v=parse_quantity("--vdd", text), window_s=parse_quantity("--window", window)
         )
         for written, pair in ((1, (low, high)), (0, (high, high))):
             found.append((written, sense_parts(circuit, conditions, *pair)))
     if plot is not None:
-        from rramsim.figures import save_one, sense_parts_figure
-
-        save_one(sense_parts_figure(found), plot)
+        figures.save_one(figures.sense_parts_figure(found), plot)
     if json:
         print_object({"senses": [{"written": w, **asdict(p)} for w, p in found]})
         return

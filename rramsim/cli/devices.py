@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rramsim import engines, figures, processes
 from rramsim.cli.options import (
     JsonOption,
     PlotOption,
@@ -80,9 +81,7 @@ def fit(
     if out is not None:
         write_model_file(out, record)
     if plot is not None:
-        from rramsim.figures import probability_figure, save_one
-
-        save_one(probability_figure(measured, found), plot)
+        figures.save_one(figures.probability_figure(measured, found), plot)
     if json:
         print_json(record)
         return
@@ -177,10 +176,7 @@ def program(
     import numpy as np
 
     from rramsim.devices.filament import SKY130_RERAM as model
-    from rramsim.engines import AccessTransistor, Cells
     from rramsim.exceptions import InputError
-    from rramsim.figures import programming_figure, pulse_figure, save_one
-    from rramsim.processes import load_process
 
     check_plot(plot)
     bl_v, sl_v = parse_quantity("--bl", bl), parse_quantity("--sl", sl)
@@ -205,13 +201,13 @@ def program(
                 f"--from {start}: the filament model reaches {least:.3g} to {most:.3g} ohm"
             )
         first = float(model.filament_m(ohm))
-    cells = Cells(
+    cells = engines.Cells(
         start_m=np.full(devices, first),
         scale=1 + spread * np.random.default_rng(seed).standard_normal(devices),
         width_s=parse_quantity("--pulse", pulse),
         temperature_c=parse_quantity("--temperature", temperature),
-        transistor=AccessTransistor(
-            process=load_process("sky130-5v"),
+        transistor=engines.AccessTransistor(
+            process=processes.load_process("sky130-5v"),
             corner=corner,
             temperature_c=parse_quantity("--temperature", temperature),
         ),
@@ -236,7 +232,9 @@ def program(
         )
         if plot:
             title = f"SET at WL {set_v:g} V, RESET at WL {reset_v:g} V"
-            save_one(programming_figure(done, band_ohm=band, title=title, source=source), plot)
+            figures.save_one(
+                figures.programming_figure(done, band_ohm=band, title=title, source=source), plot
+            )
         value: dict[str, Any] = {
             "reached": int(done.reached.sum()),
             "pulses_mean": float(done.pulses.mean()),
@@ -253,7 +251,9 @@ def program(
         if plot:
             assert pulsed.waveforms is not None
             title = f"WL {word_line_v:g} V, BL {bl_v:g} V, SL {sl_v:g} V"
-            save_one(pulse_figure(pulsed.waveforms, model, title=title, source=source), plot)
+            figures.save_one(
+                figures.pulse_figure(pulsed.waveforms, model, title=title, source=source), plot
+            )
         value = {
             "word_line_v": word_line_v,
             "before_ohm": float(model.resistance_ohm(first)),

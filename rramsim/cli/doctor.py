@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rramsim import circuits, durable, engines, processes
 from rramsim.cli.options import DataOption, JsonOption, print_json, say
 from rramsim.exceptions import InputError, MachineError
 from rramsim.imports import missing_package
@@ -58,28 +59,20 @@ def doctor(
 
 
 def _ngspice() -> str:
-    from rramsim.engines import ngspice_version
-
-    return f"ngspice {ngspice_version()}, shared library"
+    return f"ngspice {engines.ngspice_version()}, shared library"
 
 
 def _process() -> str:
-    from rramsim.processes import load_process
-
-    process = load_process("sky130-5v")
+    process = processes.load_process("sky130-5v")
     return f"{process.name}: corners {', '.join(process.corners)}"
 
 
 def _sense() -> str:
-    from rramsim.circuits import SenseConditions, sense_circuit
-    from rramsim.engines import NgspiceEngine, SenseSamples
-    from rramsim.processes import load_process
-
-    circuit = sense_circuit(process=load_process("sky130-5v"))
+    circuit = circuits.sense_circuit(process=processes.load_process("sky130-5v"))
     reads = []
     for pair in ((10e3, 350e3), (350e3, 10e3), (350e3, 360e3)):
-        outcome = NgspiceEngine().sense(
-            circuit, SenseConditions(vdd_v=1.2), SenseSamples.nominal(*pair)
+        outcome = engines.NgspiceEngine().sense(
+            circuit, circuits.SenseConditions(vdd_v=1.2), engines.SenseSamples.nominal(*pair)
         )
         reads.append(int(outcome.read[0]) if outcome.converged[0] else None)
     if reads != [1, -1, 0]:
@@ -88,9 +81,7 @@ def _sense() -> str:
 
 
 def _certify() -> str:
-    from rramsim.engines import certify_engine
-
-    found = certify_engine(samples=_CERTIFIED_SAMPLES, seed=1)
+    found = engines.certify_engine(samples=_CERTIFIED_SAMPLES, seed=1)
     fault = found.fault()
     if fault:
         raise MachineError(f"engine batch disagrees with ngspice: {fault}")
@@ -98,9 +89,7 @@ def _certify() -> str:
 
 
 def _cores() -> str:
-    from rramsim.durable import available_workers
-
-    return f"{available_workers()} usable"
+    return f"{durable.available_workers()} usable"
 
 
 def _torch() -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rramsim import circuits, devices, engines
 from rramsim.cli.options import JsonOption, NetlistOption, Quantity, parse_quantity, print_json, say
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ def rate(
     Example: rramsim rate --vdd 1.2 --type 1 --hrs-sigma 0.8
     """
     from rramsim import rare
-    from rramsim.circuits import SenseConditions
     from rramsim.cli.progress import progress_bar
-    from rramsim.engines import NgspiceEngine
     from rramsim.exceptions import InputError, MachineError
     from rramsim.experiment import Experiment, load_experiment
     from rramsim.files import check_writable
@@ -99,7 +98,7 @@ def rate(
     base = Experiment.model_validate(own) if experiment is None else load_experiment(experiment)
     asked = failure_of(
         base,
-        SenseConditions(
+        circuits.SenseConditions(
             vdd_v=parse_quantity("--vdd", vdd),
             temperature_c=parse_quantity("--temperature", temperature),
             corner=corner,
@@ -110,7 +109,7 @@ def rate(
         resistances=_resistances(base, experiment, lrs, lrs_sigma, hrs, hrs_sigma),
     )
     if engine is _Engine.ngspice:
-        asked = replace(asked, engine=NgspiceEngine(max_step_s=base.errors.max_step_s))
+        asked = replace(asked, engine=engines.NgspiceEngine(max_step_s=base.errors.max_step_s))
     with progress_bar("rate", unit="senses") as update:
         answer = rare.rate(
             asked,
@@ -161,7 +160,6 @@ def _resistances(
     hrs: str | None,
     hrs_sigma: float | None,
 ) -> "ResistanceModel":
-    from rramsim.devices import LogNormal
     from rramsim.exceptions import InputError
 
     resistances = base.make_resistances()
@@ -169,14 +167,14 @@ def _resistances(
         if median is None and sigma is None:
             continue
         state = getattr(resistances, name)
-        if isinstance(state, LogNormal):
+        if isinstance(state, devices.LogNormal):
             median_ohm, sigma_ln = state.median_ohm, state.sigma_ln
         elif median is None or sigma is None:
             raise InputError(
                 f"--{name}, --{name}-sigma: {experiment} gives the {name.upper()} a distribution "
                 "of its own; give both to put a log-normal in its place"
             )
-        changed = LogNormal(
+        changed = devices.LogNormal(
             median_ohm=median_ohm if median is None else parse_quantity(f"--{name}", median),
             sigma_ln=sigma_ln if sigma is None else sigma,
         )
@@ -199,7 +197,5 @@ def _write_table(path: Path, found: "tuple[FailureCorner, ...]") -> None:
 
 
 def _deck(asked: "SenseFailure", one: "FailureCorner") -> str:
-    from rramsim.engines import NgspiceEngine
-
     samples = asked.samples(one.point[None], one.written)
-    return NgspiceEngine().deck(asked.circuit, asked.conditions, samples)
+    return engines.NgspiceEngine().deck(asked.circuit, asked.conditions, samples)

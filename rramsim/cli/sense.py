@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rramsim import engines, figures
 from rramsim.cli.options import (
     JsonOption,
     NetlistOption,
@@ -95,15 +96,12 @@ def sense(
     )
 
     def act() -> dict[str, Any]:
-        from rramsim.engines import NgspiceEngine, SenseEngine
         from rramsim.verbs.sensing import circuit
         from rramsim.verbs.sensing import sense as sense_once
 
-        solver: SenseEngine = NgspiceEngine(max_step_s=step_s)
+        solver: engines.SenseEngine = engines.NgspiceEngine(max_step_s=step_s)
         if engine is _Engine.batch:
-            from rramsim.engines import BatchEngine
-
-            solver = BatchEngine(tolerance_v=tolerance_v, threads=1)
+            solver = engines.BatchEngine(tolerance_v=tolerance_v, threads=1)
         if experiment is None:
             own, at = circuit(netlist=netlist), dict[str, Any](given)
         else:
@@ -125,12 +123,12 @@ def sense(
             assert one.waveforms is not None
             write_waveforms(waves, one.waveforms)
         if plot is not None:
-            from rramsim.figures import save_one, waveform_figure
-
             assert one.waveforms is not None
             title = f"{r_bl} / {r_blb} Ω: reads {one.read:{'+d' if one.read else 'd'}}"
             drawn = {title: one.waveforms}
-            save_one(waveform_figure(drawn, one.conditions, engine=one.engine), plot)
+            figures.save_one(
+                figures.waveform_figure(drawn, one.conditions, engine=one.engine), plot
+            )
         named = {"engine": engine.value, "engine_settings": one.engine}
         measures = {"measures": dict(one.measures)} if one.measures else {}
         return one.numbers() | measures | named | asdict(one.conditions)

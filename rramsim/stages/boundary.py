@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rramsim import counting, durable, figures
 from rramsim.identity import identity
 from rramsim.records import BoundaryRow
 from rramsim.stages.folder import Rows, RunFolder, Table
@@ -55,9 +58,9 @@ class _Boundary:
 
     def do(self, part: "SenseConditions", say: "Say") -> dict[str, Any]:
         """The boundary of every draw that converged: JSON knows no infinity."""
-        from rramsim.counting import zero_boundary
-
-        found = zero_boundary(self.circuit, part, self.engine, draws=self.draws, seed=self.seed)
+        found = counting.zero_boundary(
+            self.circuit, part, self.engine, draws=self.draws, seed=self.seed
+        )
         return {
             "resistance_ohm": [r for r in found.resistance_ohm.tolist() if math.isfinite(r)],
             "never_zero": int(sum(math.isinf(r) for r in found.resistance_ohm)),
@@ -74,11 +77,6 @@ def _draws(value: dict[str, Any]) -> list[float]:
 
 def _run(work: Work) -> None:
     """Find the boundary at every point of [sense] into `boundary.csv` and a figure."""
-    import numpy as np
-
-    from rramsim.counting import ZeroBoundary
-    from rramsim.durable import Job, RowFile
-
     errors, circuit = work.experiment.errors, work.experiment.make_circuit()
     engine = errors.make_engine()
     conditions = work.experiment.make_conditions()
@@ -86,16 +84,16 @@ def _run(work: Work) -> None:
         circuit=circuit, engine=engine, draws=errors.boundary_draws, seed=errors.seed
     )
     jobs = [
-        Job(
+        durable.Job(
             key=identity("boundary", 1, shared=shared.id, conditions=at),
             name=f"boundary at {at.label}", shared=shared, part=at,
         )
         for at in conditions
     ]  # fmt: skip
-    with RowFile(ROWS.path(work.folder), parse=_draws) as rows:
+    with durable.RowFile(ROWS.path(work.folder), parse=_draws) as rows:
         values = work.runner.gather(jobs, rows, safe=True, report=work.report)
     found = [
-        ZeroBoundary(
+        counting.ZeroBoundary(
             conditions=job.part,
             resistance_ohm=np.array(values[job.key], dtype=float),
             unconverged=errors.boundary_draws - len(values[job.key]),
@@ -134,9 +132,7 @@ def boundary_rows(found: "Iterable[ZeroBoundary]") -> list[dict[str, Any]]:
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
-    from rramsim.figures import boundary_figure
-
-    return {"boundary": boundary_figure(BOUNDARY.need(folder))}
+    return {"boundary": figures.boundary_figure(BOUNDARY.need(folder))}
 
 
 def _summary(folder: RunFolder) -> "list[Texts]":

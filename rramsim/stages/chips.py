@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rramsim import chips, counting, engines, figures, learning, networks
 from rramsim.durable import Job, RowFile, Say
 from rramsim.exceptions import InputError
 from rramsim.identity import identity
@@ -21,7 +24,6 @@ from rramsim.stages.train import TRAINING, trained_networks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -60,20 +62,15 @@ def _lacks(experiment: "Experiment") -> str:
 
 def _run(work: Work) -> None:
     """Write `chips.csv` (a row a chip), `chips.json` (distributions) and a figure."""
-    import numpy as np
     import pandas as pd
-
-    from rramsim.chips import WeightMapping
-    from rramsim.counting import ErrorStatistics
-    from rramsim.networks import written_weights
 
     experiment, folder, data = work.experiment, work.folder, work.images()
     section = experiment.chips
     assert section is not None
-    networks = work.kept.get("train") or trained_networks(experiment, folder, data)
+    trained = work.kept.get("train") or trained_networks(experiment, folder, data)
     tests = _Tests(experiment, data, work.notice)
     kinds = ["chip", *(kind for kind in ("own", "iid") if kind in section.compare)]
-    total, done = len(networks) * (1 + len(kinds) * section.count), 0
+    total, done = len(trained) * (1 + len(kinds) * section.count), 0
 
     def tell(before: int, have: int, _: int, note: str) -> None:
         work.report(before + have, total, note)
@@ -88,7 +85,7 @@ def _run(work: Work) -> None:
                     one, kind, 1 if kind == "clean" else section.count, known,
                     pooled=pooled.get(number),
                 )
-                for number, one in enumerate(networks)
+                for number, one in enumerate(trained)
                 for kind in together
             }  # fmt: skip
             jobs = [job for mine in asked.values() for job in mine]
@@ -97,15 +94,15 @@ def _run(work: Work) -> None:
             found |= {of: [values[job.key] for job in mine] for of, mine in asked.items()}
             pooled = {
                 number: np.sum([chip["counts"] for chip in found[number, "chip"]], axis=0)
-                for number in range(len(networks))
+                for number in range(len(trained))
             }
     rows = [
-        _row(trained, data, tests.images, kind, index, one, found[number, "clean"][0]["correct"])
-        for number, trained in enumerate(networks)
+        _row(network, data, tests.images, kind, index, one, found[number, "clean"][0]["correct"])
+        for number, network in enumerate(trained)
         for kind in kinds
         for index, one in enumerate(found[number, kind])
     ]
-    read = ErrorStatistics(counts=np.sum(list(pooled.values()), axis=0))
+    read = counting.ErrorStatistics(counts=np.sum(list(pooled.values()), axis=0))
     table = pd.DataFrame(rows)
     CHIPS.write(folder, rows)
     conditions = experiment.make_chip_conditions()
@@ -118,8 +115,10 @@ def _run(work: Work) -> None:
         "rates": _rates(work, conditions, read),
         "adaptation_images": tests.adaptation.inferences,
         "arrays": {
-            one.plan.spec.name: WeightMapping.of(written_weights(one.network), array=array).arrays
-            for one in networks
+            one.plan.spec.name: chips.WeightMapping.of(
+                networks.written_weights(one.network), array=array
+            ).arrays
+            for one in trained
         },
         "ensembles": [
             _ensemble(mine, tests.images)
@@ -160,11 +159,7 @@ def _row(
     trained: TrainedNetwork, data: "ImageData", images: int, kind: str, index: int,
     found: dict[str, Any], clean: int,
 ) -> dict[str, Any]:  # fmt: skip
-    import numpy as np
-
-    from rramsim.counting import ErrorStatistics
-
-    statistics = ErrorStatistics(counts=np.array(found["counts"]))
+    statistics = counting.ErrorStatistics(counts=np.array(found["counts"]))
     return {
         "network": trained.plan.spec.name,
         "kind": kind,
@@ -183,25 +178,23 @@ def _row(
 
 
 def _ensemble(rows: "pd.DataFrame", images: int) -> dict[str, Any]:
-    from rramsim.learning import EnsembleAccuracy
-
-    chips = EnsembleAccuracy(correct=rows.correct.to_numpy(), images=images)
+    ensemble = learning.EnsembleAccuracy(correct=rows.correct.to_numpy(), images=images)
     first = rows.iloc[0]
-    mean_low, mean_high = chips.mean_interval()
-    low, high = chips.percentile_interval()
+    mean_low, mean_high = ensemble.mean_interval()
+    low, high = ensemble.percentile_interval()
     return {
         "network": first.network,
         "kind": first.kind,
         "count": len(rows),
-        "mean": chips.mean,
+        "mean": ensemble.mean,
         "mean_low": mean_low,
         "mean_high": mean_high,
-        "deviation": chips.deviation,
-        "percentile1": chips.percentile(),
+        "deviation": ensemble.deviation,
+        "percentile1": ensemble.percentile(),
         "percentile1_low": low,
         "percentile1_high": high,
-        "percentile1_bootstrap": list(chips.bootstrap_percentile_interval()),
-        "lowest": float(chips.values.min()),
+        "percentile1_bootstrap": list(ensemble.bootstrap_percentile_interval()),
+        "lowest": float(ensemble.values.min()),
         "accuracy_without_errors": float(first.accuracy_without_errors),
         **{name: _known(rows[name].mean()) for name in ("type1", "type2", "type3")},
         "writes_per_device": _known(rows.writes_per_device.mean()),
@@ -241,48 +234,36 @@ class _Bench:
     @cached_property
     def packed(self) -> "IntegerNetwork":
         """The network in integers."""
-        from rramsim.networks import IntegerNetwork
-
-        return IntegerNetwork.of(self.network)
+        return networks.IntegerNetwork.of(self.network)
 
     def _right(self, weights: dict[str, Any], index: int) -> "NDArray[np.bool_]":
         """Which images are right with these digits: in integers, a user's own module in floats.
 
         The network adapts to them first, if it is to; in integers that moves its thresholds.
         """
-        from rramsim.learning import Adaptation, adapted, classified_right
-        from rramsim.networks import (
-            IntegerNetwork,
-            ModuleSpec,
-            set_read_weights,
-            set_weight_errors,
-        )
-
-        data, own = self.data, isinstance(self.spec, ModuleSpec)
+        data, own = self.data, isinstance(self.spec, networks.ModuleSpec)
         images, labels = data.test_images, data.test_labels
-        wanted = Adaptation() if self.kind == "clean" else self.adaptation
+        wanted = learning.Adaptation() if self.kind == "clean" else self.adaptation
         if not own and not wanted:
             packed = self.packed
         else:
-            set_read_weights(self.network, weights)
+            networks.set_read_weights(self.network, weights)
             try:
-                with adapted(
+                with learning.adapted(
                     self.network, wanted, data.train_images, data.train_labels, seed=index
                 ):
                     if own:
-                        return classified_right(self.network, images, labels)
-                    packed = IntegerNetwork.of(self.network)
+                        return learning.classified_right(self.network, images, labels)
+                    packed = networks.IntegerNetwork.of(self.network)
             finally:
-                set_weight_errors(self.network, None)
+                networks.set_weight_errors(self.network, None)
         found: NDArray[np.bool_] = packed.with_weights(weights).predict(images) == labels
         return found
 
     def do(self, part: int, say: Say) -> dict[str, Any]:
         """Test the chip, or the draw, of this number."""
-        from rramsim.networks import written_weights
-
         if self.kind == "clean":
-            weights: dict[str, Any] = written_weights(self.network)
+            weights: dict[str, Any] = networks.written_weights(self.network)
             found: dict[str, Any] = {"counts": []}
         elif self.kind == "iid":
             weights, found = self._independent(part)
@@ -292,16 +273,13 @@ class _Bench:
         return {"correct": int(right.sum()), "images": len(right)} | found
 
     def _chip(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        from rramsim.chips import Chip
-        from rramsim.networks import binary_layers, written_weights
-
         assert self.model is not None and self.surface is not None
-        chip = Chip(
+        chip = chips.Chip(
             self.model,
-            written_weights(self.network),
+            networks.written_weights(self.network),
             seed=self.seed,
             index=index,
-            binary=binary_layers(self.network),
+            binary=networks.binary_layers(self.network),
         )
         read = chip.read(self.surface, age_s=self.age_s)
         return read.weights, {
@@ -311,23 +289,20 @@ class _Bench:
         }
 
     def _independent(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        import numpy as np
         import torch
-
-        from rramsim.networks import TransitionErrors, written_weights
 
         assert self.pooled is not None
         matrix = self.pooled[:, :3].astype(float)
         empty = matrix.sum(axis=1) == 0  # binary networks hold no written 0
         matrix[empty] = np.eye(3)[empty]
-        errors = TransitionErrors(matrix / matrix.sum(axis=1, keepdims=True))
+        errors = networks.TransitionErrors(matrix / matrix.sum(axis=1, keepdims=True))
         if self.spec.weights == "binary":
             errors = errors.without_zero_reads()
         seed = np.random.SeedSequence([self.seed, index, 0x11D])
         generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
         counts = np.zeros((3, 4), dtype=np.int64)
         weights = {}
-        for name, values in written_weights(self.network).items():
+        for name, values in networks.written_weights(self.network).items():
             read = errors.apply(torch.from_numpy(values).float(), generator=generator)
             weights[name] = read.numpy().astype(np.int8)
             pair = 3 * (values.astype(np.int64) + 1) + weights[name] + 1
@@ -406,25 +381,21 @@ class _Tests:
 
     def surface_record(self) -> dict[str, Any]:
         """How the reads were decided, or None's where every chip was known already."""
-        from rramsim.chips import EngineReads, ReadSurface
-
         reads = self._surface
-        surface = reads if isinstance(reads, ReadSurface) else None
+        surface = reads if isinstance(reads, chips.ReadSurface) else None
         return {
             "engine": self._engine.name,
             "points": self._section.surface_points,
             "residual_ln": surface.residual_ln if surface else None,
             "otherwise": surface.otherwise if surface else None,
             "senses": surface.senses if surface else None,
-            "none_because": reads.why if isinstance(reads, EngineReads) else None,
+            "none_because": reads.why if isinstance(reads, chips.EngineReads) else None,
         }
 
     def _fit(self) -> None:
-        from rramsim.chips import EngineReads, read_decision
-
         if self._surface is None:
             _log.debug("read surface: fitted to %d points", self._section.surface_points)
-            self._surface = read_decision(
+            self._surface = chips.read_decision(
                 self._engine,
                 self._models["chip"].circuit,
                 self._conditions,
@@ -432,17 +403,15 @@ class _Tests:
                 points=self._section.surface_points,
                 seed=self._section.seed,
             )
-            if isinstance(self._surface, EngineReads):
+            if isinstance(self._surface, chips.EngineReads):
                 self._limit_s = _SENSED_CHIP_S
                 self._notice(f"{self._surface.why}; so every synapse is sensed, which takes longer")
 
 
 def _engine(experiment: "Experiment") -> "SenseEngine":
-    from rramsim.engines import BatchEngine
-
     engine = experiment.errors.make_engine()
     # The surface is fitted in one process: it may use every core.
-    return replace(engine, threads=None) if isinstance(engine, BatchEngine) else engine
+    return replace(engine, threads=None) if isinstance(engine, engines.BatchEngine) else engine
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
@@ -450,9 +419,9 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
 
 
 def _chart(rows: tuple[ChipRow, ...], record: ChipsRecord) -> "Chart":
-    from rramsim.figures import chips_figure
-
-    return chips_figure(rows, data=record.data, images=record.images, conditions=record.conditions)
+    return figures.chips_figure(
+        rows, data=record.data, images=record.images, conditions=record.conditions
+    )
 
 
 def _summary(folder: RunFolder) -> "list[Texts]":

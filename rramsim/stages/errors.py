@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from rramsim import counting, figures
 from rramsim.records import ErrorsRecord
 from rramsim.stages.folder import Document, RunFolder
 from rramsim.stages.rates import RARE, rate_table
@@ -47,20 +48,16 @@ def _run(work: Work) -> None:
 
 
 def _rows(dataset: "xr.Dataset") -> "list[tuple[SenseConditions, ErrorStatistics]]":
-    from rramsim.counting import conditions_of, statistics_at
-
-    return [(at, statistics_at(dataset, at)) for at in conditions_of(dataset)]
+    return [(at, counting.statistics_at(dataset, at)) for at in counting.conditions_of(dataset)]
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
-    from rramsim.figures import error_rates_figure, error_table_figure
-
     dataset = SENSE.need(folder)
     rows = _rows(dataset)
     source = f"Simulated, {dataset.attrs['engine'].split(' (')[0]}."
     return {
-        "errors_table": error_table_figure(rows, source=source),
-        "errors": error_rates_figure(rows, source=source, found=RARE.read(folder) or ()),
+        "errors_table": figures.error_table_figure(rows, source=source),
+        "errors": figures.error_rates_figure(rows, source=source, found=RARE.read(folder) or ()),
     }
 
 
@@ -71,7 +68,6 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures import error_rates_figure
     from rramsim.figures.rates import count_table
     from rramsim.figures.report import Section
 
@@ -91,7 +87,7 @@ def _sections(results: Results) -> "list[Section]":
                 for f in record.failed
             ),
             figures=(
-                error_rates_figure(
+                figures.error_rates_figure(
                     [(row, row) for row in record.conditions],
                     source=f"Simulated, {record.engine}",
                     found=rare,

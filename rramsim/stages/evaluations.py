@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from rramsim.durable import Job, RowFile, Runner, Say
 from rramsim.exceptions import InputError
 from rramsim.identity import identity
@@ -13,7 +15,6 @@ from rramsim.stages.folder import Rows, RunFolder
 from rramsim.version import __version__
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from rramsim.experiment import Experiment
@@ -54,8 +55,6 @@ def tested_images(
     As many training images are kept, drawn by a seed, as an adaptation takes. Raises `InputError`
     for more than there are.
     """
-    import numpy as np
-
     if wanted > len(data.test_labels):
         raise InputError(f"{key} = {wanted}: {data.label} has {len(data.test_labels)} test images")
     if adaptation.recalibrate > len(data.train_labels):
@@ -86,7 +85,6 @@ class _Tested:
 
     def do(self, part: "tuple[WeightErrors | None, int]", say: Say) -> dict[str, Any]:
         """Test it with the errors of one draw; a bit each image."""
-        import numpy as np
 
         from rramsim.learning import right_with_errors
 
@@ -142,8 +140,6 @@ class Evaluations:
         It is called once to learn which tests it asks for (all wrong, as far as it is told), and
         again when they are known; what it asks for only then is tested as it asks.
         """
-        import numpy as np
-
         asked: dict[str, Job] = {}
 
         def note(

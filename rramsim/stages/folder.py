@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from pydantic import ConfigDict, ValidationError
 
+from rramsim import counting, learning
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path, cache_folder, check_regular, output_folder
 from rramsim.records import MEANINGS, ProvenanceRecord, Record
@@ -222,20 +223,16 @@ class Dataset(ResultFile["xr.Dataset"]):
 
     def write(self, folder: "RunFolder", dataset: "xr.Dataset") -> None:
         """Write it, whole or not at all."""
-        from rramsim.counting import save_dataset
-
-        save_dataset(dataset.assign_attrs(schema=self.schema), self.path(folder))
+        counting.save_dataset(dataset.assign_attrs(schema=self.schema), self.path(folder))
 
     def columns(self) -> tuple[tuple[str, str], ...]:
         """The variables."""
         return tuple((name, _meaning(name, None)) for name in self.variables)
 
     def _load(self, path: Path) -> "xr.Dataset":
-        from rramsim.counting import load_dataset
-
         if not path.is_file():
             raise FileNotFoundError(path)
-        dataset = load_dataset(path)
+        dataset = counting.load_dataset(path)
         check_schema(dataset.attrs.get("schema"), self.schema, path)
         lacks = [k for k, at in self.variables.items() if k not in dataset or dataset[k].dims != at]
         lacks += [name for name in self.attributes if name not in dataset.attrs]
@@ -339,12 +336,10 @@ def choose_data(name: str, *, path: Path | None) -> "ImageData":
     path is downloaded from its official address into the user's cache. Raises `InputError` if the
     set is damaged or not there.
     """
-    from rramsim.learning import download_cifar10, load_images
-
     if name == "auto":
         name = "digits" if path is None else "images"
     if name == "digits":
-        return load_images("digits")
+        return learning.load_images("digits")
     if path is None and name == "cifar10":
-        path = download_cifar10(cache_folder())
-    return load_images(name, path=path)
+        path = learning.download_cifar10(cache_folder())
+    return learning.load_images(name, path=path)

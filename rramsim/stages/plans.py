@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rramsim import counting, learning, networks
 from rramsim.exceptions import InputError
 from rramsim.stages.folder import RunFolder
 from rramsim.stages.sweep import SENSE
@@ -107,18 +108,15 @@ class NetworkPlan(Plan):
         report: "Callable[[EpochMetrics | float], None]",
     ) -> TrainedNetwork:  # fmt: skip
         """Train, going on from the checkpoint, and save the network."""
-        from rramsim.learning import finished, save_network, train
-        from rramsim.networks import ModuleSpec
-
-        if isinstance(self.spec, ModuleSpec) and self.spec.weights_file:
-            network, row = finished(self.spec, data, self.settings)
-            save_network(file, self.spec, network)
+        if isinstance(self.spec, networks.ModuleSpec) and self.spec.weights_file:
+            network, row = learning.finished(self.spec, data, self.settings)
+            learning.save_network(file, self.spec, network)
             return TrainedNetwork(plan=self, network=network, path=file, epochs=(row,))
-        result = train(
+        result = learning.train(
             self.spec, data, self.settings, errors=self.errors, checkpoint=checkpoint,
             progress=report, under_way=report,
         )  # fmt: skip
-        save_network(file, self.spec, result.network)
+        learning.save_network(file, self.spec, result.network)
         return TrainedNetwork(
             plan=self, network=result.network, path=file, epochs=tuple(result.rows)
         )
@@ -181,20 +179,18 @@ def network_plans(
     experiment: "Experiment", folder: RunFolder, data: "ImageData"
 ) -> tuple[NetworkPlan, ...]:
     """Every network of the experiment's axes, in their order; rule "backprop"."""
-    from rramsim.networks import NetworkSpec
-
     section, training = experiment.network, experiment.training
     settings = training.make_settings()
     steps_per_epoch = math.ceil(len(data.train_labels) / settings.batch)
     least = math.ceil(training.min_steps / steps_per_epoch)
     settings = replace(settings, epochs=max(settings.epochs, least))
     axes = product(section.architecture, section.width, section.weights, section.activations)
-    specs: Sequence[NetworkSpec | ModuleSpec]
+    specs: Sequence[networks.NetworkSpec | ModuleSpec]
     if section.module is not None:
         specs = experiment.make_own_networks(data.input_shape, len(data.classes))
     else:
         specs = [
-            NetworkSpec.of_recipe(
+            networks.NetworkSpec.of_recipe(
                 section.recipe,
                 architecture=architecture,
                 width=width,
@@ -237,15 +233,14 @@ def equilibrium_plans(
 
 def _injected(folder: RunFolder, vdd_v: float | str, weights: str) -> dict[str, Any]:
     """The read errors of a supply, at the first temperature, corner and window; or none."""
-    from rramsim.counting import conditions_of, statistics_at
-    from rramsim.networks import errors_of_statistics
-
     if vdd_v == "none":
         return {"errors_vdd_v": None, "errors": None}
     dataset = SENSE.need(folder)
-    for conditions in conditions_of(dataset):
+    for conditions in counting.conditions_of(dataset):
         if conditions.vdd_v == vdd_v:
-            errors = errors_of_statistics(statistics_at(dataset, conditions), weights)
+            errors = networks.errors_of_statistics(
+                counting.statistics_at(dataset, conditions), weights
+            )
             return {"errors_vdd_v": float(vdd_v), "errors": errors}
     raise InputError(
         f"[training] errors_vdd_v = {float(vdd_v):g}: {SENSE.path(folder)} has no such supply"

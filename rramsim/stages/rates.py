@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from rramsim import counting, durable, engines, figures, rare
 from rramsim.circuits import SenseConditions
 from rramsim.exceptions import InputError
 from rramsim.experiment import Experiment
@@ -92,9 +93,7 @@ class RateCell:
 
     def answer(self) -> "FailureRate":
         """The rate."""
-        from rramsim.rare import rate
-
-        return rate(self.failure, relative_error=self.relative_error, seed=self.seed)
+        return rare.rate(self.failure, relative_error=self.relative_error, seed=self.seed)
 
     def do(self, part: None, say: "Say") -> dict[str, Any]:
         """Find the rate."""
@@ -115,16 +114,13 @@ def failure_of(
     Raises `InputError` for a failure that cannot be read, and for an experiment whose senses are
     noisy or draw dies, supplies or temperatures, which a rate would leave out.
     """
-    from rramsim.engines import BatchEngine
-    from rramsim.rare import SenseFailure, parse_criterion
-
     experiment.sense.refuse_spread("a rate")
-    return SenseFailure(
+    return rare.SenseFailure(
         circuit=experiment.make_circuit(),
         conditions=conditions,
         resistances=resistances or experiment.make_resistances(),
-        criterion=parse_criterion(failure, written=written),
-        engine=BatchEngine(tolerance_v=experiment.errors.tolerance_v, threads=1),
+        criterion=rare.parse_criterion(failure, written=written),
+        engine=engines.BatchEngine(tolerance_v=experiment.errors.tolerance_v, threads=1),
         mismatch=experiment.sense.mismatch,
         noise=experiment.sense.noise,
     )
@@ -151,16 +147,14 @@ def rate_cells(
 
 def solved_cells(work: Work, cells: Sequence[RateCell], path: Path) -> list[dict[str, Any]]:
     """The cells' rows in their order; those in `path` are not found again, new ones are added."""
-    from rramsim.durable import Job, RowFile
-
     jobs = [
-        Job(
+        durable.Job(
             key=cell.id, name=cell.failure.label, shared=cell, part=None,
             limit_s=_CHUNKS * work.runner.limits.chunk_limit_s,
         )
         for cell in cells
     ]  # fmt: skip
-    with RowFile(path, parse=_checked) as rows:
+    with durable.RowFile(path, parse=_checked) as rows:
         found = work.runner.gather(jobs, rows, safe=True, report=work.report)
     return [found[job.key] for job in jobs]
 
@@ -179,16 +173,15 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
     What the authority cannot say is left out (a notice says why), and so is a bound: there the
     counts stand.
     """
-    from rramsim.counting import conditions_of
-    from rramsim.durable import RowFile
-
-    found: dict[SenseConditions, dict[str, FoundRate]] = {at: {} for at in conditions_of(dataset)}
-    rare = [(at, kind) for at in found for kind in seen_rarely(dataset, at)]
+    found: dict[SenseConditions, dict[str, FoundRate]] = {
+        at: {} for at in counting.conditions_of(dataset)
+    }
+    unseen = [(at, kind) for at in found for kind in seen_rarely(dataset, at)]
     if FOUND.path(work.folder).is_file():  # damaged rows end the stage; what follows only warns
-        with RowFile(FOUND.path(work.folder), parse=_checked):
+        with durable.RowFile(FOUND.path(work.folder), parse=_checked):
             pass
     try:
-        cells = [rate_cells(work.experiment, [at], [kind])[0] for at, kind in rare]
+        cells = [rate_cells(work.experiment, [at], [kind])[0] for at, kind in unseen]
         rows = solved_cells(work, cells, FOUND.path(work.folder))
     except InputError as error:
         work.notice(f"rates below what was counted are limited by samples: {error}")
@@ -196,27 +189,23 @@ def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dic
     RARE.path(work.folder).unlink(missing_ok=True)
     if rows:
         RARE.write(work.folder, rows)
-    for (at, kind), row in zip(rare, rows, strict=True):
+    for (at, kind), row in zip(unseen, rows, strict=True):
         found[at] |= found_rate(kind, row)
     return found
 
 
 def seen_rarely(dataset: "xr.Dataset", at: SenseConditions) -> list[str]:
     """The error types of which a sweep saw less than `FEW` under some conditions."""
-    from rramsim.counting import statistics_at
-
-    counted = statistics_at(dataset, at)
+    counted = counting.statistics_at(dataset, at)
     return [k for k in ERROR_TYPES if getattr(counted, k.replace(" ", "")).events < FEW]
 
 
 def found_rate(kind: str, row: dict[str, Any]) -> "dict[str, FoundRate]":
     """An error type's rate as a draw of errors takes it; empty where there is none."""
-    from rramsim.counting import FoundRate
-
     if not row["rate"]:
         return {}
     by = f"{row['method']}, {row['engine']}"
-    one = FoundRate(value=row["rate"], deviation=row["deviation"], by=by)
+    one = counting.FoundRate(value=row["rate"], deviation=row["deviation"], by=by)
     return {kind.replace(" ", ""): one}
 
 
@@ -305,19 +294,16 @@ def _summary(folder: RunFolder) -> list[str]:
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
-    from rramsim.figures import ber_map_figure
-
-    return {"ber_map": ber_map_figure(RATES.frame(folder))}
+    return {"ber_map": figures.ber_map_figure(RATES.frame(folder))}
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures import ber_map_figure
     from rramsim.figures.report import Section
 
     rows = results.read(RATES)
     if rows is None:
         return []
-    drawn = (ber_map_figure(RATES.frame(results.folder)),)
+    drawn = (figures.ber_map_figure(RATES.frame(results.folder)),)
     title = "Error rates, rare ones included"
     return [Section(key="map", title=title, figures=drawn, tables=(rate_table(rows),))]
 

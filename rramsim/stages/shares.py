@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rramsim import circuits, counting, devices, figures
 from rramsim.exceptions import InputError
 from rramsim.records import SharesRecord
 from rramsim.stages.folder import Document, Rows, RunFolder
@@ -37,11 +40,10 @@ def sources_off(
     typical die, one supply and one temperature for every sense; and the circuits of `column_off`
     for what the column brings.
     """
-    from rramsim.devices import LogNormal, ResistanceModel
-
     low, high = task.resistances.nominal(1)
-    medians = ResistanceModel(
-        lrs=LogNormal(median_ohm=low, sigma_ln=0.0), hrs=LogNormal(median_ohm=high, sigma_ln=0.0)
+    medians = devices.ResistanceModel(
+        lrs=devices.LogNormal(median_ohm=low, sigma_ln=0.0),
+        hrs=devices.LogNormal(median_ohm=high, sigma_ln=0.0),
     )
     conditions = task.conditions
     variants = {"devices": replace(task, resistances=medians)}
@@ -74,8 +76,6 @@ class _Row:
 
 def _run(work: Work) -> None:
     """Count errors with everything on and with each source off into `shares.json` and a figure."""
-    from rramsim.counting import run_campaign
-
     experiment = work.experiment
     swept = sweep_tasks(experiment)
     circuit, engine = swept[0].circuit, swept[0].engine
@@ -88,7 +88,7 @@ def _run(work: Work) -> None:
     every = {
         task.id: task for row in rows for tasks in (row.tasks, *row.off.values()) for task in tasks
     }
-    result = run_campaign(
+    result = counting.run_campaign(
         tuple(every.values()),
         rows_path=ROWS.path(work.folder),
         stop=experiment.errors.make_stop_rule(),
@@ -124,17 +124,11 @@ def _run(work: Work) -> None:
 def _statistics(
     result: "Mapping[str, SenseTally]", tasks: "tuple[SenseTask, ...]"
 ) -> "ErrorStatistics":
-    import numpy as np
-
-    from rramsim.counting import ErrorStatistics
-
-    return ErrorStatistics(counts=np.stack([result[task.id].count for task in tasks]))
+    return counting.ErrorStatistics(counts=np.stack([result[task.id].count for task in tasks]))
 
 
 def _column_off(experiment: "Experiment", circuit: "SenseCircuit") -> "dict[str, SenseCircuit]":
     """The circuit without each of the column's switches that the experiment has on."""
-    from rramsim.circuits import sense_circuit
-
     column = circuit.column
     off = {
         "wires": replace(column, r_row_ohm=0.0),
@@ -143,7 +137,7 @@ def _column_off(experiment: "Experiment", circuit: "SenseCircuit") -> "dict[str,
     }
     netlist = experiment.sense.netlist
     return {
-        name: sense_circuit(
+        name: circuits.sense_circuit(
             process=circuit.process,
             column=changed,
             netlist=None if netlist is None else experiment.folder / netlist,
@@ -163,10 +157,8 @@ def _rates(statistics: "ErrorStatistics") -> dict[str, Any]:
 
 
 def _compared(everything: "ErrorStatistics", without: "ErrorStatistics") -> dict[str, Any]:
-    from rramsim.counting import RateDifference
-
     return _rates(without) | {
-        f"{name}_fall": RateDifference(
+        f"{name}_fall": counting.RateDifference(
             of=getattr(everything, name), without=getattr(without, name)
         ).as_dict()
         for name in _TYPES
@@ -174,9 +166,7 @@ def _compared(everything: "ErrorStatistics", without: "ErrorStatistics") -> dict
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
-    from rramsim.figures import shares_figure
-
-    return {"shares": shares_figure(SHARES.need(folder))}
+    return {"shares": figures.shares_figure(SHARES.need(folder))}
 
 
 def _summary(folder: RunFolder) -> "list[Texts]":

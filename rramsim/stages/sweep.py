@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from rramsim import counting, devices, engines, figures
 from rramsim.exceptions import MachineError
 from rramsim.records import Record
 from rramsim.stages.folder import Dataset, Document, Rows, RunFolder
@@ -72,9 +75,7 @@ def sweep_tasks(
 
     `conditions`: others than those of the experiment.
     """
-    from rramsim.counting import sense_tasks
-
-    return sense_tasks(
+    return counting.sense_tasks(
         experiment.make_conditions() if conditions is None else conditions,
         circuit=experiment.make_circuit(),
         resistances=experiment.make_resistances(),
@@ -91,14 +92,12 @@ def _run(work: Work) -> "xr.Dataset":
 
     Raises `MachineError` if the engine falls short of the reference.
     """
-    from rramsim.counting import sense_dataset
-
     experiment, folder = work.experiment, work.folder
     conditions = grid = experiment.make_conditions()
     for left in range(experiment.sense.refine, -1, -1):
         tasks = sweep_tasks(experiment, conditions)
         tallies = _counted(work, tasks)
-        dataset = sense_dataset(
+        dataset = counting.sense_dataset(
             {(t.conditions, t.written): tallies[t.id] for t in tasks}, tallies.failed
         )
         added = steepest_supply(dataset) if left else None
@@ -126,9 +125,7 @@ def _run(work: Work) -> "xr.Dataset":
 
 
 def _counted(work: Work, tasks: "tuple[SenseTask, ...]") -> "CampaignResult":
-    from rramsim.counting import run_campaign
-
-    return run_campaign(
+    return counting.run_campaign(
         tasks,
         rows_path=ROWS.path(work.folder),
         stop=work.experiment.errors.make_stop_rule(),
@@ -148,11 +145,9 @@ def steepest_supply(dataset: "xr.Dataset") -> float | None:
     all temperatures, corners and windows; one below a factor of 2 counts for nothing, and neither
     do supplies less than 5 mV apart.
     """
-    from rramsim.counting import conditions_of, statistics_at
-
     lines: dict[tuple[float, str, float], list[tuple[float, float]]] = {}
-    for at in conditions_of(dataset):
-        share = min(max(statistics_at(dataset, at).binary.value, 1e-3), 0.1)
+    for at in counting.conditions_of(dataset):
+        share = min(max(counting.statistics_at(dataset, at).binary.value, 1e-3), 0.1)
         where = at.temperature_c, at.corner, at.window_s
         lines.setdefault(where, []).append((at.vdd_v, math.log(share)))
     steps = [
@@ -169,11 +164,8 @@ def _certify(
     work: Work, tasks: "tuple[SenseTask, ...]", tallies: "Mapping[str, SenseTally]"
 ) -> str:
     """Sense a share of the campaign again in ngspice, and keep what was found."""
-    from rramsim.counting import certify_campaign
-    from rramsim.engines import NgspiceEngine
-
-    errors, reference = work.experiment.errors, NgspiceEngine()
-    found = certify_campaign(
+    errors, reference = work.experiment.errors, engines.NgspiceEngine()
+    found = counting.certify_campaign(
         tasks, tallies, samples=errors.certify_samples, seed=errors.seed, reference=reference
     )
     fault, name = found.fault(), tasks[0].engine.name
@@ -201,11 +193,9 @@ def _nominal(
     experiment: "Experiment", conditions: "tuple[SenseConditions, ...]"
 ) -> "dict[str, xr.DataArray]":
     """Resolve time of median devices without mismatch over (vdd, temperature, corner, written)."""
-    import numpy as np
     import xarray as xr
 
     from rramsim.counting.dataset import AXES
-    from rramsim.devices import WRITTEN
     from rramsim.stages.nominal import nominal_pair
 
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
@@ -215,14 +205,14 @@ def _nominal(
     times = np.full((*(len(values) for values in axes.values()), 3), np.nan)
     for condition in {replace(c, window_s=_LONG_WINDOW_S) for c in conditions}:
         at = tuple(axes[dim].index(getattr(condition, AXES[dim][0])) for dim in dims)
-        for index, written in enumerate(WRITTEN):
+        for index, written in enumerate(devices.WRITTEN):
             outcome = engine.sense(circuit, condition, nominal_pair(resistances, written))
             if outcome.converged[0]:
                 times[(*at, index)] = outcome.resolve_time_s[0]
     array = xr.DataArray(
         times,
         dims=(*dims, "written"),
-        coords={**axes, "written": list(WRITTEN)},
+        coords={**axes, "written": list(devices.WRITTEN)},
         attrs={
             "units": "s",
             "long_name": "resolve time of median devices without mismatch; HRS/HRS 3 % apart",
@@ -247,21 +237,18 @@ def _waveforms(experiment: "Experiment", conditions: "SenseConditions") -> "dict
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
-    from rramsim.figures import energy_figure, time_figure, waveform_figure
-
     experiment = folder.load_experiment()
     conditions = experiment.make_conditions()
     shown = min(conditions, key=lambda c: (abs(c.vdd_v - 1.2), abs(c.temperature_c - 27)))
     waves, engine = _waveforms(experiment, shown), experiment.errors.make_engine()
     return {
-        "resolve_time": time_figure(SENSE.need(folder)),
-        "sense_energy": energy_figure(SENSE.need(folder)),
-        "waveforms": waveform_figure(waves, shown, engine=engine.name),
+        "resolve_time": figures.time_figure(SENSE.need(folder)),
+        "sense_energy": figures.energy_figure(SENSE.need(folder)),
+        "waveforms": figures.waveform_figure(waves, shown, engine=engine.name),
     }
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim import figures
     from rramsim.figures.report import Section
 
     sections = [

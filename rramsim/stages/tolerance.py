@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rramsim import figures, networks
 from rramsim.exceptions import InputError
 from rramsim.records import ToleranceRow, ToleratedRow
 from rramsim.stages.evaluations import EVALUATIONS, Evaluations, Right
@@ -51,8 +54,6 @@ class _Case:
 
 
 def _cases(plans: tuple[NetworkPlan, ...], section: "ToleranceSection") -> Iterator[_Case]:
-    from rramsim.networks import errors_of_type
-
     for seed in section.seeds:
         for base in plans:
             plan = replace(base, settings=replace(base.settings, seed=seed))
@@ -63,7 +64,7 @@ def _cases(plans: tuple[NetworkPlan, ...], section: "ToleranceSection") -> Itera
             for rate in section.train_rates:
                 for kind in types:
                     if rate != "none":
-                        errors = errors_of_type(kind, float(rate), weights)
+                        errors = networks.errors_of_type(kind, float(rate), weights)
                         yield _Case(
                             plan=replace(plan, errors=errors), trained_rate=rate, types=(kind,)
                         )
@@ -118,15 +119,11 @@ def _rows(
     case: _Case, network: TrainedNetwork, section: "ToleranceSection", draws: int, right: Right
 ) -> Iterator[dict[str, Any]]:
     """A row for each type and rate that a training is tested with."""
-    import numpy as np
-
-    from rramsim.networks import errors_of_type
-
     plan = case.plan
     clean = float(right(network, None, 0).mean())
     for kind in case.types:
         for rate in section.rates:
-            errors = errors_of_type(kind, rate, plan.spec.weights)
+            errors = networks.errors_of_type(kind, rate, plan.spec.weights)
             found = [float(right(network, errors, draw).mean()) for draw in range(draws)]
             yield {
                 "network": plan.spec.name,
@@ -161,7 +158,6 @@ def tolerated_rates(table: "pd.DataFrame", *, max_loss: float) -> "pd.DataFrame"
     network is held to its own accuracy without errors, which training with errors lowers. A rate is
     0, or infinite, if a seed's lies below, or above, all that were tested.
     """
-    import numpy as np
     import pandas as pd
 
     reference = (
@@ -262,7 +258,6 @@ def tolerance_factor(trained: Sequence[float], plain: Sequence[float]) -> Factor
     >>> round(factor.value, 3)
     2.828
     """
-    import numpy as np
     from scipy import stats
 
     if len(trained) != len(plain) or not trained:
@@ -316,10 +311,8 @@ def _title(rows: tuple[ToleratedRow, ...]) -> str:
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
-    from rramsim.figures import tolerance_figure
-
     max_loss = TOLERATED.need(folder)[0].max_loss
-    return {"tolerance": tolerance_figure(TOLERANCE.frame(folder), max_loss=max_loss)}
+    return {"tolerance": figures.tolerance_figure(TOLERANCE.frame(folder), max_loss=max_loss)}
 
 
 def _summary(folder: RunFolder) -> "list[Texts]":

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rramsim import costs, figures
 from rramsim.exceptions import InputError
 from rramsim.records import CostRow, TradeoffRow
 from rramsim.stages.errors import ERROR_STATISTICS, ERRORS
@@ -61,30 +62,28 @@ def _run(work: Work) -> None:
         if TRADEOFF.read(work.folder):
             kept = _draws(TRADEOFF.frame(work.folder))
     least = work.experiment.test.draws
-    table, costs = _tables(work, lambda one, at: max(least, kept.get(_point(one, at), 0)))
+    table, paid = _tables(work, lambda one, at: max(least, kept.get(_point(one, at), 0)))
     TRADEOFF.write(work.folder, table.to_dict("records"))
-    COSTS.write(work.folder, costs.to_dict("records"))
+    COSTS.write(work.folder, paid.to_dict("records"))
 
 
 def _tables(
     work: Work, draws: "Callable[[TestedNetwork, SenseConditions], int]"
 ) -> "tuple[DataFrame, DataFrame]":
     """The trade-off and its costs with so many draws of each point; what was tested is kept."""
-    from rramsim.costs import TestedNetwork, tradeoff_tables
-
     experiment, folder, data = work.experiment, work.folder, work.images()
     dataset = SENSE.need(folder)
     found = found_rates(work, dataset)
     networks = work.kept.get("train") or trained_networks(experiment, folder, data)
     tests = Evaluations(folder, data, experiment, work.runner)
     tested = {
-        TestedNetwork(
+        costs.TestedNetwork(
             spec=one.plan.spec, network=one.network, trained_with=one.plan.trained_with
         ): one
         for one in networks
     }
     return tests.made(
-        lambda right: tradeoff_tables(
+        lambda right: costs.tradeoff_tables(
             tuple(tested),
             dataset,
             data,
@@ -108,27 +107,25 @@ def decided(work: Work, target: "SupplyTarget") -> "SupplyAnswer":
     hold at 95 %; and in all at most as many tests again as the trade-off had. What remains is
     undecided in the answer.
     """
-    from rramsim.costs import lowest_supply
-
     target = replace(target, looks=_LOOKS)
     table = TRADEOFF.frame(work.folder)
     draws = _draws(table)
     left = sum(draws.values())
-    answer = lowest_supply(table, target)
+    answer = costs.lowest_supply(table, target)
     for _ in range(_LOOKS - 1):
         wanted = wanted_draws(table, target, draws, left)
         if not wanted:
             break
         left -= sum(wanted.values())
         draws.update({point: draws[point] + more for point, more in wanted.items()})
-        table, costs = _tables(
+        table, paid = _tables(
             work,
             lambda one, at: draws[_point(one, at)],
         )
         TRADEOFF.write(work.folder, table.to_dict("records"))
-        COSTS.write(work.folder, costs.to_dict("records"))
+        COSTS.write(work.folder, paid.to_dict("records"))
         table = TRADEOFF.frame(work.folder)
-        answer = lowest_supply(table, target)
+        answer = costs.lowest_supply(table, target)
     return answer
 
 
@@ -145,10 +142,10 @@ def wanted_draws(
     table: "DataFrame", target: "SupplyTarget", draws: dict[Point, int], left: int
 ) -> dict[Point, int]:
     """How many draws more of which points, of `left` in all."""
-    from rramsim.costs import lowest_supply
-
-    these = lowest_supply(table, replace(target, these_images=True)).open
-    alike = [d for d in lowest_supply(table, target).undecided if d.is_decided_by_draws(target)]
+    these = costs.lowest_supply(table, replace(target, these_images=True)).open
+    alike = [
+        d for d in costs.lowest_supply(table, target).undecided if d.is_decided_by_draws(target)
+    ]
     wanted: dict[Point, int] = {}
     for design in sorted((*these, *alike), key=lambda design: design.bound):
         points = [tuple(row) for row in table[design.rows(table, target)][_POINT].to_numpy()]
@@ -160,18 +157,17 @@ def wanted_draws(
 
 
 def _draw(folder: RunFolder) -> "dict[str, Chart]":
-    from rramsim.figures import (
-        efficiency_figure,
-        energy_accuracy_figure,
-        front_figure,
-        loss_figure,
-    )
-
-    table, costs = TRADEOFF.frame(folder), COSTS.frame(folder)
-    drawn = {"loss": loss_figure(table), "energy_accuracy": energy_accuracy_figure(table)}
+    table, paid = TRADEOFF.frame(folder), COSTS.frame(folder)
+    drawn = {
+        "loss": figures.loss_figure(table),
+        "energy_accuracy": figures.energy_accuracy_figure(table),
+    }
     drawn |= {"errors": ERROR_STATISTICS.draw(folder)["errors"]}  # with the rare rates
-    if costs.total_j.notna().any():
-        drawn |= {"front": front_figure(costs), "efficiency": efficiency_figure(costs)}
+    if paid.total_j.notna().any():
+        drawn |= {
+            "front": figures.front_figure(paid),
+            "efficiency": figures.efficiency_figure(paid),
+        }
     return drawn
 
 
@@ -182,7 +178,6 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures import energy_accuracy_figure, loss_figure
     from rramsim.figures.report import Section, answer_section
     from rramsim.figures.senses import waveform_label
     from rramsim.figures.tradeoffs import front_details
@@ -197,11 +192,15 @@ def _sections(results: Results) -> "list[Section]":
     )
     return [
         answer_section(rows, results.target),
-        Section(key="accuracy", title="Accuracy lost to read errors", figures=(loss_figure(rows),)),
+        Section(
+            key="accuracy",
+            title="Accuracy lost to read errors",
+            figures=(figures.loss_figure(rows),),
+        ),
         Section(
             key="front",
             title="Energy and accuracy",
-            figures=(energy_accuracy_figure(rows, errors),),
+            figures=(figures.energy_accuracy_figure(rows, errors),),
             details=front_details(rows, errors, drawn),
             tables=(*_summary(results.folder), *_costs(results)),
         ),

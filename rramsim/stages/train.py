@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rramsim import figures, learning
 from rramsim.durable import Failed, Job, Say, available_workers
 from rramsim.exceptions import InputError, MachineError
 from rramsim.files import atomic_path, output_folder
@@ -118,12 +121,10 @@ def train_plans(
 def _run(work: Work) -> tuple[TrainedNetwork, ...]:
     """Train every network, resuming from checkpoints, into `training.csv` and, for devices,
     `wear.csv`."""
-    from rramsim.learning import bfloat16_remark
-
     data = work.images()
     plans = plans_of(work.experiment, work.folder, data)
     training = work.experiment.training
-    if told := bfloat16_remark(bfloat16=training.bfloat16, device=training.device):
+    if told := learning.bfloat16_remark(bfloat16=training.bfloat16, device=training.device):
         work.notice(told)
     total, done = sum(plan.epochs for plan in plans), dict.fromkeys((p.name for p in plans), 0.0)
     notes: dict[str, str] = {}
@@ -164,8 +165,6 @@ def trained_networks(
     experiment: "Experiment", folder: RunFolder, data: "ImageData"
 ) -> tuple[TrainedNetwork, ...]:
     """The experiment's networks as an earlier training by back-propagation left them."""
-    from rramsim.learning import load_network
-
     trained = []
     for plan in network_plans(experiment, folder, data):
         path = folder.networks / f"{plan.name}.pt"
@@ -174,7 +173,7 @@ def trained_networks(
                 f"{path}: {plan.spec.name} is not trained yet on {data.label}; name its images "
                 f"with --data, or make it with {TRAINING.made_by(folder)}"
             )
-        _, network = load_network(path, expected=plan.spec)
+        _, network = learning.load_network(path, expected=plan.spec)
         trained.append(TrainedNetwork(plan=plan, network=network, path=path))
     return tuple(trained)
 
@@ -188,8 +187,6 @@ def _again(work: Work, original: RunFolder, share: float, seed: int) -> Redone:
 
     Not the whole training: the first epoch has every step of it, and takes one epoch's time.
     """
-    import numpy as np
-
     data = work.images()
     plans = plans_of(work.experiment, work.folder, data)
     named: dict[str, Any] = {"of": len(plans), "unit": "first epochs"}
@@ -242,7 +239,6 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures import training_figure, wear_figure
     from rramsim.figures.networks import training_table, wear_table
     from rramsim.figures.report import Section
 
@@ -252,7 +248,7 @@ def _sections(results: Results) -> "list[Section]":
             Section(
                 key="training",
                 title="Training",
-                figures=(training_figure(rows),),
+                figures=(figures.training_figure(rows),),
                 tables=(training_table(rows),),
             )
         )
@@ -261,7 +257,7 @@ def _sections(results: Results) -> "list[Section]":
             Section(
                 key="wear",
                 title="Wear",
-                figures=(wear_figure(worn),),
+                figures=(figures.wear_figure(worn),),
                 tables=(wear_table(worn),),
             )
         )

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from rramsim.exceptions import InputError, MachineError
 from rramsim.records import ProvenanceRecord
 from rramsim.stages.folder import EXPERIMENT, PROVENANCE, ResultFile, RunFolder, check_schema
@@ -61,8 +63,6 @@ def repeat_rows(
     At least one row that counts is done again, if there is one. `work.report` gets the rows done
     again and their total. Raises `InputError` if a file of the copy cannot be read.
     """
-    import numpy as np
-
     path = work.folder.path / (stage.rows.name if stage.rows else "none")
     lines: list[bytes] = []
     if stage.rows:

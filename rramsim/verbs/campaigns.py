@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from rramsim import counting, durable, rare
 from rramsim.circuits import SenseCircuit, SenseConditions
 from rramsim.devices import ResistanceModel
 from rramsim.exceptions import InputError
@@ -52,11 +53,8 @@ def sweep(
     >>> dict(counted.sizes)["vdd"], int(counted["count"].sum())
     (2, 600)
     """
-    from rramsim.counting import StopRule, run_campaign, sense_dataset, sense_tasks
-    from rramsim.durable import Runner
-
     axes = [_axis(values) for values in (vdd_v, temperature_c, corner, window_s)]
-    tasks = sense_tasks(
+    tasks = counting.sense_tasks(
         (
             SenseConditions(vdd_v=vdd, temperature_c=celsius, corner=name, window_s=window)
             for vdd, celsius, name, window in product(*axes)
@@ -69,14 +67,14 @@ def sweep(
         noise=noise,
     )
     with TemporaryDirectory(prefix="rramsim-sweep-") as folder:
-        tallies = run_campaign(
+        tallies = counting.run_campaign(
             tasks,
             rows_path=Path(folder, "senses.jsonl") if rows is None else Path(rows),
-            stop=StopRule(relative_error=relative_error, max_samples=samples),
-            runner=Runner(workers=workers),
+            stop=counting.StopRule(relative_error=relative_error, max_samples=samples),
+            runner=durable.Runner(workers=workers),
             report=report,
         )
-    counted = sense_dataset(
+    counted = counting.sense_dataset(
         {(task.conditions, task.written): tallies[task.id] for task in tasks}, tallies.failed
     )
     return counted.assign_attrs(tasks[0].attributes())
@@ -92,12 +90,10 @@ def conditions_at(counted: "xr.Dataset", **at: Any) -> SenseConditions:
     `at`: any of vdd_v, temperature_c, corner, window_s. Raises `InputError` if none has them, or
     several.
     """
-    from rramsim.counting import conditions_of
-
     asked = {key: value for key, value in at.items() if value is not None}
     found = [
         conditions
-        for conditions in conditions_of(counted)
+        for conditions in counting.conditions_of(counted)
         if all(getattr(conditions, key) == value for key, value in asked.items())
     ]
     if len(found) == 1:
@@ -105,7 +101,7 @@ def conditions_at(counted: "xr.Dataset", **at: Any) -> SenseConditions:
     given = ", ".join(f"{key} = {value}" for key, value in asked.items()) or "nothing"
     raise InputError(
         f"{given}: {len(found) or 'none'} of the sweep's conditions have it; "
-        f"it holds {'; '.join(c.label for c in conditions_of(counted))}"
+        f"it holds {'; '.join(c.label for c in counting.conditions_of(counted))}"
     )
 
 
@@ -128,10 +124,8 @@ def error_statistics(
     >>> rs.error_statistics(counted, vdd_v=1.2).type2.trials
     200
     """
-    from rramsim.counting import statistics_at
-
     at = {"vdd_v": vdd_v, "temperature_c": temperature_c, "corner": corner, "window_s": window_s}
-    return statistics_at(counted, conditions_at(counted, **at))
+    return counting.statistics_at(counted, conditions_at(counted, **at))
 
 
 def error_rates(counted: "xr.Dataset") -> "xr.Dataset":
@@ -146,9 +140,7 @@ def error_rates(counted: "xr.Dataset") -> "xr.Dataset":
     >>> float(rates.high.sel(error="type1").squeeze()) < 0.02
     True
     """
-    from rramsim.counting import rate_dataset
-
-    return rate_dataset(counted)
+    return counting.rate_dataset(counted)
 
 
 def rate(
@@ -180,18 +172,15 @@ def rate(
     >>> found.low < found.value < found.high
     True
     """
-    from rramsim.rare import SenseFailure, parse_criterion
-    from rramsim.rare import rate as failure_rate
-
-    asked = SenseFailure(
+    asked = rare.SenseFailure(
         circuit=circuit,
         conditions=SenseConditions(
             vdd_v=vdd_v, temperature_c=temperature_c, corner=corner, window_s=window_s
         ),
         resistances=devices or resistances(),
-        criterion=parse_criterion(failure, written=written),
+        criterion=rare.parse_criterion(failure, written=written),
         engine=make_engine(engine),
         mismatch=mismatch,
         noise=noise,
     )
-    return failure_rate(asked, relative_error=relative_error, seed=seed)
+    return rare.rate(asked, relative_error=relative_error, seed=seed)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rramsim import costs, counting, learning, networks
 from rramsim.learning import TrainingSettings
 from rramsim.verbs.campaigns import error_statistics
 
@@ -32,9 +33,7 @@ def images(name: str = "digits", *, path: str | Path | None = None) -> "ImageDat
     >>> rs.images("digits")
     ImageData('scikit-learn digits': 1347 training and 450 test images of 1 x 8 x 8, 10 classes)
     """
-    from rramsim.learning import load_images
-
-    return load_images(name, path=None if path is None else Path(path))
+    return learning.load_images(name, path=None if path is None else Path(path))
 
 
 def weight_errors(
@@ -57,13 +56,10 @@ def weight_errors(
     >>> rs.weight_errors(counted, vdd_v=1.2).matrix.shape
     (3, 3)
     """
-    from rramsim.counting import ErrorStatistics
-    from rramsim.networks import errors_of_statistics
-
-    if not isinstance(counted, ErrorStatistics):
+    if not isinstance(counted, counting.ErrorStatistics):
         at = {"temperature_c": temperature_c, "window_s": window_s}
         counted = error_statistics(counted, vdd_v=vdd_v, corner=corner, **at)
-    return errors_of_statistics(counted, weights)
+    return networks.errors_of_statistics(counted, weights)
 
 
 def train(
@@ -96,11 +92,7 @@ def train(
     >>> low < trained.test.value < high
     True
     """
-    from rramsim.learning import bfloat16_remark
-    from rramsim.learning import train as train_network
-    from rramsim.networks import NetworkSpec
-
-    spec = NetworkSpec.of_recipe(
+    spec = networks.NetworkSpec.of_recipe(
         recipe,
         architecture=architecture,
         width=width,
@@ -110,9 +102,9 @@ def train(
         classes=len(data.classes),
     )
     chosen = settings or TrainingSettings(epochs=epochs, seed=seed, device=device)
-    if told := bfloat16_remark(bfloat16=chosen.bfloat16, device=chosen.device):
+    if told := learning.bfloat16_remark(bfloat16=chosen.bfloat16, device=chosen.device):
         warnings.warn(told, stacklevel=2)
-    return train_network(
+    return learning.train(
         spec,
         data,
         chosen,
@@ -142,13 +134,10 @@ def evaluate(
     >>> rs.evaluate(trained, rs.images()).draws
     1
     """
-    from rramsim.costs import mean_accuracy
-    from rramsim.learning import TrainingResult, right_with_errors
-
     tested = min(test_images or len(data.test_labels), len(data.test_labels))
-    module = network.network if isinstance(network, TrainingResult) else network
+    module = network.network if isinstance(network, learning.TrainingResult) else network
     right = [
-        right_with_errors(module, data, errors, images=tested, seed=seed, draw=draw)
+        learning.right_with_errors(module, data, errors, images=tested, seed=seed, draw=draw)
         for draw in range(draws if errors is not None else 1)
     ]
-    return mean_accuracy([int(one.sum()) for one in right], images=tested)
+    return costs.mean_accuracy([int(one.sum()) for one in right], images=tested)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rramsim import counting, figures
 from rramsim.verbs.sensing import Sense
 from rramsim.verbs.tradeoffs import Tradeoff
 
@@ -16,9 +17,7 @@ __all__ = ["plot_costs", "plot_error_rates", "plot_loss", "plot_tradeoff", "plot
 
 
 def _axes(chart: "Chart", width_in: float | None) -> "tuple[Axes, ...]":
-    from rramsim.figures import matplotlib_figure
-
-    return tuple(matplotlib_figure(chart, width_in=width_in).axes)
+    return tuple(figures.matplotlib_figure(chart, width_in=width_in).axes)
 
 
 def plot_waveforms(
@@ -34,12 +33,10 @@ def plot_waveforms(
     >>> rs.plot_waveforms(one)[0].get_xlabel()
     'time after SEN (ns)'
     """
-    from rramsim.figures import waveform_figure
-
     named = {str(senses): senses} if isinstance(senses, Sense) else dict(senses)
     first = next(iter(named.values()))
     waves = {title: one.waveforms for title, one in named.items() if one.waveforms is not None}
-    return _axes(waveform_figure(waves, first.conditions, engine=first.engine), width_in)
+    return _axes(figures.waveform_figure(waves, first.conditions, engine=first.engine), width_in)
 
 
 def plot_error_rates(counted: "xr.Dataset", *, width_in: float | None = None) -> "tuple[Axes, ...]":
@@ -53,11 +50,10 @@ def plot_error_rates(counted: "xr.Dataset", *, width_in: float | None = None) ->
     >>> rs.plot_error_rates(counted)[0].get_yscale()
     'log'
     """
-    from rramsim.counting import conditions_of, statistics_at
-    from rramsim.figures import error_rates_figure
-
-    rows = [(c, statistics_at(counted, c)) for c in conditions_of(counted)]
-    return _axes(error_rates_figure(rows, source=f"Simulated, {counted.attrs['engine']}"), width_in)
+    rows = [(c, counting.statistics_at(counted, c)) for c in counting.conditions_of(counted)]
+    return _axes(
+        figures.error_rates_figure(rows, source=f"Simulated, {counted.attrs['engine']}"), width_in
+    )
 
 
 def plot_tradeoff(front: Tradeoff, *, width_in: float | None = None) -> "tuple[Axes, ...]":
@@ -74,9 +70,7 @@ def plot_tradeoff(front: Tradeoff, *, width_in: float | None = None) -> "tuple[A
     >>> rs.plot_tradeoff(front)[0].get_ylabel()
     'test accuracy (%)'
     """
-    from rramsim.figures import energy_accuracy_figure
-
-    return _axes(energy_accuracy_figure(front.table), width_in)
+    return _axes(figures.energy_accuracy_figure(front.table), width_in)
 
 
 def plot_loss(front: Tradeoff, *, width_in: float | None = None) -> "tuple[Axes, ...]":
@@ -92,9 +86,7 @@ def plot_loss(front: Tradeoff, *, width_in: float | None = None) -> "tuple[Axes,
     >>> rs.plot_loss(front)[0].get_xlabel()
     'supply VDD (V)'
     """
-    from rramsim.figures import loss_figure
-
-    return _axes(loss_figure(front.table), width_in)
+    return _axes(figures.loss_figure(front.table), width_in)
 
 
 def plot_costs(
@@ -112,6 +104,4 @@ def plot_costs(
     >>> rs.plot_costs(front)[0].get_ylabel()
     'test accuracy (%)'
     """
-    from rramsim.figures import front_figure
-
-    return _axes(front_figure(front.costs, flow=flow), width_in)
+    return _axes(figures.front_figure(front.costs, flow=flow), width_in)
