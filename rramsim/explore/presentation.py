@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rramsim import figures
 from rramsim.counting import SenseTally
 from rramsim.devices import WRITTEN
 from rramsim.experiment import Experiment
 from rramsim.explore.controls import Controls, Setting
 from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Answer, Subject
-from rramsim.figures import report as parts
 from rramsim.figures.chart import Table
 from rramsim.figures.numbers import (
     engineering,
@@ -39,7 +39,7 @@ def frame_html(subject: Subject) -> str:
     notes = ["transistor mismatch on" if explorer.mismatch else "no transistor mismatch"]
     if experiment.sense.noise:
         notes.append("without the experiment's noise, which the batch engine does not sense")
-    return parts.render_frame(
+    return figures.render_frame(
         title=subject.title,
         facts=(
             ("circuit", f"{circuit.name} in {circuit.process.name}"),
@@ -51,14 +51,14 @@ def frame_html(subject: Subject) -> str:
         ),
         sliders=_sliders(experiment, controls),
         choices=(
-            parts.Choice(
+            figures.Choice(
                 name="written",
                 label="Written",
                 values=tuple(str(w) for w in reversed(WRITTEN)),
                 texts=tuple(_SIGNED[w] for w in reversed(WRITTEN)),
                 first=0,
             ),
-            parts.Choice(
+            figures.Choice(
                 name="corner",
                 label="Corner",
                 values=controls.corner,
@@ -72,7 +72,7 @@ def frame_html(subject: Subject) -> str:
     )
 
 
-def _sliders(experiment: Experiment, controls: Controls) -> tuple[parts.Slider, ...]:
+def _sliders(experiment: Experiment, controls: Controls) -> tuple[figures.Slider, ...]:
     first, sense = controls.first, experiment.sense
     told = (
         ("vdd_v", "Supply VDD", controls.vdd_v, first.conditions.vdd_v, sense.vdd_v, "V"),
@@ -83,7 +83,7 @@ def _sliders(experiment: Experiment, controls: Controls) -> tuple[parts.Slider, 
          [first.hrs_median_ohm], "Ω"),
     )  # fmt: skip
     return tuple(
-        parts.Slider(
+        figures.Slider(
             name=name,
             label=label,
             values=values,
@@ -104,7 +104,7 @@ def answer_html(answer: Answer, subject: Subject) -> str:
         kind: RateRecord.model_validate(getattr(answer.statistics, kind).as_dict())
         for kind in TYPES
     }
-    return parts.render_answer(
+    return figures.render_answer(
         (
             _waveforms(answer, subject.explorer.controls),
             _rates(rates),
@@ -120,7 +120,7 @@ def answer_html(answer: Answer, subject: Subject) -> str:
 def rates_html(setting: Setting, rates: "dict[str, FailureRate]") -> str:
     """The part of the page that shows every rate at a setting, the rare ones included."""
     label = _label(setting)
-    panel = parts.ExplorerPanel(
+    panel = figures.ExplorerPanel(
         key="found",
         title=f"Every error rate at {label}",
         table=Table(
@@ -129,14 +129,14 @@ def rates_html(setting: Setting, rates: "dict[str, FailureRate]") -> str:
             rows=tuple((name, f"{rates[name.partition(':')[0]]}") for name in TYPES.values()),
         ),
     )
-    return parts.render_answer((panel,), summary=label, told=panel.title, senses=0)
+    return figures.render_answer((panel,), summary=label, told=panel.title, senses=0)
 
 
 def _label(setting: Setting) -> str:
     return f"{setting.conditions.label}, HRS {engineering(setting.hrs_median_ohm, 'Ω')}"
 
 
-def _waveforms(answer: Answer, controls: Controls) -> parts.ExplorerPanel:
+def _waveforms(answer: Answer, controls: Controls) -> figures.ExplorerPanel:
     one = answer.nominal
     ohms = " / ".join(engineering(r, "Ω") for r in (one.r_bl_ohm, one.r_blb_ohm))
     said = "The simulation did not converge"
@@ -145,7 +145,7 @@ def _waveforms(answer: Answer, controls: Controls) -> parts.ExplorerPanel:
         if math.isnan(one.resolve_time_s):
             resolved = "not resolved in the window"
         said = f"Reads {_SIGNED[one.read]}, {resolved}, {engineering(one.energy_j, 'J')}"
-    return parts.ExplorerPanel(
+    return figures.ExplorerPanel(
         key="waveforms",
         title=f"One sense of a {_SIGNED[one.written]}",
         chart=sense_chart(
@@ -159,8 +159,8 @@ def _waveforms(answer: Answer, controls: Controls) -> parts.ExplorerPanel:
     )
 
 
-def _rates(rates: dict[str, RateRecord]) -> parts.ExplorerPanel:
-    return parts.ExplorerPanel(
+def _rates(rates: dict[str, RateRecord]) -> figures.ExplorerPanel:
+    return figures.ExplorerPanel(
         key="rates",
         title="Error rates",
         chart=rate_bars(rates),
@@ -183,14 +183,14 @@ def _rates(rates: dict[str, RateRecord]) -> parts.ExplorerPanel:
     )
 
 
-def _senses(answer: Answer) -> parts.ExplorerPanel:
+def _senses(answer: Answer) -> figures.ExplorerPanel:
     rows = []
     for written in reversed(WRITTEN):
         tally = answer.tallies[written]
         reads = (f"{n}" for n in tally.count[2::-1])
         rows.append((_PAIRS[written], _mean(tally), *reads))
     lost = int(answer.statistics.counts[:, 3].sum())
-    return parts.ExplorerPanel(
+    return figures.ExplorerPanel(
         key="energy",
         title="Energy per sense, and what is read",
         table=Table(
@@ -215,15 +215,15 @@ def _mean(tally: SenseTally) -> str:
     return engineering_error(mean, error, "J")
 
 
-def _accuracy(answer: Answer, subject: Subject) -> parts.ExplorerPanel:
+def _accuracy(answer: Answer, subject: Subject) -> figures.ExplorerPanel:
     title = "Accuracy of the trained networks"
     if subject.accuracy is None:
-        return parts.ExplorerPanel(key="accuracy", title=title, note=subject.lack)
+        return figures.ExplorerPanel(key="accuracy", title=title, note=subject.lack)
     found, why = subject.accuracy.at(answer.setting)
     if not found:
-        return parts.ExplorerPanel(key="accuracy", title=title, note=why)
+        return figures.ExplorerPanel(key="accuracy", title=title, note=why)
     between = any(one.interpolated for one in found)
-    return parts.ExplorerPanel(
+    return figures.ExplorerPanel(
         key="accuracy",
         title=title,
         table=Table(

@@ -23,7 +23,7 @@ from rramsim.exceptions import InputError, MachineError
 from rramsim.explore.controls import Setting
 from rramsim.explore.explorer import MOST_SENSES, STEP_SENSES, Subject
 from rramsim.explore.presentation import answer_html, frame_html, rates_html
-from rramsim.figures.report import explorer_assets
+from rramsim.figures import explorer_assets
 
 LOOPBACK = "127.0.0.1"
 

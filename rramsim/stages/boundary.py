@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from rramsim.counting import ZeroBoundary
     from rramsim.durable import Say
     from rramsim.engines import SenseEngine
-    from rramsim.figures import Chart
+    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.report import Section
 
 _SHARES = (0.05, 0.5, 0.95)
 
@@ -142,12 +141,10 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures.report import Section
-
     if results.read(BOUNDARY) is None:
         return []
     return [
-        Section(
+        figures.Section(
             key="boundary",
             title="Boundary between 0 and ±1",
             figures=tuple(_draw(results.folder).values()),

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from rramsim.counting import ErrorStatistics
     from rramsim.engines import SenseEngine
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart
+    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.report import Section
     from rramsim.learning import Adaptation, ImageData
     from rramsim.networks import IntegerNetwork
 
@@ -432,12 +431,10 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures.report import Section
-
     if results.read(CHIPS) is None or results.read(DISTRIBUTIONS) is None:
         return []
     return [
-        Section(
+        figures.Section(
             key="chips",
             title="Chips",
             figures=tuple(_draw(results.folder).values()),

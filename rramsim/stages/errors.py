@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from rramsim.circuits import SenseConditions
     from rramsim.counting import ErrorStatistics
-    from rramsim.figures import Chart
+    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.report import Section
 
 ERRORS = Document(
     name="errors.json", schema="rramsim errors 1", record=ErrorsRecord,
@@ -69,13 +68,12 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 def _sections(results: Results) -> "list[Section]":
     from rramsim.figures.rates import count_table
-    from rramsim.figures.report import Section
 
     record, rare = results.read(ERRORS), results.read(RARE) or ()
     if record is None:
         return []
     return [
-        Section(
+        figures.Section(
             key="errors",
             title="Bit errors",
             text=(

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from rramsim.devices import ResistanceModel
     from rramsim.durable import Say
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart
+    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.report import Section
     from rramsim.rare import FailureRate, SenseFailure
 
 ERROR_TYPES = ("type 1", "type 2", "type 3")
@@ -298,14 +297,12 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures.report import Section
-
     rows = results.read(RATES)
     if rows is None:
         return []
     drawn = (figures.ber_map_figure(RATES.frame(results.folder)),)
     title = "Error rates, rare ones included"
-    return [Section(key="map", title=title, figures=drawn, tables=(rate_table(rows),))]
+    return [figures.Section(key="map", title=title, figures=drawn, tables=(rate_table(rows),))]
 
 
 MAP = Stage(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rramsim import figures
 from rramsim.exceptions import InputError
 from rramsim.files import atomic_path, file_digest
 from rramsim.stages.folder import Dataset, Page, RunFolder
@@ -17,8 +18,8 @@ from rramsim.stages.sweep import SENSE
 if TYPE_CHECKING:
     from rramsim.circuits import SenseCircuit
     from rramsim.costs import SupplyTarget
+    from rramsim.figures import Section
     from rramsim.figures.chart import Table
-    from rramsim.figures.report import Section
 
 PAGE = Page(
     name="report.html",
@@ -65,7 +66,6 @@ def write_report(
     Raises `InputError` for a folder without results or with a damaged one; nothing is written
     then.
     """
-    from rramsim.figures.report import render_page
     from rramsim.stages import STAGES
     from rramsim.version import __version__
 
@@ -90,7 +90,7 @@ def write_report(
             made[0] = replace(made[0], notes=(note, *made[0].notes))
         sections += made
     sections += [_run_section(results), *_more(results)]
-    page = render_page(
+    page = figures.render_page(
         title=f"rramsim report: {folder.path.resolve().name}",
         subtitle=_subtitle(results),
         sections=sections,
@@ -107,11 +107,9 @@ def write_report(
 
 def _missing(stage: Stage, results: Results) -> "Section":
     """What stands in the place of a stage of every run that has no results here."""
-    from rramsim.figures.report import Section
-
     lacks = "" if results.experiment is None else stage.lacks(results.experiment)
     text = f"Not for this experiment: {lacks}" if lacks else ""
-    return Section(
+    return figures.Section(
         key=stage.name,
         title=stage.title,
         missing=text or f"Not there yet. Make it with: {results.command(stage)}",
@@ -121,7 +119,6 @@ def _missing(stage: Stage, results: Results) -> "Section":
 def _more(results: Results) -> "list[Section]":
     """What else could be asked: the stages that no run does by itself."""
     from rramsim.figures.chart import Table
-    from rramsim.figures.report import Section
     from rramsim.stages import STAGES
 
     rows = tuple(
@@ -133,7 +130,7 @@ def _more(results: Results) -> "list[Section]":
     if not rows:
         return []
     table = Table(title="", header=("", "answers", "made with"), rows=rows)
-    return [Section(key="more", title="What else can be asked", tables=(table,))]
+    return [figures.Section(key="more", title="What else can be asked", tables=(table,))]
 
 
 def _subtitle(results: Results) -> str:
@@ -160,8 +157,6 @@ def _glance(results: Results) -> list[tuple[str, str]]:
 
 
 def _run_section(results: Results) -> "Section":
-    from rramsim.figures.report import Section, schematic_figure
-
     circuit, lack = _circuit(results)
     notes = [lack] if lack else []
     if results.provenance is None:
@@ -178,12 +173,12 @@ def _run_section(results: Results) -> "Section":
     if circuit is not None and experiment is not None:
         at = experiment.make_conditions()[0]
         listings.append((f"The netlist that was simulated, at {at.label}", circuit.listing(at)))
-    return Section(
+    return figures.Section(
         key="run",
         title="What was run",
         notes=tuple(notes),
         facts=(*_glance(results), *_run_facts(results, circuit)),
-        figures=() if circuit is None else (schematic_figure(circuit),),
+        figures=() if circuit is None else (figures.schematic_figure(circuit),),
         tables=tuple(_hashes(results)),
         listings=tuple(listings),
     )

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from rramsim.circuits import SenseCircuit
     from rramsim.counting import ErrorStatistics, SenseTally, SenseTask
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart
+    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.report import Section
 
 _TYPES = ("type1", "type2", "type3")
 
@@ -176,13 +175,11 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures.report import Section
-
     record = results.read(SHARES)
     if record is None:
         return []
     return [
-        Section(
+        figures.Section(
             key="shares",
             title="What causes the errors",
             text="Simulated: the same senses with one source of variation switched off at a time.",

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from rramsim.costs import SupplyTarget
     from rramsim.durable import Runner
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart
+    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table
-    from rramsim.figures.report import Section
     from rramsim.learning import ImageData
 
 T = TypeVar("T")
@@ -186,7 +185,7 @@ class Results:
         self, key: str, title: str, draw: "Callable[[xr.Dataset], Chart]"
     ) -> "Section":
         """A section of one figure of the nominal senses, or why there is none."""
-        from rramsim.figures.report import Section
+        from rramsim.figures import Section
 
         nominal, lack = self._nominal
         if nominal is not None:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from rramsim.counting.campaign import CampaignResult
     from rramsim.engines import Waveforms
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart
-    from rramsim.figures.report import Section
+    from rramsim.figures import Chart, Section
 
 _FINEST_V = 5e-3
 """Supplies closer than this are not refined any more."""
@@ -249,8 +248,6 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures.report import Section
-
     sections = [
         results.nominal_section("waveforms", "Waveforms", figures.nominal_waveforms_figure),
         results.nominal_section("read-map", "Read map", figures.read_map_figure),
@@ -258,7 +255,9 @@ def _sections(results: Results) -> "list[Section]":
     dataset = results.read(SENSE)
     if dataset is not None:
         drawn = (figures.time_figure(dataset), figures.energy_figure(dataset))
-        sections.append(Section(key="sense", title="Time and energy of a sense", figures=drawn))
+        sections.append(
+            figures.Section(key="sense", title="Time and energy of a sense", figures=drawn)
+        )
     return sections
 
 

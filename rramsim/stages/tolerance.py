@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rramsim.experiment import Experiment, ToleranceSection
-    from rramsim.figures import Chart
+    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.report import Section
     from rramsim.learning import EpochMetrics
 
 TOLERANCE = Table(
@@ -326,7 +325,6 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 def _sections(results: Results) -> "list[Section]":
     from rramsim.figures.chart import Table as Texts
     from rramsim.figures.numbers import percent_interval
-    from rramsim.figures.report import Section
 
     tables = list(_summary(results.folder)) if results.read(TOLERATED) else []
     if tested := results.read(TOLERANCE):
@@ -351,7 +349,7 @@ def _sections(results: Results) -> "list[Section]":
         return []
     drawn = tuple(_draw(results.folder).values()) if len(tables) == 2 else ()
     title = "Tolerated error rates"
-    return [Section(key="tolerance", title=title, figures=drawn, tables=tuple(tables))]
+    return [figures.Section(key="tolerance", title=title, figures=drawn, tables=tuple(tables))]
 
 
 TOLERATED_RATES = Stage(

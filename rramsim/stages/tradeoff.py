@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from rramsim.circuits import SenseConditions
     from rramsim.costs import SupplyAnswer, SupplyTarget, TestedNetwork
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart
+    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.report import Section
 
 TRADEOFF = Table(
     name="tradeoff.csv", schema="rramsim tradeoff 1", record=TradeoffRow,
@@ -178,7 +177,6 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 
 def _sections(results: Results) -> "list[Section]":
-    from rramsim.figures.report import Section, answer_section
     from rramsim.figures.senses import waveform_label
     from rramsim.figures.tradeoffs import front_details
 
@@ -191,13 +189,13 @@ def _sections(results: Results) -> "list[Section]":
         waveform_label(v) for v in ([] if nominal is None else nominal.vdd.values.tolist())
     )
     return [
-        answer_section(rows, results.target),
-        Section(
+        figures.answer_section(rows, results.target),
+        figures.Section(
             key="accuracy",
             title="Accuracy lost to read errors",
             figures=(figures.loss_figure(rows),),
         ),
-        Section(
+        figures.Section(
             key="front",
             title="Energy and accuracy",
             figures=(figures.energy_accuracy_figure(rows, errors),),

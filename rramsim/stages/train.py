@@ -25,8 +25,8 @@ from rramsim.stages.verify import compared_files
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
+    from rramsim.figures import Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.figures.report import Section
     from rramsim.learning import EpochMetrics, ImageData
 
 _log = logging.getLogger(__name__)
@@ -240,12 +240,11 @@ def _summary(folder: RunFolder) -> "list[Texts]":
 
 def _sections(results: Results) -> "list[Section]":
     from rramsim.figures.networks import training_table, wear_table
-    from rramsim.figures.report import Section
 
     sections = []
     if rows := results.read(TRAINING):
         sections.append(
-            Section(
+            figures.Section(
                 key="training",
                 title="Training",
                 figures=(figures.training_figure(rows),),
@@ -254,7 +253,7 @@ def _sections(results: Results) -> "list[Section]":
         )
     if worn := results.read(WEAR):
         sections.append(
-            Section(
+            figures.Section(
                 key="wear",
                 title="Wear",
                 figures=(figures.wear_figure(worn),),

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from rramsim.figures.report import Section, render_page
+from rramsim.figures import Section, render_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

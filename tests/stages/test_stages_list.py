@@ -59,7 +59,7 @@ def _run(work):
 
 
 def _sections(results):
-    from rramsim.figures.report import Section
+    from rramsim.figures import Section
 
     rows = results.read(SQUARES)
     return [Section(key="squares", title="Squares", text=f"{len(rows)} squares")]

@@ -16,8 +16,8 @@ from rramsim.circuits import ReadOut, sense_circuit
 from rramsim.costs import pareto_front
 from rramsim.exceptions import InputError
 from rramsim.explore import load_subject
+from rramsim.figures import schematic_figure
 from rramsim.figures.numbers import engineering
-from rramsim.figures.report import schematic_figure
 from rramsim.figures.report.schematic import is_shipped_topology
 from rramsim.learning.equilibrium.updates import Wear
 from rramsim.processes.process import netlists_folder
