@@ -12,7 +12,6 @@ from rramsim import circuits, devices, engines
 from rramsim.cli.options import JsonOption, NetlistOption, Quantity, parse_quantity, print_json, say
 
 if TYPE_CHECKING:
-    from rramsim.devices import ResistanceModel
     from rramsim.experiment import Experiment
     from rramsim.rare import FailureCorner, SenseFailure
 
@@ -159,7 +158,7 @@ def _resistances(
     lrs_sigma: float | None,
     hrs: str | None,
     hrs_sigma: float | None,
-) -> "ResistanceModel":
+) -> "devices.ResistanceModel":
     from rramsim.exceptions import InputError
 
     resistances = base.make_resistances()

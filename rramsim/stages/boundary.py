@@ -15,10 +15,7 @@ from rramsim.stages.stage import Results, Stage, Work
 
 if TYPE_CHECKING:
     from rramsim.circuits import SenseCircuit, SenseConditions
-    from rramsim.counting import ZeroBoundary
-    from rramsim.durable import Say
     from rramsim.engines import SenseEngine
-    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
 
 _SHARES = (0.05, 0.5, 0.95)
@@ -55,7 +52,7 @@ class _Boundary:
         """The engine with its version."""
         return self.engine.name
 
-    def do(self, part: "SenseConditions", say: "Say") -> dict[str, Any]:
+    def do(self, part: "SenseConditions", say: "durable.Say") -> dict[str, Any]:
         """The boundary of every draw that converged: JSON knows no infinity."""
         found = counting.zero_boundary(
             self.circuit, part, self.engine, draws=self.draws, seed=self.seed
@@ -104,7 +101,7 @@ def _run(work: Work) -> None:
     BOUNDARY.write(work.folder, [row | made_by for row in boundary_rows(found)])
 
 
-def boundary_rows(found: "Iterable[ZeroBoundary]") -> list[dict[str, Any]]:
+def boundary_rows(found: "Iterable[counting.ZeroBoundary]") -> list[dict[str, Any]]:
     """One row for each set of conditions: quantiles of the boundary with their 95 % intervals.
 
     `r05_ohm` is the pair's resistance that reads 0 in 5 % of the draws, and so on. An infinite
@@ -130,7 +127,7 @@ def boundary_rows(found: "Iterable[ZeroBoundary]") -> list[dict[str, Any]]:
     return rows
 
 
-def _draw(folder: RunFolder) -> "dict[str, Chart]":
+def _draw(folder: RunFolder) -> "dict[str, figures.Chart]":
     return {"boundary": figures.boundary_figure(BOUNDARY.need(folder))}
 
 
@@ -140,7 +137,7 @@ def _summary(folder: RunFolder) -> "list[Texts]":
     return [boundary_table(BOUNDARY.need(folder))]
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     if results.read(BOUNDARY) is None:
         return []
     return [

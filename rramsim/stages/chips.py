@@ -27,15 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from rramsim.chips import ChipModel, EngineReads, ReadSurface
     from rramsim.circuits import SenseConditions
-    from rramsim.counting import ErrorStatistics
-    from rramsim.engines import SenseEngine
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.learning import Adaptation, ImageData
-    from rramsim.networks import IntegerNetwork
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +122,7 @@ def _run(work: Work) -> None:
 
 
 def _rates(
-    work: Work, conditions: "SenseConditions", read: "ErrorStatistics"
+    work: Work, conditions: "SenseConditions", read: "counting.ErrorStatistics"
 ) -> list[dict[str, Any]]:
     """What chips misread beside the rates of single senses, where the devices are the same."""
     experiment = work.experiment
@@ -155,7 +149,7 @@ def _rates(
 
 
 def _row(
-    trained: TrainedNetwork, data: "ImageData", images: int, kind: str, index: int,
+    trained: TrainedNetwork, data: "learning.ImageData", images: int, kind: str, index: int,
     found: dict[str, Any], clean: int,
 ) -> dict[str, Any]:  # fmt: skip
     statistics = counting.ErrorStatistics(counts=np.array(found["counts"]))
@@ -221,17 +215,17 @@ class _Bench:
     version: str
     network: Any
     spec: Any
-    data: "ImageData"
+    data: "learning.ImageData"
     kind: str
     seed: int
-    model: "ChipModel | None"
-    surface: "ReadSurface | EngineReads | None"
+    model: "chips.ChipModel | None"
+    surface: "chips.ReadSurface | chips.EngineReads | None"
     age_s: float
     pooled: "NDArray[np.int64] | None"
-    adaptation: "Adaptation"
+    adaptation: "learning.Adaptation"
 
     @cached_property
-    def packed(self) -> "IntegerNetwork":
+    def packed(self) -> "networks.IntegerNetwork":
         """The network in integers."""
         return networks.IntegerNetwork.of(self.network)
 
@@ -313,7 +307,7 @@ class _Tests:
     """The jobs of testing chips; the surface is fitted when a chip first needs it."""
 
     def __init__(
-        self, experiment: "Experiment", data: "ImageData", notice: "Callable[[str], None]"
+        self, experiment: "Experiment", data: "learning.ImageData", notice: "Callable[[str], None]"
     ) -> None:
         assert experiment.chips is not None
         self._section = experiment.chips
@@ -329,7 +323,7 @@ class _Tests:
             "chip": experiment.make_chip_model(),
             "own": experiment.make_chip_model(amplifiers="own"),
         }
-        self._surface: ReadSurface | EngineReads | None = None
+        self._surface: chips.ReadSurface | chips.EngineReads | None = None
         self._limit_s: float | None = None
 
     @property
@@ -407,17 +401,17 @@ class _Tests:
                 self._notice(f"{self._surface.why}; so every synapse is sensed, which takes longer")
 
 
-def _engine(experiment: "Experiment") -> "SenseEngine":
+def _engine(experiment: "Experiment") -> "engines.SenseEngine":
     engine = experiment.errors.make_engine()
     # The surface is fitted in one process: it may use every core.
     return replace(engine, threads=None) if isinstance(engine, engines.BatchEngine) else engine
 
 
-def _draw(folder: RunFolder) -> "dict[str, Chart]":
+def _draw(folder: RunFolder) -> "dict[str, figures.Chart]":
     return {"chips": _chart(CHIPS.need(folder), DISTRIBUTIONS.need(folder))}
 
 
-def _chart(rows: tuple[ChipRow, ...], record: ChipsRecord) -> "Chart":
+def _chart(rows: tuple[ChipRow, ...], record: ChipsRecord) -> "figures.Chart":
     return figures.chips_figure(
         rows, data=record.data, images=record.images, conditions=record.conditions
     )
@@ -430,7 +424,7 @@ def _summary(folder: RunFolder) -> "list[Texts]":
     return [chips_table(record.ensembles), *chip_rates_table(record.rates)]
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     if results.read(CHIPS) is None or results.read(DISTRIBUTIONS) is None:
         return []
     return [

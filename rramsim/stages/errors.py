@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from rramsim.circuits import SenseConditions
-    from rramsim.counting import ErrorStatistics
-    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
 
 ERRORS = Document(
@@ -46,11 +44,11 @@ def _run(work: Work) -> None:
     ERRORS.write(work.folder, value)
 
 
-def _rows(dataset: "xr.Dataset") -> "list[tuple[SenseConditions, ErrorStatistics]]":
+def _rows(dataset: "xr.Dataset") -> "list[tuple[SenseConditions, counting.ErrorStatistics]]":
     return [(at, counting.statistics_at(dataset, at)) for at in counting.conditions_of(dataset)]
 
 
-def _draw(folder: RunFolder) -> "dict[str, Chart]":
+def _draw(folder: RunFolder) -> "dict[str, figures.Chart]":
     dataset = SENSE.need(folder)
     rows = _rows(dataset)
     source = f"Simulated, {dataset.attrs['engine'].split(' (')[0]}."
@@ -66,7 +64,7 @@ def _summary(folder: RunFolder) -> "list[Texts]":
     return [error_table(ERRORS.need(folder).conditions)]
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     from rramsim.figures.rates import count_table
 
     record, rare = results.read(ERRORS), results.read(RARE) or ()

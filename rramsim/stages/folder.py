@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from rramsim.experiment import Experiment
-    from rramsim.learning import ImageData
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -329,7 +328,7 @@ class RunFolder:
         return parse_experiment(values, folder=folder, where=str(EXPERIMENT.path(self)))
 
 
-def choose_data(name: str, *, path: Path | None) -> "ImageData":
+def choose_data(name: str, *, path: Path | None) -> "learning.ImageData":
     """Load the data set of an experiment.
 
     "auto" is what lies at `path` if it is given, else scikit-learn's digits; "cifar10" without a

@@ -16,9 +16,7 @@ from rramsim.stages.sweep import SENSE
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
-    from rramsim.learning import EpochMetrics, ImageData, TrainingSettings
     from rramsim.learning.equilibrium import EquilibriumSpec, EquilibriumTraining
-    from rramsim.networks import ModuleSpec, NetworkSpec, WeightErrors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +24,7 @@ class Plan:
     """One training: what is trained, on what, with which read errors in its weights."""
 
     errors_vdd_v: float | None
-    errors: "WeightErrors | None"
+    errors: "networks.WeightErrors | None"
     data_label: str
     spec: Any
     settings: Any
@@ -66,8 +64,8 @@ class Plan:
         return int(self.settings.epochs)
 
     def train(
-        self, data: "ImageData", *, file: Path, checkpoint: Path,
-        report: "Callable[[EpochMetrics | float], None]",
+        self, data: "learning.ImageData", *, file: Path, checkpoint: Path,
+        report: "Callable[[learning.EpochMetrics | float], None]",
     ) -> "TrainedNetwork":  # fmt: skip
         """Train, going on from the checkpoint, and save the network.
 
@@ -86,7 +84,7 @@ class TrainedNetwork:
     plan: Plan
     network: Any
     path: Path
-    epochs: "tuple[EpochMetrics, ...]" = ()
+    epochs: "tuple[learning.EpochMetrics, ...]" = ()
     wear: tuple[dict[str, Any], ...] = ()
     remark: str = ""
 
@@ -95,8 +93,8 @@ class TrainedNetwork:
 class NetworkPlan(Plan):
     """A quantised network, trained by back-propagation."""
 
-    spec: "NetworkSpec | ModuleSpec"
-    settings: "TrainingSettings"
+    spec: "networks.NetworkSpec | networks.ModuleSpec"
+    settings: "learning.TrainingSettings"
 
     @property
     def epochs(self) -> int:
@@ -104,8 +102,8 @@ class NetworkPlan(Plan):
         return 0 if getattr(self.spec, "weights_file", "") else int(self.settings.epochs)
 
     def train(
-        self, data: "ImageData", *, file: Path, checkpoint: Path,
-        report: "Callable[[EpochMetrics | float], None]",
+        self, data: "learning.ImageData", *, file: Path, checkpoint: Path,
+        report: "Callable[[learning.EpochMetrics | float], None]",
     ) -> TrainedNetwork:  # fmt: skip
         """Train, going on from the checkpoint, and save the network."""
         if isinstance(self.spec, networks.ModuleSpec) and self.spec.weights_file:
@@ -142,8 +140,8 @@ class EquilibriumPlan(Plan):
         return f"{self.spec.name}{'' if flips is None else '-' + flips.levels}, {self.rule}"
 
     def train(
-        self, data: "ImageData", *, file: Path, checkpoint: Path,
-        report: "Callable[[EpochMetrics | float], None]",
+        self, data: "learning.ImageData", *, file: Path, checkpoint: Path,
+        report: "Callable[[learning.EpochMetrics | float], None]",
     ) -> TrainedNetwork:  # fmt: skip
         """Train, going on from the checkpoint, and save the network."""
         from rramsim.learning.equilibrium import save_equilibrium, train_equilibrium
@@ -176,7 +174,7 @@ class EquilibriumPlan(Plan):
 
 
 def network_plans(
-    experiment: "Experiment", folder: RunFolder, data: "ImageData"
+    experiment: "Experiment", folder: RunFolder, data: "learning.ImageData"
 ) -> tuple[NetworkPlan, ...]:
     """Every network of the experiment's axes, in their order; rule "backprop"."""
     section, training = experiment.network, experiment.training
@@ -185,7 +183,7 @@ def network_plans(
     least = math.ceil(training.min_steps / steps_per_epoch)
     settings = replace(settings, epochs=max(settings.epochs, least))
     axes = product(section.architecture, section.width, section.weights, section.activations)
-    specs: Sequence[networks.NetworkSpec | ModuleSpec]
+    specs: Sequence[networks.NetworkSpec | networks.ModuleSpec]
     if section.module is not None:
         specs = experiment.make_own_networks(data.input_shape, len(data.classes))
     else:
@@ -214,7 +212,7 @@ def network_plans(
 
 
 def equilibrium_plans(
-    experiment: "Experiment", folder: RunFolder, data: "ImageData"
+    experiment: "Experiment", folder: RunFolder, data: "learning.ImageData"
 ) -> tuple[EquilibriumPlan, ...]:
     """The training without read errors and with those of each supply, as the experiment says."""
     spec, settings = experiment.make_equilibrium(data.input_shape, len(data.classes))
@@ -247,7 +245,9 @@ def _injected(folder: RunFolder, vdd_v: float | str, weights: str) -> dict[str, 
     )
 
 
-def plans_of(experiment: "Experiment", folder: RunFolder, data: "ImageData") -> tuple[Plan, ...]:
+def plans_of(
+    experiment: "Experiment", folder: RunFolder, data: "learning.ImageData"
+) -> tuple[Plan, ...]:
     """Every training of the experiment, by its rule."""
     if experiment.training.rule == "backprop":
         return network_plans(experiment, folder, data)

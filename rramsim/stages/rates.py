@@ -23,13 +23,9 @@ from rramsim.stages.stage import Results, Stage, Work
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rramsim.counting import FoundRate
     from rramsim.devices import ResistanceModel
-    from rramsim.durable import Say
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.rare import FailureRate, SenseFailure
 
 ERROR_TYPES = ("type 1", "type 2", "type 3")
 
@@ -73,7 +69,7 @@ RARE = Table(
 class RateCell:
     """What a worker is given: one rate."""
 
-    failure: "SenseFailure"
+    failure: "rare.SenseFailure"
     relative_error: float
     seed: int
 
@@ -90,11 +86,11 @@ class RateCell:
         """The engine with its version."""
         return self.failure.engine.name
 
-    def answer(self) -> "FailureRate":
+    def answer(self) -> "rare.FailureRate":
         """The rate."""
         return rare.rate(self.failure, relative_error=self.relative_error, seed=self.seed)
 
-    def do(self, part: None, say: "Say") -> dict[str, Any]:
+    def do(self, part: None, say: "durable.Say") -> dict[str, Any]:
         """Find the rate."""
         return _row(self)
 
@@ -106,7 +102,7 @@ def failure_of(
     *,
     written: int | None = None,
     resistances: "ResistanceModel | None" = None,
-) -> "SenseFailure":
+) -> "rare.SenseFailure":
     """A failure (`parse_criterion`) of an experiment's circuit and devices, sensed by batch.
 
     `resistances`: other devices in place of the experiment's.
@@ -166,13 +162,15 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def found_rates(work: Work, dataset: "xr.Dataset") -> "dict[SenseConditions, dict[str, FoundRate]]":
+def found_rates(
+    work: Work, dataset: "xr.Dataset"
+) -> "dict[SenseConditions, dict[str, counting.FoundRate]]":
     """Of every condition of a sweep, the rates of the error types seen less than `FEW` times.
 
     What the authority cannot say is left out (a notice says why), and so is a bound: there the
     counts stand.
     """
-    found: dict[SenseConditions, dict[str, FoundRate]] = {
+    found: dict[SenseConditions, dict[str, counting.FoundRate]] = {
         at: {} for at in counting.conditions_of(dataset)
     }
     unseen = [(at, kind) for at in found for kind in seen_rarely(dataset, at)]
@@ -199,7 +197,7 @@ def seen_rarely(dataset: "xr.Dataset", at: SenseConditions) -> list[str]:
     return [k for k in ERROR_TYPES if getattr(counted, k.replace(" ", "")).events < FEW]
 
 
-def found_rate(kind: str, row: dict[str, Any]) -> "dict[str, FoundRate]":
+def found_rate(kind: str, row: dict[str, Any]) -> "dict[str, counting.FoundRate]":
     """An error type's rate as a draw of errors takes it; empty where there is none."""
     if not row["rate"]:
         return {}
@@ -292,11 +290,11 @@ def _summary(folder: RunFolder) -> list[str]:
     ]
 
 
-def _draw(folder: RunFolder) -> "dict[str, Chart]":
+def _draw(folder: RunFolder) -> "dict[str, figures.Chart]":
     return {"ber_map": figures.ber_map_figure(RATES.frame(folder))}
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     rows = results.read(RATES)
     if rows is None:
         return []

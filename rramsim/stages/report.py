@@ -18,7 +18,6 @@ from rramsim.stages.sweep import SENSE
 if TYPE_CHECKING:
     from rramsim.circuits import SenseCircuit
     from rramsim.costs import SupplyTarget
-    from rramsim.figures import Section
     from rramsim.figures.chart import Table
 
 PAGE = Page(
@@ -80,7 +79,7 @@ def write_report(
             f"EXPERIMENT.toml --out {folder.path}'"
         )
     report("draw")
-    sections: list[Section] = []
+    sections: list[figures.Section] = []
     for stage in sorted(STAGES, key=lambda stage: not stage.first):
         made = list(stage.sections(results)) if stage.present(folder) else []
         if stage.made and stage.of_run and not made:
@@ -105,7 +104,7 @@ def write_report(
     )
 
 
-def _missing(stage: Stage, results: Results) -> "Section":
+def _missing(stage: Stage, results: Results) -> "figures.Section":
     """What stands in the place of a stage of every run that has no results here."""
     lacks = "" if results.experiment is None else stage.lacks(results.experiment)
     text = f"Not for this experiment: {lacks}" if lacks else ""
@@ -116,7 +115,7 @@ def _missing(stage: Stage, results: Results) -> "Section":
     )
 
 
-def _more(results: Results) -> "list[Section]":
+def _more(results: Results) -> "list[figures.Section]":
     """What else could be asked: the stages that no run does by itself."""
     from rramsim.figures.chart import Table
     from rramsim.stages import STAGES
@@ -156,7 +155,7 @@ def _glance(results: Results) -> list[tuple[str, str]]:
     return facts
 
 
-def _run_section(results: Results) -> "Section":
+def _run_section(results: Results) -> "figures.Section":
     circuit, lack = _circuit(results)
     notes = [lack] if lack else []
     if results.provenance is None:

@@ -15,10 +15,7 @@ from rramsim.stages.stage import Results, Stage, Work
 from rramsim.stages.sweep import sweep_tasks
 
 if TYPE_CHECKING:
-    from rramsim.circuits import SenseCircuit
-    from rramsim.counting import ErrorStatistics, SenseTally, SenseTask
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
 
 _TYPES = ("type1", "type2", "type3")
@@ -31,8 +28,8 @@ SHARES = Document(
 
 
 def sources_off(
-    task: "SenseTask", column_off: "Mapping[str, SenseCircuit]"
-) -> "dict[str, SenseTask]":
+    task: "counting.SenseTask", column_off: "Mapping[str, circuits.SenseCircuit]"
+) -> "dict[str, counting.SenseTask]":
     """The task with each source of variation that it has switched off, by the source's name.
 
     Off means: devices at their medians, no mismatch, no noise, corner tt, 27 degrees Celsius, the
@@ -69,8 +66,8 @@ def sources_off(
 class _Row:
     """One set of conditions: the tasks with everything on, and with each source off."""
 
-    tasks: "tuple[SenseTask, ...]"
-    off: "dict[str, tuple[SenseTask, ...]]"
+    tasks: "tuple[counting.SenseTask, ...]"
+    off: "dict[str, tuple[counting.SenseTask, ...]]"
 
 
 def _run(work: Work) -> None:
@@ -121,12 +118,14 @@ def _run(work: Work) -> None:
 
 
 def _statistics(
-    result: "Mapping[str, SenseTally]", tasks: "tuple[SenseTask, ...]"
-) -> "ErrorStatistics":
+    result: "Mapping[str, counting.SenseTally]", tasks: "tuple[counting.SenseTask, ...]"
+) -> "counting.ErrorStatistics":
     return counting.ErrorStatistics(counts=np.stack([result[task.id].count for task in tasks]))
 
 
-def _column_off(experiment: "Experiment", circuit: "SenseCircuit") -> "dict[str, SenseCircuit]":
+def _column_off(
+    experiment: "Experiment", circuit: "circuits.SenseCircuit"
+) -> "dict[str, circuits.SenseCircuit]":
     """The circuit without each of the column's switches that the experiment has on."""
     column = circuit.column
     off = {
@@ -147,7 +146,7 @@ def _column_off(experiment: "Experiment", circuit: "SenseCircuit") -> "dict[str,
     }
 
 
-def _rates(statistics: "ErrorStatistics") -> dict[str, Any]:
+def _rates(statistics: "counting.ErrorStatistics") -> dict[str, Any]:
     if not statistics.counts[:, :3].sum(axis=1).all():
         raise InputError("shares: a written value was never read; see what failed")
     return {name: getattr(statistics, name).as_dict() for name in _TYPES} | {
@@ -155,7 +154,9 @@ def _rates(statistics: "ErrorStatistics") -> dict[str, Any]:
     }
 
 
-def _compared(everything: "ErrorStatistics", without: "ErrorStatistics") -> dict[str, Any]:
+def _compared(
+    everything: "counting.ErrorStatistics", without: "counting.ErrorStatistics"
+) -> dict[str, Any]:
     return _rates(without) | {
         f"{name}_fall": counting.RateDifference(
             of=getattr(everything, name), without=getattr(without, name)
@@ -164,7 +165,7 @@ def _compared(everything: "ErrorStatistics", without: "ErrorStatistics") -> dict
     }
 
 
-def _draw(folder: RunFolder) -> "dict[str, Chart]":
+def _draw(folder: RunFolder) -> "dict[str, figures.Chart]":
     return {"shares": figures.shares_figure(SHARES.need(folder))}
 
 
@@ -174,7 +175,7 @@ def _summary(folder: RunFolder) -> "list[Texts]":
     return [fall_table(SHARES.need(folder))]
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     record = results.read(SHARES)
     if record is None:
         return []

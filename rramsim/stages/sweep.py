@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from rramsim.circuits import SenseConditions
-    from rramsim.counting import FailedTask, SenseTally, SenseTask
     from rramsim.counting.campaign import CampaignResult
-    from rramsim.engines import Waveforms
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart, Section
 
 _FINEST_V = 5e-3
 """Supplies closer than this are not refined any more."""
@@ -69,7 +66,7 @@ SENSE = Dataset(
 
 def sweep_tasks(
     experiment: "Experiment", conditions: "Sequence[SenseConditions] | None" = None
-) -> "tuple[SenseTask, ...]":
+) -> "tuple[counting.SenseTask, ...]":
     """Every written value under every set of conditions, as the sweep counts them.
 
     `conditions`: others than those of the experiment.
@@ -123,7 +120,7 @@ def _run(work: Work) -> "xr.Dataset":
     return dataset
 
 
-def _counted(work: Work, tasks: "tuple[SenseTask, ...]") -> "CampaignResult":
+def _counted(work: Work, tasks: "tuple[counting.SenseTask, ...]") -> "CampaignResult":
     return counting.run_campaign(
         tasks,
         rows_path=ROWS.path(work.folder),
@@ -160,7 +157,9 @@ def steepest_supply(dataset: "xr.Dataset") -> float | None:
 
 
 def _certify(
-    work: Work, tasks: "tuple[SenseTask, ...]", tallies: "Mapping[str, SenseTally]"
+    work: Work,
+    tasks: "tuple[counting.SenseTask, ...]",
+    tallies: "Mapping[str, counting.SenseTally]",
 ) -> str:
     """Sense a share of the campaign again in ngspice, and keep what was found."""
     errors, reference = work.experiment.errors, engines.NgspiceEngine()
@@ -178,7 +177,7 @@ def _certify(
     return found.text
 
 
-def _failure(failed: "FailedTask") -> dict[str, object]:
+def _failure(failed: "counting.FailedTask") -> dict[str, object]:
     return {
         "task": failed.name,
         "id": failed.task.id,
@@ -220,11 +219,13 @@ def _nominal(
     return {"nominal_resolve_time_s": array}
 
 
-def _waveforms(experiment: "Experiment", conditions: "SenseConditions") -> "dict[str, Waveforms]":
+def _waveforms(
+    experiment: "Experiment", conditions: "SenseConditions"
+) -> "dict[str, engines.Waveforms]":
     from rramsim.stages.nominal import nominal_pair
 
     circuit, engine = experiment.make_circuit(), experiment.errors.make_engine()
-    waves: dict[str, Waveforms] = {}
+    waves: dict[str, engines.Waveforms] = {}
     for written, pair in ((1, "LRS/HRS"), (-1, "HRS/LRS"), (0, "HRS/HRS")):
         samples = nominal_pair(experiment.make_resistances(), written)
         outcome = engine.sense(circuit, conditions, samples, waveforms=True)
@@ -235,7 +236,7 @@ def _waveforms(experiment: "Experiment", conditions: "SenseConditions") -> "dict
     return waves
 
 
-def _draw(folder: RunFolder) -> "dict[str, Chart]":
+def _draw(folder: RunFolder) -> "dict[str, figures.Chart]":
     experiment = folder.load_experiment()
     conditions = experiment.make_conditions()
     shown = min(conditions, key=lambda c: (abs(c.vdd_v - 1.2), abs(c.temperature_c - 27)))
@@ -247,7 +248,7 @@ def _draw(folder: RunFolder) -> "dict[str, Chart]":
     }
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     sections = [
         results.nominal_section("waveforms", "Waveforms", figures.nominal_waveforms_figure),
         results.nominal_section("read-map", "Read map", figures.read_map_figure),

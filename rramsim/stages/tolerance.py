@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rramsim.experiment import Experiment, ToleranceSection
-    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
     from rramsim.learning import EpochMetrics
 
@@ -309,7 +308,7 @@ def _title(rows: tuple[ToleratedRow, ...]) -> str:
     )
 
 
-def _draw(folder: RunFolder) -> "dict[str, Chart]":
+def _draw(folder: RunFolder) -> "dict[str, figures.Chart]":
     max_loss = TOLERATED.need(folder)[0].max_loss
     return {"tolerance": figures.tolerance_figure(TOLERANCE.frame(folder), max_loss=max_loss)}
 
@@ -322,7 +321,7 @@ def _summary(folder: RunFolder) -> "list[Texts]":
     return [Texts(title=_title(rows).capitalize(), header=_HEADER, rows=cells, numeric=(2, 3, 4))]
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     from rramsim.figures.chart import Table as Texts
     from rramsim.figures.numbers import percent_interval
 

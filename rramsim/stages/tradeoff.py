@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from rramsim.circuits import SenseConditions
-    from rramsim.costs import SupplyAnswer, SupplyTarget, TestedNetwork
     from rramsim.experiment import Experiment
-    from rramsim.figures import Chart, Section
     from rramsim.figures.chart import Table as Texts
 
 TRADEOFF = Table(
@@ -67,7 +65,7 @@ def _run(work: Work) -> None:
 
 
 def _tables(
-    work: Work, draws: "Callable[[TestedNetwork, SenseConditions], int]"
+    work: Work, draws: "Callable[[costs.TestedNetwork, SenseConditions], int]"
 ) -> "tuple[DataFrame, DataFrame]":
     """The trade-off and its costs with so many draws of each point; what was tested is kept."""
     experiment, folder, data = work.experiment, work.folder, work.images()
@@ -97,7 +95,7 @@ def _tables(
     )
 
 
-def decided(work: Work, target: "SupplyTarget") -> "SupplyAnswer":
+def decided(work: Work, target: "costs.SupplyTarget") -> "costs.SupplyAnswer":
     """The answer to a question, with draws added until every network is decided.
 
     Designs of a network that is not get twice as many draws, the nearest first: those that are
@@ -128,7 +126,7 @@ def decided(work: Work, target: "SupplyTarget") -> "SupplyAnswer":
     return answer
 
 
-def _point(one: "TestedNetwork", at: "SenseConditions") -> Point:
+def _point(one: "costs.TestedNetwork", at: "SenseConditions") -> Point:
     return one.spec.name, one.trained_with, at.vdd_v, at.temperature_c, at.corner, at.window_s
 
 
@@ -138,7 +136,7 @@ def _draws(table: "DataFrame") -> dict[Point, int]:
 
 
 def wanted_draws(
-    table: "DataFrame", target: "SupplyTarget", draws: dict[Point, int], left: int
+    table: "DataFrame", target: "costs.SupplyTarget", draws: dict[Point, int], left: int
 ) -> dict[Point, int]:
     """How many draws more of which points, of `left` in all."""
     these = costs.lowest_supply(table, replace(target, these_images=True)).open
@@ -155,7 +153,7 @@ def wanted_draws(
     return wanted
 
 
-def _draw(folder: RunFolder) -> "dict[str, Chart]":
+def _draw(folder: RunFolder) -> "dict[str, figures.Chart]":
     table, paid = TRADEOFF.frame(folder), COSTS.frame(folder)
     drawn = {
         "loss": figures.loss_figure(table),
@@ -176,7 +174,7 @@ def _summary(folder: RunFolder) -> "list[Texts]":
     return [front_table(TRADEOFF.need(folder))]
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     from rramsim.figures.senses import waveform_label
     from rramsim.figures.tradeoffs import front_details
 

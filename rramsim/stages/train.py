@@ -25,9 +25,7 @@ from rramsim.stages.verify import compared_files
 
 if TYPE_CHECKING:
     from rramsim.experiment import Experiment
-    from rramsim.figures import Section
     from rramsim.figures.chart import Table as Texts
-    from rramsim.learning import EpochMetrics, ImageData
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +46,9 @@ _LONGEST_EPOCH_S = 7 * 86400.0
 def train_plan(
     plan: Plan,
     folder: RunFolder,
-    data: "ImageData",
+    data: "learning.ImageData",
     *,
-    report: "Callable[[EpochMetrics | float], None]" = lambda said: None,
+    report: "Callable[[learning.EpochMetrics | float], None]" = lambda said: None,
 ) -> TrainedNetwork:
     """Train a network, going on from its checkpoint, and save it."""
     output_folder(folder.networks)
@@ -69,7 +67,7 @@ class _Trainings:
     """What the trainings of a folder share; each is a job, which goes on from its checkpoint."""
 
     folder: RunFolder
-    data: "ImageData"
+    data: "learning.ImageData"
     version: str
 
     @property
@@ -86,7 +84,10 @@ class _Trainings:
 
 
 def train_plans(
-    work: Work, plans: Sequence[Plan], *, say: "Callable[[Plan, EpochMetrics | float], None]"
+    work: Work,
+    plans: Sequence[Plan],
+    *,
+    say: "Callable[[Plan, learning.EpochMetrics | float], None]",
 ) -> tuple[TrainedNetwork, ...]:
     """Train networks, going on from their checkpoints; returns them in the order of the plans.
 
@@ -129,7 +130,7 @@ def _run(work: Work) -> tuple[TrainedNetwork, ...]:
     total, done = sum(plan.epochs for plan in plans), dict.fromkeys((p.name for p in plans), 0.0)
     notes: dict[str, str] = {}
 
-    def say(plan: Plan, said: "EpochMetrics | float") -> None:
+    def say(plan: Plan, said: "learning.EpochMetrics | float") -> None:
         note = notes.get(plan.name, plan.network_name)
         if isinstance(said, float):
             done[plan.name] = said
@@ -162,7 +163,7 @@ def _run(work: Work) -> tuple[TrainedNetwork, ...]:
 
 
 def trained_networks(
-    experiment: "Experiment", folder: RunFolder, data: "ImageData"
+    experiment: "Experiment", folder: RunFolder, data: "learning.ImageData"
 ) -> tuple[TrainedNetwork, ...]:
     """The experiment's networks as an earlier training by back-propagation left them."""
     trained = []
@@ -213,7 +214,7 @@ def _again(work: Work, original: RunFolder, share: float, seed: int) -> Redone:
     for number, index in enumerate(chosen):
         work.report(number, len(chosen), plans[index].network_name)
 
-        def first(metrics: "EpochMetrics | float", plan: Plan = plans[index]) -> None:
+        def first(metrics: "learning.EpochMetrics | float", plan: Plan = plans[index]) -> None:
             if isinstance(metrics, float):
                 return
             row = recorded.get((plan.network_name, plan.trained_with, metrics.epoch))
@@ -238,7 +239,7 @@ def _summary(folder: RunFolder) -> "list[Texts]":
     return [training_table(TRAINING.need(folder)), *([wear_table(worn)] if worn else [])]
 
 
-def _sections(results: Results) -> "list[Section]":
+def _sections(results: Results) -> "list[figures.Section]":
     from rramsim.figures.networks import training_table, wear_table
 
     sections = []

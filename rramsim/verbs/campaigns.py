@@ -15,8 +15,6 @@ from rramsim.verbs.sensing import Engine, make_engine, resistances
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rramsim.counting import CampaignProgress, ErrorStatistics
-    from rramsim.rare import FailureRate
 
 __all__ = ["conditions_at", "error_rates", "error_statistics", "rate", "sweep"]
 
@@ -37,7 +35,7 @@ def sweep(
     engine: Engine = "batch",
     workers: int | None = None,
     rows: str | Path | None = None,
-    report: "Callable[[CampaignProgress], None]" = lambda progress: None,
+    report: "Callable[[counting.CampaignProgress], None]" = lambda progress: None,
 ) -> "xr.Dataset":
     """Sense -1, 0 and +1 under every combination of conditions, and count what is read.
 
@@ -112,7 +110,7 @@ def error_statistics(
     temperature_c: float | None = None,
     corner: str | None = None,
     window_s: float | None = None,
-) -> "ErrorStatistics":
+) -> "counting.ErrorStatistics":
     """What was read of what was written under one set of conditions of a sweep.
 
     Its `type1` (sign flips), `type2` (a -1 or +1 read as 0) and `type3` (a 0 read as -1 or +1) are
@@ -158,7 +156,7 @@ def rate(
     relative_error: float = 0.1,
     seed: int = 1,
     engine: Engine = "batch",
-) -> "FailureRate":
+) -> "rare.FailureRate":
     """How often a read fails, however rarely: counted where it can be, else estimated.
 
     `failure`: "type 1" (sign flip), "type 2" (-1 or +1 read as 0), "type 3" (0 read as -1 or +1),

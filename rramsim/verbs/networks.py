@@ -13,15 +13,11 @@ if TYPE_CHECKING:
     import xarray as xr
     from torch import nn
 
-    from rramsim.costs import MeanAccuracy
-    from rramsim.counting import ErrorStatistics
-    from rramsim.learning import EpochMetrics, ImageData, TrainingResult
-    from rramsim.networks import WeightErrors
 
 __all__ = ["evaluate", "images", "train", "weight_errors"]
 
 
-def images(name: str = "digits", *, path: str | Path | None = None) -> "ImageData":
+def images(name: str = "digits", *, path: str | Path | None = None) -> "learning.ImageData":
     """Images with their labels, to train and to test on.
 
     `name`: "digits" (scikit-learn's, 8 x 8 grey, no path needed); a published set ("cifar10",
@@ -37,14 +33,14 @@ def images(name: str = "digits", *, path: str | Path | None = None) -> "ImageDat
 
 
 def weight_errors(
-    counted: "xr.Dataset | ErrorStatistics",
+    counted: "xr.Dataset | counting.ErrorStatistics",
     *,
     weights: Literal["binary", "ternary"] = "ternary",
     vdd_v: float | None = None,
     temperature_c: float | None = None,
     corner: str | None = None,
     window_s: float | None = None,
-) -> "WeightErrors":
+) -> "networks.WeightErrors":
     """The read errors of a network's weights, out of what a sweep counted.
 
     `counted`: a sweep, of which the conditions choose one point, or its statistics. Ternary weights
@@ -63,21 +59,21 @@ def weight_errors(
 
 
 def train(
-    data: "ImageData",
+    data: "learning.ImageData",
     *,
     weights: Literal["binary", "ternary"] = "ternary",
     activations: Literal["same", "full", "binary", "ternary"] = "same",
     architecture: Literal["vgg", "resnet", "mlp"] = "vgg",
     width: int = 8,
     recipe: Literal["tuned", "published"] = "tuned",
-    errors: "WeightErrors | None" = None,
+    errors: "networks.WeightErrors | None" = None,
     epochs: int = TrainingSettings.epochs,
     seed: int = TrainingSettings.seed,
     device: str = TrainingSettings.device,
     settings: TrainingSettings | None = None,
     checkpoint: str | Path | None = None,
-    report: "Callable[[EpochMetrics], None] | None" = None,
-) -> "TrainingResult":
+    report: "Callable[[learning.EpochMetrics], None] | None" = None,
+) -> "learning.TrainingResult":
     """Train a quantised network, with read errors injected at every pass if `errors` is given.
 
     `width`: channels of the first layer, or hidden neurons. `recipe`: the thresholds of ternary
@@ -115,14 +111,14 @@ def train(
 
 
 def evaluate(
-    network: "nn.Module | TrainingResult",
-    data: "ImageData",
+    network: "nn.Module | learning.TrainingResult",
+    data: "learning.ImageData",
     *,
-    errors: "WeightErrors | None" = None,
+    errors: "networks.WeightErrors | None" = None,
     draws: int = 3,
     test_images: int = 0,
     seed: int = 0,
-) -> "MeanAccuracy":
+) -> "costs.MeanAccuracy":
     """The accuracy on test images, as the mean over draws of read errors with its 95 % interval.
 
     `network`: a result of `rs.train`, or a torch module with quantised layers. Each draw is an

@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from rramsim.figures import Chart
 
 __all__ = ["plot_costs", "plot_error_rates", "plot_loss", "plot_tradeoff", "plot_waveforms"]
 
 
-def _axes(chart: "Chart", width_in: float | None) -> "tuple[Axes, ...]":
+def _axes(chart: "figures.Chart", width_in: float | None) -> "tuple[Axes, ...]":
     return tuple(figures.matplotlib_figure(chart, width_in=width_in).axes)
 
 
