@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, field, fields
 from decimal import Decimal
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from rramsim.exceptions import InputError
 
@@ -214,13 +214,17 @@ def limits_of(field: "Field[Any]") -> Interval | None:
 
 
 def check_limits(value: Any) -> None:
-    """Raise `InputError` of one line for the first field of a dataclass that `limited` refuses.
+    """Raise `InputError` of one line for the first field of a dataclass that `limited` refuses, or
+    that is not one of its `Literal`.
 
     None passes: what is left out is for its owner to refuse. Floats become plain ones: the repr of
     a numpy number is no number to a simulator.
     """
     for each in fields(value):
         limits, found = limits_of(each), getattr(value, each.name)
+        if get_origin(each.type) is Literal and found not in get_args(each.type):
+            known = ", ".join(map(repr, get_args(each.type)))
+            raise InputError(f"{each.name} = {found!r}: must be one of {known}")
         if limits is None or found is None:
             continue
         if whole := int in (each.type, *get_args(each.type)):

@@ -58,10 +58,6 @@ class ChipModel:
     verify: Verify | None = None
 
     def __post_init__(self) -> None:
-        if self.devices not in ("frozen", "redrawn"):
-            raise InputError(f"devices = {self.devices!r}: must be 'frozen' or 'redrawn'")
-        if self.amplifiers not in ("shared", "own", "none"):
-            raise InputError(f"amplifiers = {self.amplifiers!r}: must be 'shared', 'own' or 'none'")
         check_limits(self)
         if self.array.rows != self.circuit.column.rows:
             raise InputError(

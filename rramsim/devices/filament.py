@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rramsim.compiled import compiled
 from rramsim.exceptions import InputError, MachineError
+from rramsim.numbers import check_limits, limited
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,14 +127,11 @@ class Pulse:
 
     bl_v: ArrayLike = 0.0
     sl_v: ArrayLike = 0.0
-    width_s: float = 1e-6
-    edge_s: float = 5e-9
+    width_s: float = limited(1e-6, low=1e-10, high=10)
+    edge_s: float = limited(5e-9, low=1e-10, high=10)
 
     def __post_init__(self) -> None:
-        for name in ("width_s", "edge_s"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and 1e-10 <= value <= 10):
-                raise InputError(f"{name} = {value:g}: must be between 1e-10 and 10 s")
+        check_limits(self)
         for name in ("bl_v", "sl_v"):
             value = np.asarray(getattr(self, name), dtype=np.float64)
             if not (np.isfinite(value).all() and (np.abs(value) <= 5.5).all()):

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rramsim.devices.marginals import LogNormal, Skewed
 from rramsim.devices.resistances import ResistanceModel
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +99,11 @@ def _between(name: str, at: float, points: tuple[float, ...], values: tuple[floa
 class Persistence:
     """How much of a state's spread stays with a cell, and how much a cycle remembers the last."""
 
-    cell_share: float = 0.0
-    lag1: float = 0.0
+    cell_share: float = limited(0.0, low=0, high=1)
+    lag1: float = limited(0.0, low=-1, high=1, above=True, below=True)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.cell_share <= 1:
-            raise InputError(f"cell_share = {self.cell_share}: must be between 0 and 1")
-        if not -1 < self.lag1 < 1:
-            raise InputError(f"lag1 = {self.lag1}: must lie between -1 and 1")
+        check_limits(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +121,10 @@ class DeviceStatistics:
     resistances: ResistanceModel
     lrs: Persistence = Persistence()
     hrs: Persistence = Persistence()
-    cell_correlation: float = 0.0
+    cell_correlation: float = limited(0.0, low=-1, high=1)
 
     def __post_init__(self) -> None:
-        if not -1 <= self.cell_correlation <= 1:
-            raise InputError(
-                f"cell_correlation = {self.cell_correlation}: must be between -1 and 1"
-            )
+        check_limits(self)
 
     def draw_history(self, devices: int, cycles: int, rng: np.random.Generator) -> History:
         """Draw every device's resistances over its cycles.

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rramsim.devices.marginals import LogNormal, Marginal
 from rramsim.exceptions import InputError
+from rramsim.numbers import check_limits, limited
 
 WRITTEN = (-1, 0, 1)
 """The weights that can be written, in the order of every array indexed by `written`."""
@@ -146,14 +147,11 @@ class SinhRead:
     array([100000.,  34700.])
     """
 
-    v_ref_v: float = 0.43
-    measured_at_v: float = 0.1
+    v_ref_v: float = limited(0.43, low=0, above=True)
+    measured_at_v: float = limited(0.1, low=0, above=True)
 
     def __post_init__(self) -> None:
-        for name in ("v_ref_v", "measured_at_v"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name} = {value:g}: must be above 0 V")
+        check_limits(self)
 
     def current_a(self, resistance_ohm: ArrayLike, voltage_v: ArrayLike) -> NDArray[np.float64]:
         """Current (A) at a voltage (V); shapes broadcast."""

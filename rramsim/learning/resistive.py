@@ -23,6 +23,7 @@ from scipy.constants import Boltzmann, elementary_charge, zero_Celsius
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
 from rramsim.learning.image_data import ImageData
+from rramsim.numbers import check_limits, limited
 from rramsim.processes.process import netlists_folder
 
 Array = NDArray[np.float64]
@@ -35,14 +36,11 @@ class Diode:
     An assumption: of the order of data sheets' small-signal Schottky diodes, fitted to none.
     """
 
-    saturation_a: float = 1e-7
-    ideality: float = 1.05
+    saturation_a: float = limited(1e-7, low=0, above=True)
+    ideality: float = limited(1.05, low=0, above=True)
 
     def __post_init__(self) -> None:
-        for name in ("saturation_a", "ideality"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name} = {value!r}: must be above 0")
+        check_limits(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,22 +53,17 @@ class ResistiveSpec:
     experiments/demo.toml). Raises `InputError` for a value out of range.
     """
 
-    features: int
-    hidden: int = 6
-    outputs: int = 2
-    clip_v: float = 0.05
+    features: int = limited(low=1, high=4096)
+    hidden: int = limited(6, low=1, high=4096)
+    outputs: int = limited(2, low=1, high=4096)
+    clip_v: float = limited(0.05, low=-100, high=100)
     diode: Diode = Diode()
     temperature_c: float = 27.0
     low_s: float = 1.0 / 630e3
     high_s: float = 1.0 / 10e3
 
     def __post_init__(self) -> None:
-        for name in ("features", "hidden", "outputs"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4096:
-                raise InputError(f"{name} = {value!r}: must be a whole number from 1 to 4096")
-        if not math.isfinite(self.clip_v):
-            raise InputError(f"clip_v = {self.clip_v!r}: must be a finite voltage")
+        check_limits(self)
         if not (0 < self.low_s < self.high_s < math.inf):
             raise InputError(
                 f"low_s = {self.low_s!r}, high_s = {self.high_s!r}: must be above 0 and ascending"

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from rramsim.networks.quantisers import (
     quantise_activation,
     quantiser_of_kind,
 )
-from rramsim.numbers import LARGEST_WIDTH
+from rramsim.numbers import LARGEST_WIDTH, check_limits, limited
 
 _WEIGHT_DEVIATION = 0.03
 """Latent weights start as N(0, 0.03^2): about nine in ten ternary weights start at zero."""
@@ -237,33 +237,23 @@ class NetworkSpec:
 
     weights: WeightKind
     activations: ActivationKind
-    width: int
+    width: int = limited(low=1, high=LARGEST_WIDTH)
     architecture: Architecture = "vgg"
     input_shape: tuple[int, int, int] = field(default=(3, 32, 32))
-    classes: int = 10
+    classes: int = limited(10, low=2, high=100_000)
     weight_threshold: float | Literal["twn"] = RECIPES["tuned"]["weight_threshold"]
     activation_threshold: float = RECIPES["tuned"]["activation_threshold"]
 
     def __post_init__(self) -> None:
-        if self.architecture not in get_args(Architecture):
-            names = ", ".join(repr(name) for name in get_args(Architecture))
-            raise InputError(f"architecture = {self.architecture!r}: must be one of {names}")
         check_weight_kind(self.weights)
         check_activation_kind(self.activations)
-        if isinstance(self.width, bool) or not isinstance(self.width, int):
-            raise InputError(f"width = {self.width!r}: must be a whole number of channels")
-        if not 1 <= self.width <= LARGEST_WIDTH:
-            raise InputError(
-                f"width = {self.width}: must be between 1 and {LARGEST_WIDTH} channels"
-            )
+        check_limits(self)
         shape = tuple(self.input_shape)
         if len(shape) != 3 or not all(isinstance(n, int) and 1 <= n <= 4096 for n in shape):
             raise InputError(
                 f"input_shape = {shape}: must be (channels, height, width), each 1 to 4096"
             )
         object.__setattr__(self, "input_shape", shape)
-        if not (isinstance(self.classes, int) and 2 <= self.classes <= 100_000):
-            raise InputError(f"classes = {self.classes}: must be between 2 and 100000")
         for key in ("weight_threshold", "activation_threshold"):
             value = getattr(self, key)
             if value == "twn" and key == "weight_threshold":

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import InitVar, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -26,6 +26,7 @@ from rramsim.networks.conversion import convert
 from rramsim.networks.quantisers import Binary, Quantiser, Twn, WeightKind
 from rramsim.networks.reading import quantised_layers
 from rramsim.networks.weight_files import load_weights
+from rramsim.numbers import check_limits
 
 Pixels = Literal["standardised", "unit", "bytes"]
 """How images reach a module: mean 0 and deviation 1 in each channel, 0 to 1, or 0 to 255."""
@@ -63,8 +64,7 @@ class ModuleSpec:
         # Where the file lies is nothing that the network depends on.
         object.__setattr__(self, "_folder", Path(folder))
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
-        if self.pixels not in get_args(Pixels):
-            raise InputError(f"pixels = {self.pixels!r}: must be one of {get_args(Pixels)}")
+        check_limits(self)
 
     @property
     def name(self) -> str:

@@ -280,7 +280,7 @@ def test_an_asymmetric_network_far_from_symmetric_is_biased():
         ({"beta": -0.5}, "^beta = -0.5: must be above 0"),
         ({"beta": float("nan")}, "^beta = nan: must be"),
         ({"points": 0}, "^points = 0: must be a whole number between 1"),
-        ({"estimator": "two-sided"}, "^estimator = 'two-sided': must be one of one-sided"),
+        ({"estimator": "two-sided"}, "^estimator = 'two-sided': must be one of 'one-sided'"),
         ({"estimator": "continuous", "points": 2}, "^points = 2 with estimator = 'continuous'"),
         ({"noise": -1.0}, "^noise = -1: must be between 0"),
         ({"free_steps": 0}, "^free_steps = 0: must be a whole number between 1"),

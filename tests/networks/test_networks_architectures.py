@@ -117,9 +117,9 @@ def test_the_seed_decides_the_weights():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"width": 0}, "width = 0: must be between 1 and 4096 channels"),
-        ({"width": -16}, "width = -16: must be between 1"),
-        ({"width": 10**9}, "width = 1000000000: must be between 1"),
+        ({"width": 0}, "width = 0: must be a whole number between 1 and 4096"),
+        ({"width": -16}, "width = -16: must be a whole number between 1"),
+        ({"width": 10**9}, "width = 1000000000: must be a whole number between 1"),
         ({"width": 2.5}, "width = 2.5: must be a whole number"),
         ({"width": True}, "width = True: must be a whole number"),
         (
@@ -130,7 +130,7 @@ def test_the_seed_decides_the_weights():
         ({"activations": "int8"}, "activations = 'int8': must be 'full'"),
         ({"input_shape": (32, 32)}, "must be \\(channels, height, width\\)"),
         ({"input_shape": (3, 0, 32)}, "must be \\(channels, height, width\\)"),
-        ({"classes": 1}, "classes = 1: must be between 2"),
+        ({"classes": 1}, "classes = 1: must be a whole number between 2"),
     ],
 )
 def test_values_out_of_range_are_refused_in_one_line(changes, message):
