@@ -2,6 +2,10 @@
 
 import json
 import os
+
+# Two workers on two processors: more threads of their own only get in each other's way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import signal
 import subprocess
 import sys

@@ -210,6 +210,7 @@ def _environment(scratch: str, threads: int) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "TMPDIR": scratch,
         "OMP_THREAD_LIMIT": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
     }
     with contextlib.suppress(InputError):  # who needs the cache will say so
         found["RRAMSIM_CACHE"] = str(cache_folder())

@@ -20,6 +20,8 @@ resistance apart, and sweeps of it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,9 +39,17 @@ _ABSTOL_A, _SERIES_ABSTOL_A = 1e-16, 1e-13
 volt is a current of 1e-15 A already, and nothing would converge."""
 
 
-def card_text(kind: TransistorKind, name: str) -> str:
-    """The card as lines of bounded length."""
+def card_text(kind: TransistorKind, name: str, deviates: Sequence[float] = ()) -> str:
+    """The card, moved by `deviates` of its varying parameters, as lines of bounded length.
+
+    Written into the card, a value costs nothing; `altermod` sets all transistors up again.
+    """
     fields = kind.card.replace("(", " ").replace(")", " ").replace("=", " = ").split()
+    for parameter, value in moved_alone(kind.varying, deviates).items():
+        if parameter in fields:
+            fields[fields.index(parameter) + 2] = f"{value:.9g}"
+        else:
+            fields += [parameter, "=", f"{value:.9g}"]
     lines = [f".model {name} {kind.kind}"]
     lines += ["+ " + " ".join(fields[i : i + 24]) for i in range(0, len(fields), 24)]
     return "\n".join(lines)
@@ -245,7 +255,10 @@ def ramp(
     """
     sign = kind.sign
     models = [f"device{k}" for k in range(len(places))] if deviates else ["device"]
-    lines = ["charges", *(card_text(kind, model) for model in models)]
+    lines = ["charges"]
+    lines += [
+        card_text(kind, model, of) for model, of in zip(models, deviates or [()], strict=True)
+    ]
     nodes: dict[float, str] = {}
 
     def driven(voltage: float) -> str:
@@ -278,9 +291,6 @@ def ramp(
         ".end",
     ]
     session.load("\n".join(lines))
-    for model, drawn in zip(models, deviates, strict=False):
-        for name, value in moved_alone(kind.varying, drawn).items():
-            session.command(f"altermod {model} {name} = {value:.9g}")
     names = [f"{name}#branch" for name in saved]
     session.command(f"dc vx {low!r} {high + 0.005!r} {fine_step_v!r}")
     swept = session.vector("x")
@@ -297,40 +307,54 @@ def ramp(
     # Rising part only: x must grow for the splines over it.
     first = int(np.flatnonzero(x_v > low + 1e-9)[0]) - 1
     keep = first + np.flatnonzero(np.concatenate(([True], np.diff(x_v[first:]) > 1e-9)))
-    return [
-        _line(place, swept, d, time[first:], x_v[first:], t[:, first:], keep - first)
-        for place, d, t in zip(places, direct, total, strict=True)
-    ]
+    # Places whose diffusions conduct in the same stretch share one set of splines.
+    stretches = [(_idle(place, swept), _idle(place, x_v[first:])) for place in places]
+    alike: dict[tuple[bytes, ...], list[int]] = {}
+    for k, masks in enumerate(stretches):
+        alike.setdefault(tuple(mask.tobytes() for mask in masks), []).append(k)
+    lines_of: list[Callable[[ArrayLike], Floats]] = [_nothing] * len(places)
+    for members in alike.values():
+        dc, moving = stretches[members[0]]
+        if dc.sum() >= 4 and moving[keep - first].sum() >= 4:
+            charge = _charge(
+                swept[dc], direct[members][..., dc], time[first:][moving], x_v[first:][moving],
+                total[members][..., first:][..., moving],
+                np.isin(np.flatnonzero(moving), keep - first),
+            )  # fmt: skip
+            for k, one in enumerate(members):
+                lines_of[one] = partial(_at, charge, k)
+    return lines_of
 
 
-def _line(
-    place: Place,
-    swept_v: Floats,
-    direct: Floats,
-    time: Floats,
-    x_v: Floats,
-    total: Floats,
-    keep: NDArray[np.int64],
-) -> Callable[[ArrayLike], Floats]:
-    """The charges of one place where its diffusions do not conduct; zero if they always do."""
+def _idle(place: Place, x: Floats) -> NDArray[np.bool_]:
+    """Where no diffusion conducts, with a step to spare: a spline is least exact at its end."""
+    voltage = [constant + x * moves for constant, moves in place[1:]]
+    return np.asarray(np.min(voltage, axis=0) > _CONDUCTS_V - 0.1)
 
-    def idle(x: Floats) -> NDArray[np.bool_]:
-        """With a step to spare, for a spline is least exact at its end."""
-        voltage = [constant + x * moves for constant, moves in place[1:]]
-        return np.asarray(np.min(voltage, axis=0) > _CONDUCTS_V - 0.1)
 
+def _charge(
+    swept_v: Floats, direct: Floats, time: Floats, x_v: Floats, total: Floats,
+    kept: NDArray[np.bool_],
+) -> Any:  # fmt: skip
+    """Charges (places, terminals) over the ramp's voltage."""
     from scipy.interpolate import CubicSpline  # heavy: loaded where it is needed
 
-    dc, ramp = idle(swept_v), idle(x_v)
-    if dc.sum() < 4 or ramp[keep].sum() < 4:
-        return lambda at: np.zeros((3, np.size(at)))
     # ngspice counts what flows into a source's first node as positive.
-    flows = CubicSpline(swept_v[dc], direct[:, dc], axis=1)(x_v[ramp]) - total[:, ramp]
-    moved = np.diff(time[ramp]) * (flows[:, 1:] + flows[:, :-1]) / 2
-    charge = np.concatenate((np.zeros((3, 1)), np.cumsum(moved, axis=1)), axis=1)
-    kept = np.isin(np.flatnonzero(ramp), keep)
-    spline = CubicSpline(x_v[ramp][kept], charge[:, kept], axis=1)
-    return lambda at: np.asarray(spline(np.asarray(at)))
+    flows = CubicSpline(swept_v, direct, axis=2)(x_v) - total
+    moved = np.diff(time) * (flows[..., 1:] + flows[..., :-1]) / 2
+    charge = np.concatenate((np.zeros((*moved.shape[:2], 1)), np.cumsum(moved, axis=2)), axis=2)
+    return CubicSpline(x_v[kept], charge[..., kept], axis=2)
+
+
+def _at(charge: Any, place: int, at: ArrayLike) -> Floats:
+    """The charges of one place, (terminals, points)."""
+    one = charge.construct_fast(charge.c[:, :, place], charge.x, axis=1)
+    return np.asarray(one(np.asarray(at)))
+
+
+def _nothing(at: ArrayLike) -> Floats:
+    """The charges of a place whose diffusions always conduct."""
+    return np.zeros((3, np.size(at)))
 
 
 JUNCTION_GRID = Grid(start_v=-1.0, step_v=0.0125, points=81)

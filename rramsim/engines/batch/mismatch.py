@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rramsim.engines.batch.charges import card_text, instance_text, varied_charges
-from rramsim.engines.batch.tables import Grid, TransistorKind, coefficients, moved_alone
+from rramsim.engines.batch.tables import Grid, TransistorKind, coefficients
 from rramsim.engines.ngspice_library import CircuitError, ngspice_session
 from rramsim.exceptions import InputError
 
@@ -177,8 +177,8 @@ def _currents(
         lines.append(f"vs{a} s{a} 0 {sign * vsb!r}")
         lines.append(f"eg{a} g{a} s{a} x 0 {sign}")
     names = []
-    for index in range(len(design) + 1):
-        lines.append(card_text(kind, f"device{index}"))
+    for index, deviates in enumerate([(), *design.tolist()]):
+        lines.append(card_text(kind, f"device{index}", deviates))
         for a, vsb in enumerate(bodies_v.tolist()):
             for b, vds in enumerate(drains_v.tolist()):
                 tag = f"{index}_{a}_{b}"
@@ -195,9 +195,6 @@ def _currents(
         ".end",
     ]
     session.load("\n".join(lines))
-    for index, deviates in enumerate(design, start=1):
-        for name, value in moved_alone(kind.varying, deviates.tolist()).items():
-            session.command(f"altermod device{index} {name} = {value:.9g}")
     faults = session.run()
     found = [-sign * session.vector(f"{name}#branch") for name in names]
     session.discard_results()
@@ -215,11 +212,9 @@ def _fits(
     gate, which decides in strong inversion, and as a share of the current, below threshold.
     """
     from scipy.interpolate import CubicSpline  # heavy: loaded where it is needed
+    from scipy.linalg import solve_banded
 
     points, count = grid.points, 2 + len(bodies_v)
-    # Where no current tells, all go on as they are.
-    goes_on = np.kron(np.eye(count), 1e-3 * np.diff(np.eye(points), axis=0))
-    goes_on = np.pad(goes_on, ((0, 0), (0, 1)))
     places = []
     for layer, vsb in enumerate(bodies_v):
         at = grid.values_v + body * vsb
@@ -229,24 +224,39 @@ def _fits(
             start = int(np.argmax(rising)) if rising.any() else 0
             place = CubicSpline(line[start:], x_v[start:])
             wanted = CubicSpline(x_v, logs[1:, layer, k], axis=1)(at)
-            by = np.kron([1.0, vds, vds**2, vsb][:count], np.eye(points))
+            by = np.array([1.0, vds, vds**2, vsb][:count])
             places.append((by, at, place, place.derivative(), wanted, line[[start, -1]]))
-    found = np.zeros((len(logs) - 1, count * points + 1))
+    # Unknown z * count + a is the a-th at the point z. Normal equations: what is seen there couples
+    # those of one z; and where no current tells, all go on as at the next z. Row count + i - j of
+    # the band, column j, holds the element (i, j); the gain b stands outside of it.
+    designs = len(logs) - 1
+    goes_on = np.zeros((2 * count + 1, points * count))
+    goes_on[count] = np.repeat([1.0, *[2.0] * (points - 2), 1.0], count)
+    goes_on[0, count:] = goes_on[-1, :-count] = -1.0
+    found, gain = np.zeros((designs, points * count)), np.zeros((designs, 1))
     for _ in range(_ROUNDS):
-        for number, fit in enumerate(found):
-            gain = fit[-1]
-            rows, sides = [goes_on], [np.zeros(len(goes_on))]
-            for by, at, place, derivative, curves, ends in places:
-                wanted = curves[number]
-                seen = (wanted > ends[0]) & (wanted < ends[1]) & (at < x_v[-1])
-                alike = np.clip(wanted - gain, *ends)
-                inverse = derivative(alike)  # volt by which a share of the current moves the gate
-                weight = np.where(seen, 1 / np.sqrt(np.where(seen, inverse, 1.0)), 0.0)
-                rows.append(weight[:, None] * np.hstack([by, inverse[:, None]]))
-                sides.append(weight * (place(alike) + gain * inverse - at))
-            left, right = np.concatenate(rows), np.concatenate(sides)
-            found[number] = np.linalg.solve(left.T @ left, left.T @ right)
-    return found
+        band = np.tile(1e-6 * goes_on, (designs, 1, 1))
+        sides = np.zeros((designs, points, count, 2))  # without b, and what b adds
+        alone = np.zeros((designs, 2))
+        for by, at, place, derivative, wanted, ends in places:
+            seen = (wanted > ends[0]) & (wanted < ends[1]) & (at < x_v[-1])
+            alike = np.clip(wanted - gain, *ends)
+            inverse = derivative(alike)  # volt by which a share of the current moves the gate
+            weight = np.where(seen, 1 / np.where(seen, inverse, 1.0), 0.0)
+            both = np.stack([place(alike) + gain * inverse - at, inverse], axis=2)
+            both *= weight[..., None]
+            for a, b in np.ndindex(count, count):
+                band[:, count + a - b, b::count] += weight * by[a] * by[b]
+            sides += both[:, :, None] * by[:, None]
+            alone += np.einsum("dp,dpk->dk", inverse, both)
+        solved = np.array([solve_banded((count, count), *one) for one in
+                           zip(band, sides.reshape(designs, -1, 2), strict=True)])  # fmt: skip
+        border = sides[..., 1].reshape(designs, 1, -1)
+        rest = alone - (border @ solved)[:, 0]
+        gain = rest[:, :1] / rest[:, 1:]
+        found = solved[..., 0] - gain * solved[..., 1]
+    found = found.reshape(designs, points, count).transpose(0, 2, 1).reshape(designs, -1)
+    return np.concatenate([found, gain], axis=1)
 
 
 CHARGE_MOVES = 11
