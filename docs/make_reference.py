@@ -23,7 +23,13 @@ from rramsim.stages.folder import EXPERIMENT, PROVENANCE
 from rramsim.verbs import campaigns, networks, plots, sensing, tradeoffs
 
 _FOLDER = Path(__file__).parent
-VERBS = (sensing, campaigns, networks, tradeoffs, plots)
+TASKS = {
+    "Sense": sensing,
+    "Count errors": campaigns,
+    "Train and test networks": networks,
+    "Weigh energy against accuracy": tradeoffs,
+    "Plot": plots,
+}
 _WRITTEN = "<!-- Written by docs/make_reference.py; do not edit. -->\n"
 
 
@@ -155,16 +161,19 @@ def python_page() -> str:
         _WRITTEN,
         "# Python, task by task\n",
         "`import rramsim as rs` gives these verbs; `help(rs.sweep)` and the API have arguments, "
-        "shapes, units and errors. A test runs each example.\n",
+        "shapes, units and errors.\n",
     ]
-    for module in VERBS:
+    known: dict[str, str] = {}
+    for task, module in TASKS.items():
+        verbs, lines = [], []
         for name in sorted(module.__all__, key=lambda each: _line(getattr(module, each))):
             text = inspect.getdoc(getattr(module, name)) or ""
             examples = doctest.DocTestParser().get_examples(text)
             if examples and hasattr(rramsim, name):
-                lines = [line for one in examples for line in _shown(one)]
-                first = text.split("\n")[0]
-                parts += [f"## rs.{name}\n", f"{first}\n", "\n".join(["```pycon", *lines, "```\n"])]
+                verbs.append((f"rs.{name}", text.split("\n")[0]))
+                lines += [line for one in examples for line in _shown(one, known)]
+        parts += [f"## {task}\n", _listed(verbs) + "\n"]
+        parts.append("\n".join(["```pycon", *lines, "```\n"]))
     return "\n".join(parts)
 
 
@@ -173,9 +182,18 @@ def _line(value: Any) -> int:
     return inspect.getsourcelines(value)[1] if inspect.isroutine(value) else 0
 
 
-def _shown(example: doctest.Example) -> list[str]:
+def _shown(example: doctest.Example, known: dict[str, str]) -> list[str]:
+    """The lines of an example; none where the page has just given those names that value."""
     if example.source.startswith("import rramsim"):
         return []
+    if names := re.match(r"([\w, ]+) = ", example.source):
+        if known.get(names[1]) == example.source:
+            return []
+        changed = set(re.findall(r"\w+", names[1]))
+        for others, source in list(known.items()):  # what was made of the old values is no more
+            if changed & set(re.findall(r"\w+", source)):
+                del known[others]
+        known[names[1]] = example.source
     first, *rest = example.source.splitlines()
     return [f">>> {first}", *(f"... {line}" for line in rest), *example.want.splitlines()]
 
@@ -188,8 +206,12 @@ def _leaves(path: str, command: Any) -> list[tuple[str, Any]]:
     return [leaf for name, sub in subs for leaf in _leaves(f"{path} {name}", sub)]
 
 
-PAGES = {"commands.md": commands_page, "python.md": python_page}
-SITE_PAGES = {"reference/keys.md": keys_page, "reference/files.md": files_page}
+PAGES = {"python.md": python_page}
+SITE_PAGES = {
+    "reference/commands.md": commands_page,
+    "reference/keys.md": keys_page,
+    "reference/files.md": files_page,
+}
 
 
 def write_pages(pages: dict[str, Callable[[], str]], folder: Path = _FOLDER) -> None:

@@ -170,10 +170,11 @@ def _inline() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M)
+        text = " ".join(text.split())
         for code in re.findall(r"`((?:rramsim|python -m benchmarks) [^`]+)`", text):
             schema = re.fullmatch(r"rramsim [a-z ]+ \d", code)
             if not schema and not re.search(r"\.\.\.|COMMAND|NAME\b|STAGE", code):
-                found.append((page.name, " ".join(code.split())))
+                found.append((page.name, code))
     return sorted(set(found))
 
 

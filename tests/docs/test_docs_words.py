@@ -74,7 +74,7 @@ def test_a_page_reads_well(page):
     assert found + our_findings(text) == []
 
 
-@pytest.mark.parametrize("name", ["keys", "files"])
+@pytest.mark.parametrize("name", ["commands", "keys", "files"])
 def test_a_page_of_the_site_reads_well(name, tmp_path):
     make_reference = run_path(str(ROOT / "docs" / "make_reference.py"))
     path = tmp_path / f"{name}.md"
