@@ -105,3 +105,7 @@ def test_every_link_leads_to_a_file_of_the_repository(page):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
             assert "reference/" not in target, f"{page.name}: {target} is on the site alone"
+            outside = page.parent == DOCS and target.startswith("../")
+            assert not (outside and target.endswith((".md", ".ipynb"))), (
+                f"{page.name}: {target} is no page of the site: name it without a link"
+            )
