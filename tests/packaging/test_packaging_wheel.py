@@ -117,7 +117,7 @@ def rramsim(installed, tmp_path):
         env |= {"PYTHONPATH": str(installed), "COLUMNS": "200", **environment}
         return subprocess.run(
             [sys.executable, "-m", "rramsim", *map(str, arguments)],
-            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120,
+            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
 
     return run
