@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from rramsim.rare.failures import CountedFailure, Floats
 
@@ -43,8 +43,8 @@ class FailingLines:
         chosen = rng.choice(mine, p=masses / masses.sum())
         low, high, share = self.low[chosen], self.high[chosen], float(rng.random())
         if low > 0:
-            return float(norm.isf(norm.sf(low) * (1 - share) + norm.sf(high) * share))
-        return float(norm.ppf(norm.cdf(low) * (1 - share) + norm.cdf(high) * share))
+            return float(-ndtri(ndtr(-low) * (1 - share) + ndtr(-high) * share))
+        return float(ndtri(ndtr(low) * (1 - share) + ndtr(high) * share))
 
 
 def failing_lines(
@@ -103,4 +103,4 @@ def failing_lines(
 
 def _mass(low: Floats, high: Floats) -> Floats:
     """Phi(high) - Phi(low), exact in both tails."""
-    return np.where(low > 0, norm.sf(low) - norm.sf(high), norm.cdf(high) - norm.cdf(low))
+    return np.where(low > 0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))

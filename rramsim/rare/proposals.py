@@ -45,11 +45,7 @@ class Mixture:
     def log_weights(self, points: Floats) -> Floats:
         """Logarithm of the standard normal's density over the mixture's, shape (n,)."""
         used = np.flatnonzero(self.shares > 0)
-        each = np.array([
-            -0.5 * (((points - self.means[k]) / self.deviations[k]) ** 2).sum(axis=1)
-            - np.log(self.deviations[k]).sum()
-            for k in used
-        ])  # fmt: skip
+        each = _log_densities(self.means[used], self.deviations[used], points)
         ours = logsumexp(each, axis=0, b=self.shares[used, None])
         return np.asarray(-0.5 * (points**2).sum(axis=1) - ours)
 
@@ -61,6 +57,14 @@ class Mixture:
             deviations=np.concatenate([m.deviations for m, _ in parts]),
             shares=np.concatenate([m.shares * share for m, share in parts]),
         )
+
+
+def _log_densities(means: Floats, deviations: Floats, points: Floats) -> Floats:
+    """Of Gaussians over the normal's constant; shape (lobes, n)."""
+    precise = deviations**-2
+    squares = precise @ (points**2).T - 2 * (means * precise) @ points.T
+    offsets = np.log(deviations).sum(axis=1) + 0.5 * (means**2 * precise).sum(axis=1)
+    return np.asarray(-0.5 * squares - offsets[:, None])
 
 
 def unfitted(failure: Failure) -> Mixture:
@@ -99,11 +103,7 @@ def adapted(base: Mixture, starts: Floats, points: Floats, values: Floats) -> Mi
         values = np.minimum(values, values.sum() / math.sqrt(max(len(values), 1)))
     worth = values.sum() / max((values**2).sum(), 1e-300)
     for _ in range(_STEPS if values.any() else 0):
-        precise = deviations**-2
-        squares = precise @ squared.T - 2 * (means * precise) @ points.T
-        offsets = np.log(masses) - np.log(deviations).sum(axis=1)
-        offsets -= 0.5 * (means**2 * precise).sum(axis=1)
-        near = offsets[:, None] - 0.5 * squares
+        near = np.log(masses)[:, None] + _log_densities(means, deviations, points)
         belongs = softmax(near, axis=0) * values * worth
         counts = belongs.sum(axis=1)
         total = (counts + _PRIOR)[:, None]
