@@ -177,9 +177,7 @@ def rate(
         value=found.value,
         deviation=found.deviation,
         missed_high=found.missed_high,
-        points=found.known.points,
-        variants=found.known.variants,
-        weights=found.known.weights,
+        **vars(found.known),
     )
 
 

@@ -44,17 +44,12 @@ class FailureCorner:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "written": self.written,
-            "sigma": self.sigma,
-            "share": self.share,
-            "r_bl_ohm": self.r_bl_ohm,
-            "r_blb_ohm": self.r_blb_ohm,
-            "shifts": [
-                {"part": part, "parameter": parameter, "sigma": score, "value": value}
-                for part, parameter, score, value in self.shifts
-            ],
-        }
+        names = ("written", "sigma", "share", "r_bl_ohm", "r_blb_ohm")
+        shifts = [
+            dict(zip(("part", "parameter", "sigma", "value"), shift, strict=True))
+            for shift in self.shifts
+        ]
+        return {name: getattr(self, name) for name in names} | {"shifts": shifts}
 
 
 def failure_corners(failure: SenseFailure, answer: FailureRate) -> tuple[FailureCorner, ...]:
@@ -125,14 +120,9 @@ def _edges(state: CountedFailure, rest: Floats, variant: int) -> Floats:
     """On each line the failing score nearest to 0; inf where none fails."""
     lines = failing_lines(state, rest, variant, precision=COARSE / 25)
     edges = np.full(len(rest), math.inf)
-    nearest = np.clip(0.0, lines.low, lines.high)
     # Just inside the failure, on the thin interval's own scale.
     inside = np.clip(lines.high - lines.low, 0, 0.04) / 2
-    nearest = (
-        nearest
-        + np.where(nearest == lines.low, inside, 0)
-        - np.where(nearest == lines.high, inside, 0)
-    )
+    nearest = np.clip(0.0, lines.low + inside, lines.high - inside)
     for line, score in zip(lines.line, nearest, strict=True):
         if abs(score) < abs(edges[line]):
             edges[line] = score
@@ -143,12 +133,8 @@ def _corner(failure: SenseFailure, point: Floats, variant: int, share: float) ->
     samples: SenseSamples = failure.samples(point[None], variant)
     bl, blb = float(samples.r_bl_ohm[0]), float(samples.r_blb_ohm[0])
     values = failure.values(point[None], variant)[0]
-    shifts = [
-        (part, parameter, float(score), float(value))
-        for (part, parameter), score, value in zip(
-            failure.names(variant), point, values, strict=True
-        )
-    ]
+    named = zip(failure.names(variant), point, values, strict=True)
+    shifts = [(*names, float(score), float(value)) for names, score, value in named]
     return FailureCorner(
         written=variant,
         sigma=float(np.linalg.norm(point)),
