@@ -134,7 +134,9 @@ def quantity(text: str, *, unit: str | None) -> float:
             f"has two readings: SPICE's {ending} is {_SUFFIXES[ending.lower()]}, which "
             f"{digits}{ending.lower()} says; for {digits} {spellings[1]} write {digits}"
         )
-    for suffix in ("", *sorted(_SUFFIXES, key=len, reverse=True)):
+    # "1.2A" of a voltage is a slip, not 1.2 atto; "10K" is nobody's unit here.
+    signs = {one[0] for one in _SPELLINGS.values() if one[0].isupper()} - set(spellings)
+    for suffix in ("", *sorted(_SUFFIXES, key=len, reverse=True)) if ending not in signs else ():
         rest = ending[len(suffix) :].strip()
         fits = not rest or rest in spellings or (len(rest) > 1 and rest.lower() in spellings)
         # A metre's sign alone is SPICE's milli, as in any other key; mil is a length.

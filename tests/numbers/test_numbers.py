@@ -75,6 +75,8 @@ def test_a_unit_that_fits_the_key_is_taken(key, text, value):
         ("lrs_median_ohm", "10kV", ("'kV'", "in ohm")),
         ("threshold", "0.5V", ("plain number",)),
         ("vdd_v", "1mil", ("'mil'",)),
+        ("vdd_v", "1.2A", ("'A'", "in V")),
+        ("c_out_f", "1C", ("'C'", "in F")),
     ],
 )
 def test_a_unit_that_does_not_fit_is_refused_with_what_would(key, text, words):
