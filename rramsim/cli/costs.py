@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from rramsim import circuits, engines, figures, processes
-from rramsim.cli.options import JsonOption, PlotOption, Quantity, check_plot, parse_quantity, say
+from rramsim.cli.options import (
+    JsonOption,
+    NetlistOption,
+    PlotOption,
+    Quantity,
+    check_plot,
+    parse_quantity,
+    say,
+)
 from rramsim.cli.options import print_json as print_object
 
 app = typer.Typer(
@@ -84,6 +92,7 @@ def sense(
     r_lrs: Annotated[Quantity, typer.Option(help="Low resistance in ohm.")] = "10k",
     r_hrs: Annotated[Quantity, typer.Option(help="High resistance in ohm.")] = "630k",
     window: Annotated[Quantity, typer.Option(help="Sense window in second.")] = "50n",
+    netlist: NetlistOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -96,7 +105,8 @@ def sense(
     from rramsim.costs.sense_parts import sense_parts
 
     check_plot(plot)
-    circuit = circuits.sense_circuit(process=processes.load_process("sky130-5v"))
+    process = processes.load_process("sky130-5v")
+    circuit = circuits.sense_circuit(process=process, netlist=netlist)
     low, high = parse_quantity("--r-lrs", r_lrs), parse_quantity("--r-hrs", r_hrs)
     found = []
     for text in vdd.split(","):

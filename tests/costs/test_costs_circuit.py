@@ -1,6 +1,8 @@
 """Parts of a sense and gates, in ngspice."""
 
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,18 @@ def test_the_energy_is_capacitance_times_supply_times_swing(parts):
     zero = parts[0, 1.2].supply_j / parts[0, 1.0].supply_j
     assert zero == pytest.approx(1.44, rel=0.2)
     assert parts[1, 1.2].supply_j / parts[1, 1.0].supply_j > 1.8
+
+
+def test_a_netlist_of_another_tool_has_the_same_parts(rramsim, parts):
+    cases = Path(__file__).parents[1] / "circuits" / "cases"
+    status, said, _ = rramsim(
+        "costs", "sense", "--vdd", "1.2", "--netlist", cases / "xschem_export.spice", "--json"
+    )
+    assert status == 0
+    for sense in json.loads(said)["senses"]:
+        ours = parts[sense["written"], 1.2]
+        for name in ("bit_lines_j", "outputs_j", "latch_j", "clock_j", "word_line_j"):
+            assert sense[name] == pytest.approx(getattr(ours, name), rel=0.01)
 
 
 def test_every_gate_computes_its_function_and_the_file_holds_what_ngspice_gives(sky130):
