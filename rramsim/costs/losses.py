@@ -133,22 +133,26 @@ def mean_accuracy(correct: Sequence[int], *, images: int) -> MeanAccuracy:
     """Mean over draws of read errors, each tested on the same images.
 
     The interval adds in squares what two things leave open: the draws (Student's t over them) and
-    the choice of test images (normal approximation of the binomial). It does not hold the spread
-    between training seeds. Raises `InputError` without a draw or an image.
+    the choice of test images (Wilson's interval of a binomial, which is none of width 0 where no
+    image, or every one, is right). It does not hold the spread between training seeds. Raises
+    `InputError` without a draw or an image.
 
     >>> mean_accuracy([900, 900], images=1000).value
     0.9
+    >>> round(mean_accuracy([0, 0], images=100).high, 3)
+    0.037
     """
     if not correct or images < 1:
         raise InputError("an accuracy needs at least one draw and one image")
     shares = np.asarray(correct) / images
     mean = float(shares.mean())
-    test = stats.norm.ppf(0.975) * math.sqrt(mean * (1 - mean) / images)
+    squared = float(stats.norm.ppf(0.975)) ** 2 / images
+    middle = (mean + squared / 2) / (1 + squared)
+    test = math.sqrt(squared * (mean * (1 - mean) + squared / 4)) / (1 + squared)
     drawn = 0.0
     if len(shares) > 1:
         quantile = stats.t.ppf(0.975, len(shares) - 1)
         drawn = float(quantile * shares.std(ddof=1) / math.sqrt(len(shares)))
-    half = math.hypot(test, drawn)
-    return MeanAccuracy(
-        value=mean, low=max(0.0, mean - half), high=min(1.0, mean + half), draws=len(shares)
-    )
+    low, high = (mean - math.hypot(mean - middle + test, drawn),
+                 mean + math.hypot(middle + test - mean, drawn))  # fmt: skip
+    return MeanAccuracy(value=mean, low=max(0.0, low), high=min(1.0, high), draws=len(shares))
