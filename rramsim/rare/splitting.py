@@ -6,8 +6,8 @@ Markov chains that start in the level's own points and move by the conditional s
 Papaioannou et al., Probab. Eng. Mech. 41 (2015) 89, which keeps the standard normal exactly. It
 needs no design point and no gradient, but a part of the failure that the margin does not announce,
 such as a precharge that one weak transistor alone prevents, dies out on the way (ss, 1.0 V, 85
-degrees: seven eighths of the rate). Lines along which each transistor in turn varies much wider
-meet it, and the points on the heaviest of them are moved to where they are most probable. What is
+degrees: seven eighths of the rate). Lines along which a transistor in turn, or several, vary much
+wider meet it; the points on the heaviest of them are moved to where they are most probable. What is
 found says where to draw; no rate is taken from it.
 """
 
@@ -25,7 +25,7 @@ _SHARE, _ACCEPTANCE = 0.1, 0.44
 _RUNS, _POPULATION = 12, 160
 _LEAST_LEVEL = 1e-13
 _HALVINGS, _TRIED, _SOME = 5, 100, 0.02
-_BLIND, _FOLLOWED, _KEPT = 5000, 60, 5
+_BLIND, _SEVERAL, _FOLLOWED, _KEPT = 5000, 2.0, 60, 5
 _SHRINKS, _TRIES = 12, 20
 
 
@@ -98,9 +98,16 @@ def _heavy(state: CountedFailure, variant: int, base: Mixture, rng: np.random.Ge
             score = middle
     # All of these have something wide: through normal mismatch the runs above find their way.
     wide = Mixture(means=base.means[1:], deviations=base.deviations[1:], shares=base.shares[1:])
-    rest, drawn = wide.draw(_BLIND // len(failure.variants), rng)
+    one, drawn = wide.draw(_BLIND // len(failure.variants), rng)
+    chance = min(_SEVERAL / len(wide.shares), 0.5)
+    which = rng.random((len(one) // 2, len(wide.shares))) < chance
+    several = np.where(which[..., None], wide.deviations, 1.0).prod(axis=1)
+    rest = np.concatenate([one, several * rng.standard_normal(several.shape)])
     rest = rest[at(score, rest)]
-    log_weight = drawn.log_weights(rest)
+    gains = 0.5 * (rest**2) @ (1 - wide.deviations**-2).T - np.log(wide.deviations).sum(axis=1)
+    # Two thirds have one thing wide, a third as many as chance has it: density over the normal's.
+    parts = -drawn.log_weights(rest), np.log1p(chance * np.expm1(gains)).sum(axis=1)
+    log_weight = -np.logaddexp(parts[0] + np.log(2 / 3), parts[1] + np.log(1 / 3))
     best = np.argsort(-log_weight)[:_FOLLOWED]
     lines = failing_lines(state, rest[best], variant, precision=COARSE)
     values = np.exp(log_weight[best]) * lines.probability

@@ -140,6 +140,6 @@ def test_what_cannot_be_is_refused(network, task):
         ResistiveTask.of(load_images("digits"), (0, 1), side=3)
     with pytest.raises(InputError, match="must be two"):
         ResistiveTask.of(load_images("digits"), (1, 1))
-    with pytest.raises(InputError, match=r"^saturation_a = 0\.0"):
+    with pytest.raises(InputError, match=r"^saturation_a = 0: must be above 0 A"):
         Diode(saturation_a=0.0)
     assert deck(network).count("resistive_neuron v_clip_v=0.05") == 5

@@ -162,11 +162,13 @@ def test_a_thin_slab_is_measured():
     assert answer.low < truth < answer.high and answer.deviation < 0.1
 
 
-def test_a_part_that_only_two_wide_transistors_reach_is_not_missed():
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_part_that_only_two_wide_transistors_reach_is_not_missed(announced):
     """A second mechanism that the first device has no say in holds 40 % of the rate."""
 
     def function(p):
-        return np.minimum(p[:, 0] + 4.0, np.maximum(3.3 - p[:, 5], 1.6 - p[:, 9]))
+        second = np.maximum(3.3 - p[:, 5], 1.6 - p[:, 9])
+        return np.minimum(p[:, 0] + 4.0, second if announced else np.where(second < 0, -1.0, 9.0))
 
     truth = norm.cdf(-4) + norm.sf(3.3) * norm.sf(1.6) * (1 - norm.cdf(-4))
     state = AnalyticFailure(label="two parts", dimension=29, probability=truth, function=function)
