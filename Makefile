@@ -16,7 +16,7 @@ costs: .venv/installed ngspice ## gate energies again, by ngspice, into the cons
 	$(BIN)/rramsim costs gates --out rramsim/costs/gates_sky130-5v.csv
 
 test: .venv/installed ngspice pdk browser  ## every test that takes less than twenty seconds
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 slow: .venv/installed ngspice pdk browser  ## the long tests
 	$(BIN)/python -m pytest -m slow

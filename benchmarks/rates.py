@@ -7,7 +7,7 @@ thirds of them skewed, empirical or aged), and one of three amplifiers (as shipp
 precharge 2 um wide). The truth is a Monte-Carlo of bounded weight: each device's score from half a
 normal and half one 2.6 times wider, each transistor's parameters by a chance of 0.15 from one
 twice as wide. It aims at 10 %; problems of which its first 16,000 senses meet fewer than four
-failures, or 400,000 leave more than 15 % open, have no truth: they are left out and told. Truths,
+failures, or 400,000 would leave more than 15 % open, have no truth: they are left out and told. Truths,
 and answers with the estimator's version, are kept in benchmarks/results: a run goes on where one
 was stopped. A truth is that of one engine.
 """
@@ -183,7 +183,9 @@ def truth(asked: Problem, *, most: int = _MOST_SENSES) -> Truth:
         if hits < 4:
             break
         error = math.sqrt(squares - total**2 / senses) / total
-        if error < _WANTED:
+        # The error falls with the root of the senses at best: some would never be good.
+        hopeless = senses >= most / 4 and error * math.sqrt(senses / most) > 1.5 * _GOOD
+        if error < _WANTED or hopeless:
             break
     if not hits:
         return Truth(value=0.0, error=math.inf, hits=0, senses=senses)
@@ -275,15 +277,15 @@ def _share(rows: list[dict[str, Any]], holds: Any) -> float:
     return sum(bool(holds(row)) for row in rows) / max(len(rows), 1)
 
 
-def _known(path: Path, engine: str) -> dict[str, Truth]:
+def stored_truths(path: Path, engine: str) -> dict[str, Truth]:
     return {
         row.pop("key"): Truth(**{name: cast(row[name]) for name, cast in _TRUTH.items()})
-        for row in _rows(path)
+        for row in stored_rows(path)
         if row["engine"] == engine
     }
 
 
-def _answers(path: Path, engine: str) -> dict[str, dict[str, Any]]:
+def stored_answers(path: Path, engine: str) -> dict[str, dict[str, Any]]:
     """The answers of this version of the estimator, with an engine."""
     numbers = set(_ANSWER) - {"status", "note"}
     return {
@@ -291,19 +293,19 @@ def _answers(path: Path, engine: str) -> dict[str, dict[str, Any]]:
             name: (float(text) if text else None) if name in numbers else text
             for name, text in row.items()
         }
-        for row in _rows(path)
+        for row in stored_rows(path)
         if row["version"] == version() and row["engine"] == engine
     }
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def stored_rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def _kept(path: Path, row: dict[str, Any]) -> None:
+def keep(path: Path, row: dict[str, Any]) -> None:
     """Append a row at once, so that a run that was stopped goes on."""
     new = not path.is_file()
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -326,7 +328,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     engine = arguments.engine or engine_version()
     stored = arguments.only_stored or engine != engine_version()
-    known, answers = _known(arguments.truths, engine), _answers(arguments.answers, engine)
+    known, answers = stored_truths(arguments.truths, engine), stored_answers(arguments.answers, engine)
     rows: list[dict[str, Any]] = []
     left = 0
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
@@ -338,13 +340,13 @@ def main(argv: list[str] | None = None) -> int:
             if stored:
                 break
             known[asked.key] = truth(asked)
-            _kept(arguments.truths, {"key": asked.key, "engine": engine} | vars(known[asked.key]))
+            keep(arguments.truths, {"key": asked.key, "engine": engine} | vars(known[asked.key]))
         if not known[asked.key].error < _GOOD:
             left += 1
             continue
         if asked.key not in answers and not (arguments.only_truths or stored):
             answers[asked.key] = _answered(asked)
-            _kept(arguments.answers, answers[asked.key])
+            keep(arguments.answers, answers[asked.key])
         if asked.key not in answers:
             rows += [{}] if arguments.only_truths else []
             continue
