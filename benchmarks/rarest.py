@@ -78,14 +78,18 @@ def main(argv: list[str] | None = None) -> int:
             if of.error > 0.15:
                 of = rates.truth(asked, most=_SENSES)
             value, error = subset_sampling(asked.failure(), seed=seed)
-            rows[key] = {"key": key, "engine": engine, "bounded": of.value, "bounded_error": of.error,
-                         "subset": value, "subset_error": error}  # fmt: skip
+            found = (of.value, of.error, value, error)
+            rows[key] = {"key": key, "engine": engine} | dict(zip(_NUMBERS, found, strict=True))
             rates.keep(ROWS, rows[key])
         row = {name: float(rows[key][name]) for name in _NUMBERS}
-        print(f"{key:>7} {asked.family:12} {asked.amplifier:9} type {asked.kind} "
-              f"{asked.conditions.label}: bounded {row['bounded']:.3g} ± "
-              f"{100 * row['bounded_error']:.0f} %, subset {row['subset']:.3g} ± "
-              f"{100 * row['subset_error']:.0f} %{_told(answers.get(key), row)}", flush=True)  # fmt: skip
+        told = [
+            f"{n} {row[n]:.3g} ± {100 * row[f'{n}_error']:.0f} %" for n in ("bounded", "subset")
+        ]
+        print(
+            f"{key:>7} {asked.family:12} {asked.amplifier:9} type {asked.kind} "
+            f"{asked.conditions.label}: {', '.join(told)}{_told(answers.get(key), row)}",
+            flush=True,
+        )
     return 0
 
 
