@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         asked = rates.problem(seed, number)
         if key not in rows:
             of = known[key]
-            if of.error > 0.15:
+            if of.error > rates.GOOD:
                 of = rates.truth(asked, most=_SENSES)
             value, error = subset_sampling(asked.failure(), seed=seed)
             found = (of.value, of.error, value, error)

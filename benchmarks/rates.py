@@ -35,7 +35,7 @@ from rramsim.processes import load_process
 from rramsim.processes.process import netlists_folder
 from rramsim.rare import FailureRate, SenseFailure, linear_failure, parse_criterion, rate
 
-__all__ = ["Problem", "Truth", "main", "problem", "summary", "truth"]
+__all__ = ["GOOD", "Problem", "Truth", "main", "problem", "summary", "truth"]
 
 AMPLIFIERS = {"shipped": {}, "offset": {"mn1": "2.6u"}, "precharge": {"mpre1": "2u", "mpre2": "2u"}}
 FAMILIES = ("log-normal", "log-normal", "skewed", "empirical", "aged", "aged skewed")
@@ -43,7 +43,7 @@ TRUTHS = Path(__file__).parent / "results" / "rates_truth.csv"
 ANSWERS = TRUTHS.with_name("rates_answers.csv")
 _TRUTH = {"value": float, "error": float, "hits": int, "senses": int}
 _ANSWER = ("status", "rate", "low", "high", "deviation", "missed_high", "senses", "seconds", "note")
-_BATCH, _MOST_SENSES, _WANTED, _GOOD = 16_000, 400_000, 0.1, 0.15
+_BATCH, _MOST_SENSES, _WANTED, GOOD = 16_000, 400_000, 0.1, 0.15
 _ALWAYS = "it failed every time"
 _DEVICE_WIDE, _TRANSISTOR_WIDE, _CHANCE = 2.6, 2.0, 0.15
 
@@ -185,7 +185,7 @@ def truth(asked: Problem, *, most: int = _MOST_SENSES) -> Truth:
             break
         error = math.sqrt(squares - total**2 / senses) / total
         # The error falls with the root of the senses at best: some would never be good.
-        hopeless = senses >= most / 4 and error * math.sqrt(senses / most) > 1.5 * _GOOD
+        hopeless = senses >= most / 4 and error * math.sqrt(senses / most) > 1.5 * GOOD
         if error < _WANTED or hopeless:
             break
     if not hits:
@@ -345,7 +345,7 @@ def main(argv: list[str] | None = None) -> int:
                 break
             known[asked.key] = truth(asked)
             keep(arguments.truths, {"key": asked.key, "engine": engine} | vars(known[asked.key]))
-        if not known[asked.key].error < _GOOD:
+        if not known[asked.key].error < GOOD:
             left += 1
             continue
         if asked.key not in answers and not (arguments.only_truths or stored):
