@@ -2,7 +2,7 @@
 
 `python -m benchmarks plain_counts [--problems 5] [--senses 10000000]`, half an hour a problem
 
-Problems are the first of `python -m benchmarks rates` whose stored truth is from 5e-6 to 2e-5. Every
+Problems are the first of `python -m benchmarks rates` of stored truths from 5e-6 to 2e-5. Every
 half million senses are a row of benchmarks/results/rates_counts.csv, so that a run goes on where
 one was stopped. Each count is printed beside the truth and the authority's answer.
 """
