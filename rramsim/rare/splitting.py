@@ -25,8 +25,9 @@ _SHARE, _ACCEPTANCE = 0.1, 0.44
 _RUNS, _POPULATION = 12, 160
 _LEAST_LEVEL = 1e-13
 _HALVINGS, _TRIED, _SOME = 5, 100, 0.02
-_BLIND, _SEVERAL, _FOLLOWED, _KEPT = 5000, 2.0, 60, 5
+_BLIND, _SEVERAL, _FOLLOWED, _KEPT = 5000, 2.0, 12, 2
 _SHRINKS, _TRIES = 12, 20
+_LEVELS, _HIGHEST = 5, 2.0
 
 
 def find_failures(
@@ -80,8 +81,8 @@ def nearest(
 def _heavy(state: CountedFailure, variant: int, base: Mixture, rng: np.random.Generator) -> Floats:
     """Points on the heaviest of many lines, most of which are looked at only once.
 
-    A line is looked at where a few in a hundred lines through normal mismatch fail: one that has
-    failed by then holds more than those.
+    A line is looked at where a few in a hundred lines through normal mismatch fail, and one that
+    fails there at higher scores too: the highest is a bound of what it holds.
     """
     failure = state.failure
 
@@ -104,17 +105,28 @@ def _heavy(state: CountedFailure, variant: int, base: Mixture, rng: np.random.Ge
     several = np.where(which[..., None], wide.deviations, 1.0).prod(axis=1)
     rest = np.concatenate([one, several * rng.standard_normal(several.shape)])
     rest = rest[at(score, rest)]
+    reach = np.full(len(rest), score)
+    for level in np.linspace(score, _HIGHEST, _LEVELS)[1:]:
+        alive = np.flatnonzero(reach == reach.max(initial=score))
+        reach[alive[at(level, rest[alive])]] = level
     gains = 0.5 * (rest**2) @ (1 - wide.deviations**-2).T - np.log(wide.deviations).sum(axis=1)
     # Two thirds have one thing wide, a third as many as chance has it: density over the normal's.
     parts = -drawn.log_weights(rest), np.log1p(chance * np.expm1(gains)).sum(axis=1)
     log_weight = -np.logaddexp(parts[0] + np.log(2 / 3), parts[1] + np.log(1 / 3))
-    best = np.argsort(-log_weight)[:_FOLLOWED]
+    best = _largest(log_weight, reach, _FOLLOWED)
     lines = failing_lines(state, rest[best], variant, precision=COARSE)
     values = np.exp(log_weight[best]) * lines.probability
-    chosen = np.argsort(-values)[:_KEPT]
+    chosen = _largest(values, reach[best], _KEPT)
     chosen = chosen[values[chosen] > 0.01 * values.sum()]
     scores = np.array([lines.point(int(k), rng) for k in chosen])
     return np.column_stack([scores, rest[best][chosen]])
+
+
+def _largest(values: Floats, reach: Floats, count: int) -> NDArray[np.int64]:
+    """Of each reach the largest: lines of one cause would crowd out those of another."""
+    order = np.argsort(-values)
+    each = [order[reach[order] == one][:count] for one in np.unique(reach)]
+    return np.concatenate([order[:0], *each])
 
 
 def _run(state: CountedFailure, variant: int, rng: np.random.Generator) -> Floats:
