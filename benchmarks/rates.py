@@ -293,8 +293,9 @@ def stored_truths(path: Path, engine: str) -> dict[str, Truth]:
     }
 
 
-def stored_answers(path: Path, engine: str) -> dict[str, dict[str, Any]]:
-    """The answers of this version of the estimator, with an engine."""
+def stored_answers(path: Path, engine: str, of: str | None = None) -> dict[str, dict[str, Any]]:
+    """The answers of a version of the estimator (left out: of this), with an engine."""
+    of = of or version()
     numbers = set(_ANSWER) - {"status", "note"}
     return {
         row["key"]: {
@@ -302,7 +303,7 @@ def stored_answers(path: Path, engine: str) -> dict[str, dict[str, Any]]:
             for name, text in row.items()
         }
         for row in stored_rows(path)
-        if row["version"] == version() and row["engine"] == engine
+        if row["version"] == of and row["engine"] == engine
     }
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from blocks import ROOT
 
+from benchmarks import rates
 from benchmarks.adaptation import lowest
 from benchmarks.training import gains
 from rramsim.costs import SupplyTarget, lowest_supply
@@ -31,6 +32,33 @@ def demo_losses() -> list[str]:
     rows = stored("demo_cifar10").query("weights == 'binary' and vdd_v >= 1.05")
     ends = (100 * rows[["loss", "loss_low", "loss_high"]]).itertuples(index=False)
     return [f"{v:.2f} ({low:.2f} to {high:.2f})".replace("-", "−") for v, low, high in ends]
+
+
+def binary_losses() -> list[str]:
+    """Of 32 draws, above 1 V."""
+    rows = stored("demo_binary_cifar10")
+    assert set(rows.draws) == {32} and rows.vdd_v.min() == 1.05
+    *most, last = [f"{100 * loss:.2f}" for loss in rows.loss]
+    return [f"{', '.join(most)} and {last} points"]
+
+
+def coverage() -> list[str]:
+    """Of the estimator whose answers are stored last."""
+    of = rates.stored_rows(rates.ANSWERS)[-1]
+    known = rates.stored_truths(rates.TRUTHS, of["engine"])
+    answers = rates.stored_answers(rates.ANSWERS, of["engine"], of["version"])
+    drawn = sorted(answers, key=lambda key: [int(part) for part in key.split("-")[::-1]])[:200]
+    found = rates.summary([rates.compared(answers[key], known[key]) for key in drawn])
+    assert found["problems"] == 200 and found["silently off by more than 1.5"] == 0
+    assert found["crashes"] == found["refusals"] == found["bounds"] == 0
+    shares = ("within the joint 95 % interval", "intervals within 25 %")
+    ends = found["  that a distribution's data end"]
+    senses = [f"{round(found[name], -2):,.0f}" for name in ("median senses", "  of estimated ones")]
+    return [
+        *(f"{100 * found[name]:.1f} %" for name in shares),
+        f"data end ({100 * ends:.0f} %)",
+        f"{senses[0]} senses in the median ({senses[1]} where not counted)",
+    ]
 
 
 def tradeoff_losses() -> list[str]:
@@ -165,7 +193,8 @@ def foreign() -> list[str]:
 @pytest.mark.parametrize(
     ("page", "cells"),
     [
-        ("docs/results.md", demo_losses), ("docs/results.md", tradeoff_losses),
+        ("docs/results.md", demo_losses), ("docs/results.md", binary_losses),
+        ("docs/results.md", tradeoff_losses), ("docs/rare-events.md", coverage),
         ("docs/results.md", trained),
         ("docs/results.md", jpeg_copies),
         ("docs/results.md", adapted), ("docs/results.md", recipes), ("docs/results.md", foreign),
