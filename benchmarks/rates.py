@@ -37,7 +37,10 @@ from rramsim.processes import load_process
 from rramsim.processes.process import netlists_folder
 from rramsim.rare import FailureRate, SenseFailure, linear_failure, parse_criterion, rate
 
-__all__ = ["GOOD", "Problem", "Truth", "main", "problem", "summary", "truth"]
+__all__ = [
+    "GOOD", "Problem", "Truth", "compared", "engine_version", "keep", "main", "problem",
+    "stored_answers", "stored_rows", "stored_truths", "summary", "truth",
+]  # fmt: skip
 
 AMPLIFIERS = {"shipped": {}, "offset": {"mn1": "2.6u"}, "precharge": {"mpre1": "2u", "mpre2": "2u"}}
 FAMILIES = ("log-normal", "log-normal", "skewed", "empirical", "aged", "aged skewed")
