@@ -289,6 +289,7 @@ def _share(rows: list[dict[str, Any]], holds: Any) -> float:
 
 
 def stored_truths(path: Path, engine: str) -> dict[str, Truth]:
+    """The truths of an engine by their problems' keys."""
     return {
         row.pop("key"): Truth(**{name: cast(row[name]) for name, cast in _TRUTH.items()})
         for row in stored_rows(path)
@@ -311,6 +312,7 @@ def stored_answers(path: Path, engine: str, of: str | None = None) -> dict[str, 
 
 
 def stored_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a CSV file as text; none where it is not there."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
