@@ -43,20 +43,27 @@ def binary_losses() -> list[str]:
 
 
 def coverage() -> list[str]:
-    """Of the estimator whose answers are stored last."""
+    """Of the seeds that the page names, by the estimator whose answers are stored last."""
+    (named,) = re.findall(r"benchmarks rates --seeds (\S+)", text_of("docs/rare-events.md"))
     of = rates.stored_rows(rates.ANSWERS)[-1]
     known = rates.stored_truths(rates.TRUTHS, of["engine"])
     answers = rates.stored_answers(rates.ANSWERS, of["engine"], of["version"])
-    drawn = sorted(answers, key=lambda key: [int(part) for part in key.split("-")[::-1]])[:200]
-    found = rates.summary([rates.compared(answers[key], known[key]) for key in drawn])
+    keys = [key for key in answers if key.partition("-")[0] in named.split(",")]
+    drawn = sorted(keys, key=lambda key: [int(part) for part in key.split("-")[::-1]])[:200]
+    rows = [rates.compared(answers[key], known[key]) for key in drawn]
+    found = rates.summary(rows)
     assert found["problems"] == 200 and found["silently off by more than 1.5"] == 0
     assert found["crashes"] == found["refusals"] == found["bounds"] == 0
+    assert all(2 / 3 < row["rate"] / row["truth"] < 1.5 for row in rows)
     shares = ("within the joint 95 % interval", "intervals within 25 %")
-    ends = found["  that a distribution's data end"]
+    ends, all_fail = (
+        found[f"  that {what}"] for what in ("a distribution's data end", "it failed every time")
+    )
+    assert found["notes"] == pytest.approx(ends + all_fail + 1 / 200)
     senses = [f"{round(found[name], -2):,.0f}" for name in ("median senses", "  of estimated ones")]
     return [
         *(f"{100 * found[name]:.1f} %" for name in shares),
-        f"data end ({100 * ends:.0f} %)",
+        f"data end ({100 * ends:.0f} %), that all failed ({100 * all_fail:.0f} %)",
         f"{senses[0]} senses in the median ({senses[1]} where not counted)",
     ]
 
