@@ -1,10 +1,11 @@
 """Rates near 1e-5 by plain counts of ten million senses each: nothing to go wrong.
 
-`python -m benchmarks plain_counts [--problems 5] [--senses 10000000]`, half an hour a problem
+`python -m benchmarks plain_counts [--only KEY,KEY] [--senses 10000000]`, half an hour a problem
 
-Problems are the first of `python -m benchmarks rates` of stored truths from 5e-6 to 2e-5. Every
-half million senses are a row of benchmarks/results/rates_counts.csv, so that a run goes on where
-one was stopped. Each count is printed beside the truth and the authority's answer.
+Problems are those of `python -m benchmarks rates` with stored truths from 5e-6 to 2e-5: the first
+five, or those named. Every half million senses are a row of benchmarks/results/rates_counts.csv, so
+that a run goes on where one was stopped. Each count is printed beside the truth and the authority's
+answer.
 """
 
 import argparse
@@ -37,15 +38,14 @@ def counted(asked: rates.Problem, row: int) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Count; prints a line a problem."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks plain_counts", description=__doc__)
-    parser.add_argument("--problems", type=int, default=5)
     parser.add_argument("--senses", type=int, default=10_000_000, help="of each problem")
-    parser.add_argument("--only", help="one problem, such as 8101-16")
+    parser.add_argument("--only", help="these problems: 8101-16,9101-56")
     options = parser.parse_args(argv)
     engine = rates.engine_version()
     known = rates.stored_truths(rates.TRUTHS, engine)
     answers = rates.stored_answers(rates.ANSWERS, engine)
     near = [k for k, t in known.items() if _LEAST <= t.value <= _MOST and t.error < rates.GOOD]
-    for key in [options.only] if options.only else near[: options.problems]:
+    for key in options.only.split(",") if options.only else near[:5]:
         asked = rates.problem(*(int(part) for part in key.split("-")))
         done = {
             int(row["row"]): int(row["failures"])
