@@ -99,7 +99,8 @@ def rate(
     """The rate of a failure, to a standard error of `relative_error` of it where possible.
 
     A pilot of plain samples goes on to a count where 100,000 of them are enough; else lines are
-    drawn (`estimate_rate`), up to about `max_senses` senses. `report` gets the senses so far.
+    drawn (`estimate_rate`), up to about `max_senses` senses. Where these say less than 100,000
+    plain samples would, such are counted after all. `report` gets the senses so far.
     Raises `InputError` for a relative error outside (0, 1], and for what the engine refuses.
 
     >>> from rramsim.rare import linear_failure
@@ -116,45 +117,32 @@ def rate(
     key = int(hashlib.sha256(failure.identity.encode()).hexdigest()[:32], 16)
     rng = np.random.default_rng(np.random.SeedSequence([seed, key]))
     state = CountedFailure(failure, report)
-    events = _count(state, _PILOT, rng)
-    trials = state.senses - state.unknown
-    wanted = relative_error**-2
-    if events * min(_MOST_COUNTED, max_senses) >= wanted * max(trials, 1):
-        while events < wanted and state.senses < _MOST_COUNTED:
+    plain = _count(state, _PILOT, rng)
+    most, wanted = min(_MOST_COUNTED, max_senses), relative_error**-2
+    if plain.events * most >= wanted * max(plain.trials, 1):
+        while plain.events < wanted and state.senses < _MOST_COUNTED:
             # All in one, sized by the pilot: to stop at the first good count would bias it.
-            more = int(1.1 * trials * wanted / events) - trials if trials < 2 * _PILOT else _PILOT
-            events += _count(state, min(max(more, _PILOT), _MOST_COUNTED), rng)
-            trials = state.senses - state.unknown
-        counted = Rate(events=events, trials=trials)
-        return _answer(
-            state,
-            "counted",
-            counted.low,
-            counted.high,
-            "it failed every time" if events == trials else "",
-            value=counted.value,
-            deviation=math.sqrt((1 - counted.value) / events),
-            missed_high=0.0,
-            events=events,
-        )
+            more = int(1.1 * plain.trials * wanted / plain.events) - plain.trials
+            if plain.trials >= 2 * _PILOT:
+                more = _PILOT
+            plain = _count(state, min(max(more, _PILOT), _MOST_COUNTED), rng, plain)
+        return _counted(state, plain)
     found = estimate_rate(state, rng, relative_error=relative_error, max_senses=max_senses)
-    plain = Rate(events=events, trials=trials)
-    if state.unknown > _MOST_UNKNOWN * state.senses:
-        share = 100 * state.unknown / state.senses
-        note = f"{share:.0f} % of the runs did not converge"
-        return _answer(state, "refused", plain.low, plain.high, note)
     if found is None:
-        note = f"no failure met in {state.senses} senses; the bound is that of {trials} plain ones"
-        return _answer(state, "bounded", 0.0, plain.high, note, events=events)
+        note = f"no failure met in {state.senses} senses; the bound is of {plain.trials} plain ones"
+        return _answer(state, "bounded", 0.0, plain.high, note, events=plain.events)
+    vague = found.refuted or found.deviation > _WIDE_DEVIATION
+    if vague and found.value * most > 2 * _WIDE_DEVIATION**-2:
+        # Fresh ones alone: few failures of the pilot are why lines were drawn at all.
+        plain = _count(state, most, rng)
+        if plain.events > _WIDE_DEVIATION**-2:
+            return _counted(state, plain)
     doubts = list(found.doubts)
     if plain.low > found.high:
         # One failure of a few thousand may be chance: it stays counted, among many more.
-        before = state.senses - state.unknown
-        events += _count(state, _SECOND_LOOK, rng)
-        trials += state.senses - state.unknown - before
-        plain = Rate(events=events, trials=trials)
+        plain = _count(state, _SECOND_LOOK, rng, plain)
     if plain.low > found.high or plain.high < found.low:
-        doubts.append(f"{events} of {trials} plain samples failed")
+        doubts.append(f"{plain.events} of {plain.trials} plain samples failed")
     if found.refuted or plain.low > found.high or plain.high < found.low:
         low, high = min(found.low, plain.low), max(found.high, plain.high)
         return _answer(state, "refused", low, high, "; ".join(doubts))
@@ -181,23 +169,42 @@ def rate(
     )
 
 
-def _count(state: CountedFailure, samples: int, rng: np.random.Generator) -> int:
-    """Failures among plain samples, shared out among the variants."""
-    variants = state.failure.variants
-    return sum(
-        int(
-            state.failing(
-                rng.standard_normal((samples // len(variants), state.failure.dimension)), variant
-            ).sum()
-        )
-        for variant in variants
+def _count(
+    state: CountedFailure, samples: int, rng: np.random.Generator, before: Rate | None = None
+) -> Rate:
+    """Failures among plain samples, shared out among the variants, and among those before."""
+    shape = samples // len(state.failure.variants), state.failure.dimension
+    events, trials = (before.events, before.trials) if before else (0, 0)
+    trials -= state.senses - state.unknown
+    for variant in state.failure.variants:
+        events += int(state.failing(rng.standard_normal(shape), variant).sum())
+    return Rate(events=events, trials=trials + state.senses - state.unknown)
+
+
+def _counted(state: CountedFailure, plain: Rate) -> FailureRate:
+    return _answer(
+        state,
+        "counted",
+        plain.low,
+        plain.high,
+        "it failed every time" if plain.events == plain.trials else "",
+        value=plain.value,
+        deviation=math.sqrt((1 - plain.value) / plain.events),
+        missed_high=0.0,
+        events=plain.events,
     )
 
 
 def _answer(
     state: CountedFailure, status: str, low: float, high: float, note: str, **known: Any
 ) -> FailureRate:
-    """An answer; without what is `known`, one that knows no more than its bounds."""
+    """An answer; without what is `known`, one that knows no more than its bounds.
+
+    None where too many senses did not converge: each of them may have failed.
+    """
+    if state.unknown > _MOST_UNKNOWN * state.senses:
+        status, low, high, known = "refused", 0.0, 1.0, {}
+        note = f"{100 * state.unknown / state.senses:.0f} % of the runs did not converge"
     bounds = {"value": None, "deviation": math.inf, "missed_high": high}
     return FailureRate(
         label=state.failure.label,
