@@ -213,8 +213,8 @@ def _rates(
     counted = {name: getattr(statistics, name) for name in ("type1", "type2", "type3", "binary")}
     values = {name: rate.value for name, rate in counted.items()}
     values |= {name: one.value for name, one in found.items()}
-    if found:
-        values["binary"] = max(values["binary"], values["type1"] + values["type2"])
+    if found:  # of two sources: where all are read as 0, their sum may pass 1
+        values["binary"] = min(1.0, max(values["binary"], values["type1"] + values["type2"]))
     kinds = ("type1", "type2", "type3")
     by = {name: found[name].by if name in found else f"counted, {engine}" for name in kinds}
     texts = [f"{name}: {by[name]}" for name in kinds]

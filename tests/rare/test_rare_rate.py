@@ -215,15 +215,34 @@ def test_a_relative_error_outside_its_range_is_refused(wrong):
         rate(linear_failure(1e-3), relative_error=wrong)
 
 
-def test_runs_of_which_nothing_is_known_are_no_answer():
+@pytest.mark.parametrize("probability", [1e-5, 1e-2])
+def test_runs_of_which_nothing_is_known_are_no_answer(probability):
     class Lost(AnalyticFailure):
         def seen(self, points, variant):
             found = super().seen(points, variant)
             return replace(found, known=points[:, 1] > -1)
 
-    base = linear_failure(1e-5)
-    answer = rate(Lost(label="lost", dimension=6, probability=1e-5, function=base.function))
+    base = linear_failure(probability)
+    answer = rate(Lost(label="lost", dimension=6, probability=probability, function=base.function))
     assert answer.status == "refused" and "did not converge" in answer.note
+    assert (answer.low, answer.high, answer.events) == (0.0, 1.0, None)
+
+
+def test_what_lines_cannot_tell_is_counted_after_all():
+    """A slab across the transistors' plane: a line lies in it or does not, and few do."""
+    least, width = 2.5, 0.04
+    truth = float(norm.sf(least) - norm.sf(least + width))
+    slab = AnalyticFailure(
+        label="slab",
+        dimension=8,
+        probability=truth,
+        function=lambda points: (
+            np.abs(points[:, 2:].sum(axis=1) / 6**0.5 - least - width / 2) - width / 2
+        ),
+    )
+    answer = rate(slab, seed=3)  # its pilot meets too few
+    assert answer.status == "counted" and answer.low < truth < answer.high
+    assert answer.senses > 150_000 and answer.events > 50
 
 
 def test_one_plain_failure_by_chance_is_looked_at_again():
