@@ -107,6 +107,12 @@ class Design:
         """Whether enough draws would decide it; else the test images leave too much open."""
         return self.image_half_width < abs(target.max_loss - self.loss)
 
+    def times_more(self, target: SupplyTarget) -> int:
+        """How many times its draws are to be added, from 1 to 3: what its bound says, and a bit."""
+        gap = abs(target.max_loss - self.loss)
+        half = self.bound - self.loss
+        return 3 if half**2 * 1.2 > 3 * gap**2 else 2 if half**2 * 1.2 > 2 * gap**2 else 1
+
     def rows(self, table: pd.DataFrame, target: SupplyTarget) -> pd.Series:
         """Which rows of the trade-off are this design, in the environments asked for."""
         mine = pd.Series(True, index=table.index)

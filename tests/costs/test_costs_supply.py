@@ -1,6 +1,8 @@
 """The front and the inverse question on analytic trade-offs whose answers are known."""
 
 import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -226,8 +228,19 @@ def test_where_images_leave_too_much_open_it_is_decided_on_these_images():
     draws = {tuple(row): 4 for row in table[_POINT].to_numpy()}
     assert not wanted_draws(table, target, draws, 8)
     wide = table.assign(loss_deviation=0.01)
-    assert wanted_draws(wide, target, draws, 8) == dict.fromkeys(draws, 4)
-    assert [point[2] for point in wanted_draws(wide, target, draws, 7)] == [1.2]
+    assert wanted_draws(wide, target, draws, 24) == dict.fromkeys(draws, 12)
+    for left, many in ((23, [12, 8]), (8, [8]), (7, [4]), (3, [])):
+        assert list(wanted_draws(wide, target, draws, left).values()) == many
+    assert next(iter(wanted_draws(wide, target, draws, 7)))[2] == 1.2
+
+
+@pytest.mark.parametrize(("halves", "times"), [(1.1, 1), (1.5, 2), (1.8, 3), (math.inf, 3)])
+def test_draws_are_added_as_the_interval_needs(halves, times):
+    """An interval of `halves` gaps to the target takes their square of draws, and a bit."""
+    target = SupplyTarget(max_loss=0.003)
+    (_, design), *_ = lowest_supply(analytic(supplies=(1.1, 1.2)), target).networks
+    gap = target.max_loss - design.loss
+    assert replace(design, bound=design.loss + halves * gap).times_more(target) == times
 
 
 def test_no_image_that_changed_is_not_a_certainty():
