@@ -92,11 +92,15 @@ def second_methods() -> list[str]:
 def tradeoff_losses() -> list[str]:
     target = SupplyTarget(max_loss=0.003, temperature_c=85.0, looks=5)
     answer = lowest_supply(stored("tradeoff_cifar10"), target)
-    cells = [
-        f"{design.network} (at most {100 * design.bound:.2f}"
-        for met, design in answer.on_these_images
+    these = {design.network: (met, design) for met, design in answer.on_these_images}
+    failing = [name for name, (met, design) in these.items() if design.fails]
+    meeting = [
+        f"{name} (at most {100 * design.bound:.2f} points) meets it at {design.vdd_v:g} V"
+        for name, (met, design) in these.items()
         if met
     ]
+    assert len(failing) + len(meeting) == len(these) == len(answer.undecided)  # all are decided
+    cells = [f"{' and '.join(failing)} fail, {', '.join(meeting)}"]
     for met, best in answer.networks:
         cells.append(f"| {best.network} | {'meets it at' if met else 'undecided'}")
         ends = [f"{100 * v:.2f}" for v in (best.loss_low, best.loss_high)]
