@@ -6,8 +6,8 @@ Problems are those of `python -m benchmarks rates` whose stored truth, known to 
 between 1e-10 and 1e-8. Blind lines owe nothing to a search and little to the truth: everything but
 the first device is drawn, widened by chance, and the first device's score is stepped through on a
 grid that is shifted at random for every line (systematic sampling, without bias and without a word
-on where or how often the outcome changes). Subset sampling was tried in its place: with 16 runs of
-1,000 points its error is 36 to 97 %. Rows are kept in benchmarks/results/rates_rarest.csv: a run
+on where or how often the outcome changes). Subset sampling, with 16 runs of 1,000 points, was known
+to 36 to 97 % only. Rows are kept in benchmarks/results/rates_rarest.csv: a run
 goes on where one was stopped. Answers are those of benchmarks/results/rates_answers.csv.
 """
 

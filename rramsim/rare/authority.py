@@ -128,7 +128,7 @@ def rate(
             plain = _count(state, min(max(more, _PILOT), _MOST_COUNTED), rng, plain)
         return _counted(state, plain)
     found = estimate_rate(state, rng, relative_error=relative_error, max_senses=max_senses)
-    if found is None:
+    if found is None or state.unknown > _MOST_UNKNOWN * state.senses:  # then refused, below
         note = f"no failure met in {state.senses} senses; the bound is of {plain.trials} plain ones"
         return _answer(state, "bounded", 0.0, plain.high, note, events=plain.events)
     vague = found.refuted or found.deviation > _WIDE_DEVIATION

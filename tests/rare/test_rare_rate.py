@@ -244,6 +244,16 @@ def test_what_lines_cannot_tell_is_counted_after_all():
     assert answer.status == "counted" and answer.low < truth < answer.high
     assert answer.senses > 150_000 and answer.events > 50
 
+    # Far out nothing is known: plain senses, which hardly come there, do not make up for it.
+    class Lost(AnalyticFailure):
+        def seen(self, points, variant):
+            found = super().seen(points, variant)
+            return replace(found, known=np.abs(points[:, 2:]).max(axis=1) < 3)
+
+    lost = rate(Lost(label="slab", dimension=8, probability=truth, function=slab.function), seed=3)
+    assert lost.status == "refused" and "did not converge" in lost.note
+    assert lost.senses < 150_000
+
 
 def test_one_plain_failure_by_chance_is_looked_at_again():
     """Of 4,000 plain samples one fails with a probability of 1.6 %; it stays in the count."""
